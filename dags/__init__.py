@@ -1,0 +1,1 @@
+"""When what runs: one file a DAG."""

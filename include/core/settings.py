@@ -1,0 +1,101 @@
+"""Settings of the platform, and the base that every workflow's settings class builds on.
+
+A setting is an environment variable; a file `.env` in the repository root is read too and loses against the
+environment. `make docs` writes `.env.example` from the classes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from include.core.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Base of the settings classes: reads the environment and `.env`; an empty value means the default."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    @classmethod
+    def load(cls) -> Self:
+        """
+        Read and check all settings of this class.
+
+        Raises:
+            SettingsError: a value is not allowed; one line for each such variable.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(cls._explain(problem) for problem in error.errors())) from None
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """Name the environment variable of *field*."""
+        alias = cls.model_fields[field].validation_alias
+        return alias if isinstance(alias, str) else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
+
+    @classmethod
+    def _explain(cls, problem: Any) -> str:
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        name = cls.variable(field) if field in cls.model_fields else field
+        known = {cls.variable(each).lower(): each for each in cls.model_fields}
+        field = known.get(name.lower(), field)
+        allowed = cls.model_fields[field].description if field in cls.model_fields else ""
+        return f"{name.upper()}={problem['input']!r} is not allowed: {problem['msg']}. It is: {allowed}"
+
+
+class PlatformSettings(Settings):
+    """What all workflows share: where things lie and how the platform behaves."""
+
+    model_config = SettingsConfigDict(env_prefix="QUARTET_")
+
+    home: Path = Field(
+        default=ROOT / ".quartet",
+        description="folder of all state in embedded mode; a relative path counts from the repository",
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="port of the web UI and the APIs, 1 to 65535")
+    storage: str = Field(
+        default="",
+        description="root URL of all data, `file:///…` or `s3://bucket/prefix`; empty: the folder `data` below QUARTET_HOME",
+        pattern=r"^$|^file:///.+|^s3://[^/]+(/.*)?$",
+    )
+    poll_seconds: float = Field(
+        default=0.5, gt=0, le=3600, description="seconds between two looks for arrived files, above 0 to 3600"
+    )
+    task_retries: int = Field(default=2, ge=0, le=100, description="tries of a task after its first failure, 0 to 100")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default=["127.0.0.1", "localhost"],
+        description="host names the web server answers to, separated by commas; `*` allows any",
+    )
+    mlflow_tracking_uri: str = Field(
+        default="",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow's tracking server or database; empty: SQLite file `mlflow.db` below QUARTET_HOME",
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return (ROOT / home.expanduser()).resolve()
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, hosts: object) -> object:
+        return [host.strip() for host in hosts.split(",") if host.strip()] if isinstance(hosts, str) else hosts
+
+    @property
+    def storage_url(self) -> str:
+        """Root URL of all data, without a trailing slash."""
+        return (self.storage or f"file://{self.home}/data").rstrip("/")
+
+    @property
+    def registry_uri(self) -> str:
+        """Where MLflow keeps its entities."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home}/mlflow.db"

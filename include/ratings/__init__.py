@@ -1,0 +1,1 @@
+"""Movie ratings: versioned data, training, prediction, model selection."""

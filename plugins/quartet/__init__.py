@@ -1,0 +1,1 @@
+"""How Airflow meets the outside world: hooks, sensors, triggers, web apps."""

@@ -1,0 +1,1 @@
+"""The web apps, one a workflow, and what they share."""

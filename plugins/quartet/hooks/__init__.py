@@ -1,0 +1,1 @@
+"""One module a system: connections in front of the pure functions in `include`."""

@@ -1,0 +1,1 @@
+"""Sensors: look once, say what was seen, let go."""

@@ -1,0 +1,1 @@
+"""Triggers: the waiting half of sensors and asset watchers."""
