@@ -1,0 +1,139 @@
+"""The errors that our web apps answer with: one shape, never a 500 for bad input.
+
+    {"detail": "1 row is not valid; nothing was written", "errors": [{"index": 3, "reason": "…"}]}
+
+`install(app)` makes FastAPI's own errors follow it; a route raises `ProblemError` for its own.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+MAX_ERRORS = 10
+"""So many bad rows are listed; `detail` counts all."""
+
+_DESCRIPTIONS = {
+    400: "The body cannot be parsed, or the host name is not allowed",
+    401: "No token, or an expired one",
+    403: "The user may not do this, or the token is not valid",
+    404: "There is no such thing",
+    409: "Not possible in the present state",
+    413: "The body is too large",
+    422: "The input is not valid; nothing was written",
+    503: "The storage or Airflow is not available; try again later",
+}
+
+
+class RowError(BaseModel):
+    """What is wrong with one row of the input."""
+
+    index: int = Field(description="place of the row in `data`, from 0")
+    reason: str = Field(description="what was expected and what was found")
+
+
+class Problem(BaseModel):
+    """The body of every error answer."""
+
+    detail: str = Field(description="what is wrong, for people")
+    errors: list[RowError] = Field(default=[], description=f"the first bad rows, at most {MAX_ERRORS}")
+
+
+class ProblemError(Exception):
+    """Answer with *status* and a `Problem`."""
+
+    def __init__(self, status: int, detail: str, errors: Iterable[RowError] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the `responses=` of a route or an app: each status with its meaning and the shape of its body."""
+    return {status: {"model": Problem, "description": _DESCRIPTIONS[status]} for status in statuses}
+
+
+def shown(value: object) -> str:
+    """Show a piece of input in a message: ASCII only, at most 60 characters, whatever it is."""
+    if isinstance(value, dict):
+        return f"an object of {len(value)}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    text = ascii(value[:60] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def answer(
+    status: int, detail: str, errors: Sequence[RowError] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Make the response of a problem; text that UTF-8 cannot carry is escaped."""
+    content = {
+        "detail": _clean(detail),
+        "errors": [{"index": each.index, "reason": _clean(each.reason)} for each in errors[:MAX_ERRORS]],
+    }
+    return JSONResponse(content, status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make *app* answer all its errors in the shape of `Problem`, storage faults with 503."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ProblemError, _problem)
+    for unavailable in _storage_errors():
+        app.add_exception_handler(unavailable, _unavailable)
+
+
+def _storage_errors() -> list[type[Exception]]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return [OSError, BotoCoreError, ClientError]
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()[:2000]
+
+
+async def _invalid(_: Request, error: Any) -> JSONResponse:
+    rows: dict[int, RowError] = {}
+    others = []
+    for each in error.errors():
+        place, reason = each["loc"][1:], _reason(each)
+        index = next((part for part in place if isinstance(part, int)), None)
+        if each["type"] == "json_invalid":
+            others.append(f"the body is not JSON: {each['ctx']['error']} at character {index}")
+        elif index is None:
+            others.append(f"{'.'.join(str(part) for part in place) or 'the body'}: {reason}")
+        else:
+            rows.setdefault(index, RowError(index=index, reason=reason))
+    if rows:
+        others.append("1 row is not valid" if len(rows) == 1 else f"{len(rows)} rows are not valid")
+    return answer(422, "; ".join(others[:MAX_ERRORS]), [rows[index] for index in sorted(rows)[:MAX_ERRORS]])
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    return f"{error['msg'].removeprefix('Value error, ')[:200]}, found {shown(error['input'])}"
+
+
+async def _http_error(_: Request, error: Any) -> JSONResponse:
+    return answer(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _problem(_: Request, error: Any) -> JSONResponse:
+    return answer(error.status, error.detail, error.errors)
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError):
+        raise error  # the storage answered; that a name is missing or taken is the route's affair
+    log.error("%s %s: the storage is not available", request.method, request.url.path, exc_info=error)
+    return answer(503, f"the storage is not available ({type(error).__name__})", headers={"Retry-After": "5"})
