@@ -1,0 +1,94 @@
+"""Airflow's public REST API as tasks use it: to say in the web UI what a run did."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseHook
+from airflow.sdk.configuration import conf
+
+if TYPE_CHECKING:
+    import httpx
+
+NOTE_CHARACTERS = 1000
+TIMEOUT_SECONDS = 2.0
+
+_tokens: dict[str, str] = {}
+
+
+class AirflowApiHook(BaseHook):
+    """
+    Speak to Airflow's own REST API over HTTP.
+
+    Everything here is a courtesy to whoever looks at the web UI: a failure is logged, never raised.
+
+    :param airflow_api_conn_id: connection with login and password of an Airflow user who may change DAG runs. Its
+        host, if it has one, is the API server's address. Not needed where every caller is an administrator
+        (`[core] simple_auth_manager_all_admins`).
+    """
+
+    conn_name_attr = "airflow_api_conn_id"
+    default_conn_name = "quartet_api"
+
+    def __init__(self, airflow_api_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.airflow_api_conn_id = airflow_api_conn_id
+
+    def note(self, run: Mapping[str, Any] | tuple[str, str], text: str) -> bool:
+        """
+        Set the note of a DAG run; an earlier note is replaced.
+
+        :param run: the context of a task, or the names (DAG, run).
+        :param text: what is shown; cut to 1000 characters.
+        :return: whether it was set.
+        """
+        try:
+            dag_id, run_id = run if isinstance(run, tuple) else (run["dag_run"].dag_id, run["dag_run"].run_id)
+            self._set_note(dag_id, run_id, shortened(text, NOTE_CHARACTERS))
+        except Exception as error:  # a note is never worth a failed task
+            self.log.warning("The note %r was not set: %s: %s", text, type(error).__name__, error)
+            return False
+        return True
+
+    def _set_note(self, dag_id: str, run_id: str, text: str) -> None:
+        import httpx
+
+        url = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+        base_url, login = self._address()
+        with httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS) as client:
+            for token in _credentials(client, login):
+                headers = {"Authorization": f"Bearer {token}"} if token else {}
+                response = client.patch(url, params={"update_mask": "note"}, json={"note": text}, headers=headers)
+                if response.status_code not in (401, 403):
+                    break
+            response.raise_for_status()
+
+    def _address(self) -> tuple[str, tuple[str, str] | None]:
+        """Say where the API server is, and with which user name and password to come; `None`: neither is needed."""
+        base_url = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
+        if conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
+            return base_url, None
+        connection = self.get_connection(self.airflow_api_conn_id)
+        if connection.host:
+            port = f":{connection.port}" if connection.port else ""
+            base_url = f"{connection.schema or 'http'}://{connection.host}{port}"
+        return base_url, (connection.login or "", connection.password or "")
+
+
+def shortened(text: str, characters: int) -> str:
+    """Cut *text* to so many characters; the last one then is `…`."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+def _credentials(client: "httpx.Client", login: tuple[str, str] | None) -> Iterator[str]:
+    """Yield the tokens to try: the one that this process has, then a fresh one."""
+    if login is None:
+        yield ""
+        return
+    key = f"{client.base_url} {login[0]}"
+    if key in _tokens:
+        yield _tokens[key]
+    response = client.post("/auth/token", json={"username": login[0], "password": login[1]})
+    response.raise_for_status()
+    _tokens[key] = response.json()["access_token"]
+    yield _tokens[key]
