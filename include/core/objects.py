@@ -1,21 +1,23 @@
 """Objects in storage: written whole or not at all, listed with what tells a changed one, read with their checksum.
 
-A path is a `upath.UPath` (Airflow's `ObjectStoragePath` is one) or a `pathlib.Path`. Local files and S3 objects behave alike.
+A path is a `upath.UPath` (Airflow's `ObjectStoragePath` is one) or a `pathlib.Path`; local files and S3 objects behave
+alike.
 """
 
 import hashlib
 import json
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from upath import UPath
+from upath.extensions import ProxyUPath
 
 from include.core.errors import DamagedObjectError
 
-StoragePath = UPath | Path
+StoragePath = UPath | ProxyUPath | Path
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class StoredObject:
     size: int
     """Length in bytes."""
     changed: float
-    """When it was last written or put in its place, in seconds since 1970."""
+    """When it was last written or put in its place, in seconds since 1970; no program can set it at will."""
+    tag: str = ""
+    """The store's own mark of the content (ETag), if it has one."""
 
     @property
     def fingerprint(self) -> str:
         """A text that differs when the object was replaced."""
-        return f"{self.size}-{self.changed:.6f}"
+        return f"{self.size}-{self.changed:.6f}{self.tag and '-'}{self.tag}"
 
 
 def is_local(path: StoragePath) -> bool:
@@ -145,8 +149,8 @@ def _list_local(folder: Path) -> list[StoredObject]:
                 try:
                     if entry.is_file():
                         stat = entry.stat()
-                        # a renamed file keeps its mtime; its ctime says when it came here
-                        found.append(StoredObject(entry.name, stat.st_size, max(stat.st_mtime, stat.st_ctime)))
+                        # not mtime: a copy may bring one of long ago, or of a clock that is ahead
+                        found.append(StoredObject(entry.name, stat.st_size, stat.st_ctime))
                 except FileNotFoundError:  # gone since the folder was read
                     continue
     except FileNotFoundError:
@@ -160,7 +164,47 @@ def _list_remote(folder: Any) -> list[StoredObject]:
     except FileNotFoundError:
         return []
     return [
-        StoredObject(entry["name"].rsplit("/", 1)[-1], entry["size"], entry["LastModified"].timestamp())
+        StoredObject(entry["name"].rsplit("/", 1)[-1], entry["size"], entry["LastModified"].timestamp(), entry["ETag"])
         for entry in entries
         if entry["type"] == "file" and not entry["name"].endswith("/")
     ]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of the platform's storage, for our own code and for libraries that bring their own access to it."""
+
+    path: StoragePath
+    url: str
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+    """Credentials for `url`, as `deltalake` takes them."""
+
+    def below(self, name: str) -> "Store":
+        """Give the folder *name* in this one."""
+        return Store(self.path / name, f"{self.url}/{name}", self.options)
+
+
+def is_settled(path: StoragePath, stored: StoredObject, now: float, seconds: float) -> bool:
+    """
+    Tell whether an object is complete, as far as one can see from outside.
+
+    A local file whose last byte is not a newline may still be being written: it is complete once it has not changed
+    for *seconds*. An object in S3 is complete from the moment it is seen.
+
+    Args:
+        path: the object.
+        stored: what a listing said about it.
+        now: the time in seconds since 1970.
+        seconds: how long the object has to stay unchanged, 0 or more; 0: every object is complete.
+    """
+    if not is_local(path) or now - stored.changed >= seconds:
+        return True
+    try:
+        with local_path(path).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size != stored.size or size == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except FileNotFoundError:
+        return False
