@@ -63,7 +63,7 @@ class PlatformSettings(Settings):
     port: int = Field(default=8080, ge=1, le=65535, description="port of the web UI and the APIs, 1 to 65535")
     storage: str = Field(
         default="",
-        description="root URL of all data, `file:///…` or `s3://bucket/prefix`; empty: folder `data` below QUARTET_HOME",
+        description="root URL of data, `file:///…` or `s3://bucket/prefix`; empty: folder `data` below QUARTET_HOME",
         pattern=r"^$|^file:///.+|^s3://[^/]+(/.*)?$",
     )
     poll_seconds: float = Field(

@@ -1,0 +1,35 @@
+"""Fixtures that all tests share. The environment is set before Airflow is imported: no test touches a home of yours."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="quartet-airflow-")  # one for each worker of pytest-xdist
+atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
+
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "QUARTET_", "RATINGS_", "MLFLOW_", "AWS_"))]:
+    if not _name.startswith(("QUARTET_TEST_", "QUARTET_REAL_DATA")):
+        del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": _AIRFLOW_HOME,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AWS_EC2_METADATA_DISABLED": "true",  # no look for credentials in the network
+    "QUARTET_HOME": f"{_AIRFLOW_HOME}/quartet",
+}
+
+from include.core.settings import Settings  # noqa: E402
+
+Settings.model_config["env_file"] = None
+
+pytest_plugins = ["tests.services"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty `QUARTET_HOME`; storage is the folder `data` below it."""
+    monkeypatch.setenv("QUARTET_HOME", str(tmp_path))
+    return tmp_path

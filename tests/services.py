@@ -1,0 +1,80 @@
+"""Fixtures of real services: PostgreSQL, MariaDB, and moto's S3 server.
+
+A database that does not answer skips the test; with `CI=true` it fails it.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+POSTGRES = "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
+MARIADB = "mysql+pymysql://root@127.0.0.1:3306/mysql"
+
+
+def _fresh_database(server: str) -> Iterator[URL]:
+    """Make a database with a name of its own, and drop it at the end."""
+    name = f"quartet_test_{uuid.uuid4().hex}"
+    engine = create_engine(make_url(server), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except OperationalError as error:
+        engine.dispose()
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no database server at {engine.url!r}: {error.orig}")
+    try:
+        yield engine.url.set(database=name)
+    finally:
+        with engine.connect() as connection:
+            force = " WITH (FORCE)" if engine.dialect.name == "postgresql" else ""
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
+        engine.dispose()
+
+
+@pytest.fixture
+def postgres() -> Iterator[URL]:
+    """Give the URL of an empty PostgreSQL database; the server is `QUARTET_TEST_POSTGRES` or the local one."""
+    yield from _fresh_database(os.environ.get("QUARTET_TEST_POSTGRES") or POSTGRES)
+
+
+@pytest.fixture
+def mariadb() -> Iterator[URL]:
+    """Give the URL of an empty MariaDB database; the server is `QUARTET_TEST_MARIADB` or the local one."""
+    yield from _fresh_database(os.environ.get("QUARTET_TEST_MARIADB") or MARIADB)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Give the URL of an S3 server; moto, in a thread."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_storage(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Make a fresh bucket the platform's storage, and give its root URL."""
+    import boto3
+    from airflow.sdk.io import store
+
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    extra = f'{{"endpoint_url": "{s3_server}", "region_name": "eu-central-1"}}'
+    connection = f'{{"conn_type": "aws", "login": "id", "password": "secret", "extra": {extra}}}'
+    monkeypatch.setenv("AIRFLOW_CONN_QUARTET_STORAGE", connection)
+    monkeypatch.setenv("QUARTET_STORAGE", f"s3://{bucket}/root")
+    client = boto3.client(
+        "s3", "eu-central-1", endpoint_url=s3_server, aws_access_key_id="id", aws_secret_access_key="secret"
+    )
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    store._STORE_CACHE.clear()
+    yield f"s3://{bucket}/root"
+    store._STORE_CACHE.clear()
