@@ -10,6 +10,7 @@ import os
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from upath import UPath
@@ -63,11 +64,14 @@ def write_whole(path: StoragePath, data: bytes, *, exclusive: bool = False) -> N
     if is_local(path):
         _write_local(local_path(path), data, exclusive)
     else:
-        path.fs.pipe_file(path.path, data, mode="create" if exclusive else "overwrite")  # pyright: ignore[reportAttributeAccessIssue]
+        _write_remote(path, data, exclusive)
 
 
 def _write_local(target: Path, data: bytes, exclusive: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # not to be taken for a target that exists
+        raise NotADirectoryError(f"{target.parent} is not a folder") from error
     aside = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}")
     try:
         with aside.open("xb") as file:
@@ -85,6 +89,10 @@ def _write_local(target: Path, data: bytes, exclusive: bool) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _write_remote(target: Any, data: bytes, exclusive: bool) -> None:
+    target.fs.pipe_file(target.path, data, mode="create" if exclusive else "overwrite")
 
 
 def write_json(path: StoragePath, content: Any, *, exclusive: bool = False) -> None:
@@ -124,10 +132,15 @@ def read_bytes(path: StoragePath, sha256: str | None = None) -> bytes:
         FileNotFoundError: there is no such object.
         DamagedObjectError: the checksum differs.
     """
-    data = path.read_bytes()
+    # not UPath.read_bytes: in S3 it cuts an object at the length that an earlier listing said
+    data = local_path(path).read_bytes() if is_local(path) else _remote_bytes(path)
     if sha256 and (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise DamagedObjectError(f"{path} is damaged: sha256 is {found}, {sha256} was written")
     return data
+
+
+def _remote_bytes(path: Any) -> bytes:
+    return path.fs.cat_file(path.path)
 
 
 def list_objects(folder: StoragePath) -> dict[str, StoredObject]:
@@ -159,15 +172,42 @@ def _list_local(folder: Path) -> list[StoredObject]:
 
 
 def _list_remote(folder: Any) -> list[StoredObject]:
+    inside = f"{folder.path.rstrip('/')}/"
     try:
         entries = folder.fs.ls(folder.path, detail=True, refresh=True)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        _raise_if_no_bucket(error)
         return []
-    return [
-        StoredObject(entry["name"].rsplit("/", 1)[-1], entry["size"], entry["LastModified"].timestamp(), entry["ETag"])
-        for entry in entries
-        if entry["type"] == "file" and not entry["name"].endswith("/")
-    ]
+    # an object with the folder's own name is listed too, and one with a slash after it, a "folder" of the S3 console
+    names = ((entry["name"].removeprefix(inside), entry) for entry in entries if entry["name"].startswith(inside))
+    return [_remote_object(name, entry) for name, entry in names if name and entry["type"] == "file"]
+
+
+def _remote_object(name: str, entry: dict[str, Any]) -> StoredObject:
+    return StoredObject(name, entry["size"], entry["LastModified"].timestamp(), entry["ETag"].strip('"'))
+
+
+def find_object(path: StoragePath) -> StoredObject | None:
+    """Look at one object; `None` when there is none, or a folder."""
+    try:
+        if is_local(path):
+            stat = local_path(path).stat()
+            return StoredObject(path.name, stat.st_size, stat.st_ctime) if S_ISREG(stat.st_mode) else None
+        return _find_remote(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        _raise_if_no_bucket(error)
+        return None
+
+
+def _find_remote(path: Any) -> StoredObject | None:
+    entry = path.fs.info(path.path, refresh=True)
+    return _remote_object(path.name, entry) if entry["type"] == "file" else None
+
+
+def _raise_if_no_bucket(error: OSError) -> None:
+    reply = getattr(error.__cause__, "response", {})
+    if reply.get("Error", {}).get("Code") == "NoSuchBucket":
+        raise error  # an empty folder is normal, a bucket that is not there never is
 
 
 @dataclass(frozen=True)
@@ -197,7 +237,7 @@ def is_settled(path: StoragePath, stored: StoredObject, now: float, seconds: flo
         now: the time in seconds since 1970.
         seconds: how long the object has to stay unchanged, 0 or more; 0: every object is complete.
     """
-    if not is_local(path) or now - stored.changed >= seconds:
+    if seconds <= 0 or now - stored.changed >= seconds or not is_local(path):
         return True
     try:
         with local_path(path).open("rb") as file:
@@ -206,5 +246,5 @@ def is_settled(path: StoragePath, stored: StoredObject, now: float, seconds: flo
                 return False
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
-    except FileNotFoundError:
+    except OSError:  # gone, or not for us to read: time decides
         return False

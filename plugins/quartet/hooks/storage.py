@@ -2,6 +2,7 @@
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
+from include.core.objects import Store
 from include.core.settings import PlatformSettings
 
 
@@ -39,6 +40,10 @@ class StorageHook(BaseHook):
         """Join *parts* below the root; raises `ValueError` like `url`."""
         url = self.url(*parts)
         return ObjectStoragePath(url, conn_id=self.storage_conn_id if url.startswith("s3://") else None)
+
+    def store(self, *parts: str) -> Store:
+        """Join *parts* below the root, as path, URL and credentials together."""
+        return Store(self.path(*parts), self.url(*parts), self.options())
 
     def options(self) -> dict[str, str]:
         """Give the credentials of `url`s as `deltalake` storage options; empty for a local root."""

@@ -1,0 +1,37 @@
+"""What the DAGs share: the assets (the map of the platform), default arguments, the retry policy."""
+
+from datetime import timedelta
+
+from airflow.sdk import Asset, AssetWatcher, ExceptionRetryPolicy, RetryAction, RetryRule
+
+from include.core.settings import PlatformSettings
+from quartet.triggers.arrival import ArrivalTrigger
+
+_settings = PlatformSettings.load()
+
+DEFAULTS = {
+    "retries": _settings.task_retries,
+    "retry_delay": timedelta(seconds=5),
+    "retry_policy": ExceptionRetryPolicy(
+        [
+            RetryRule(
+                "include.core.errors.BadDataError", RetryAction.FAIL, reason="the same data would fail in the same way"
+            )
+        ]
+    ),
+    "execution_timeout": timedelta(hours=1),
+}
+
+
+def _arrivals(name: str, prefix: str) -> Asset:
+    """Make the asset of the objects that arrive below *prefix* of the platform's storage."""
+    trigger = ArrivalTrigger(prefix=prefix, poll_seconds=_settings.poll_seconds)
+    return Asset(name, watchers=[AssetWatcher(name=f"{name}_arrivals", trigger=trigger)])
+
+
+RATINGS_TRAINING = _arrivals("ratings_training", "ratings/training")
+"""Submitted ratings, a file a request."""
+RATINGS_STREAMING = _arrivals("ratings_streaming", "ratings/streaming")
+"""Submitted pairs to predict, a file a request."""
+RATINGS_MODEL = Asset("ratings_model")
+"""The champion among the rating models."""

@@ -1,0 +1,73 @@
+"""Take landed files into the ledger, each once, whole or refused."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from include.core.errors import BadDataError
+from include.core.objects import Store, read_bytes
+from include.ratings import landing
+from include.ratings.ledger import Ledger
+from include.ratings.rows import Rating, parse_file, parse_rating
+
+MOST_TRIES = 10
+
+
+@dataclass
+class Ingested:
+    """What one look at the landed files came to."""
+
+    versions: list[int] = field(default_factory=list)
+    """New versions of the ledger, oldest first."""
+    files: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    rows_added: int = 0
+    rows_replaced: int = 0
+
+
+def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coalesce: bool = True) -> Ingested:
+    """
+    Commit all files that have landed and were never taken, in the order of their names.
+
+    Args:
+        store: the workflow's folder.
+        base: the base ratings; a row about one of their pairs counts as replacing it.
+        run: the DAG run that does it.
+        now: seconds since 1970; a file that is still being written then is left for later.
+        coalesce: one commit for all files, or one for each.
+    """
+    ledger = Ledger(store.below("training_table"))
+    found = Ingested()
+    for _ in range(MOST_TRIES):
+        files = _fresh_files(store, ledger, now, found)
+        if not files:
+            return found
+        known = {(row.user, row.movie) for rows in (base, ledger.rows()) for row in rows}
+        for batch in [files] if coalesce else [{name: rows} for name, rows in files.items()]:
+            pairs = [(row.user, row.movie) for rows in batch.values() for row in rows]
+            replaced = len(pairs) - len(set(pairs) - known)
+            version = ledger.append(batch, replaced, run)
+            if version is None:  # another run was faster: look again
+                break
+            known.update(pairs)
+            found.versions.append(version)
+            found.files += batch
+            found.rows_added += len(pairs)
+            found.rows_replaced += replaced
+        else:
+            return found
+    raise TimeoutError(f"other runs took files first, {MOST_TRIES} times in a row")
+
+
+def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> dict[str, list[Rating]]:
+    landed = landing.landed(store.path, "training")
+    fresh = [landed[name] for name in ledger.not_taken(landed)]
+    files = {}
+    for stored in landing.complete(store.path, "training", fresh, now):
+        try:
+            files[stored.name] = parse_file(read_bytes(store.path / "training" / stored.name), parse_rating)
+        except BadDataError as error:
+            landing.refuse(store.path, "training", stored, str(error))
+            found.refused.append(stored.name)
+        else:
+            landing.accept(store.path, "training", stored.name)
+    return files

@@ -1,0 +1,326 @@
+"""The ledger: all submitted ratings in one Delta table, a version a commit, every version readable.
+
+A landed file is taken once, ever: each commit carries the names of its files as application transactions, which a
+restore to an older version keeps.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import Schema as DeltaSchema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from include.core.errors import BadDataError, DamagedObjectError
+from include.core.objects import Store, list_objects, read_bytes
+from include.ratings.rows import Rating
+
+SCHEMA = pa.schema(
+    [
+        ("user", pa.string()),
+        ("movie", pa.string()),
+        ("stars", pa.float64()),
+        ("timestamp", pa.int64()),
+        ("file", pa.string()),  # the landed file the row came in
+        ("line", pa.int32()),  # its line there, from 1
+        ("commit", pa.int64()),  # grows from commit to commit
+        ("run", pa.string()),  # the DAG run that took it in
+        ("checksum", pa.int64()),  # crc32 over all of the above but `commit` and `run`
+    ]
+)
+FOREVER = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+DATA_OPERATIONS = {"CREATE TABLE": "create", "WRITE": "ingest", "RESTORE": "restore"}
+OTHER_OPERATIONS = {"OPTIMIZE": "compact", "VACUUM START": "vacuum", "VACUUM END": "vacuum"}
+
+
+class UnknownVersionError(BadDataError):
+    """A version was asked for that the ledger does not have."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One version of the ledger."""
+
+    version: int
+    time: float
+    """Seconds since 1970."""
+    operation: str
+    """`create`, `ingest`, `restore`, `compact` or `vacuum`."""
+    files: list[str]
+    rows_added: int
+    rows_replaced: int
+    """How many of the added rows took the place of an older rating of the same user and movie."""
+    dag_run_id: str | None
+    by: str | None
+    """Who asked for a restore."""
+    restored_to: int | None
+
+
+class Ledger:
+    """The Delta table of submitted ratings below one folder."""
+
+    def __init__(self, store: Store) -> None:
+        """Open the table at *store*; it is made when it does not exist."""
+        self.store = store
+        self._table = self._open()
+
+    @classmethod
+    def existing(cls, store: Store) -> "Ledger | None":
+        """Open the table at *store*; `None`: there is none, and none is made."""
+        return cls(store) if DeltaTable.is_deltatable(store.url, store.options) else None
+
+    def _open(self, version: int | None = None) -> DeltaTable:
+        try:
+            return DeltaTable(self.store.url, version=version, storage_options=self.store.options)
+        except TableNotFoundError:
+            return DeltaTable.create(
+                self.store.url,
+                schema=DeltaSchema.from_arrow(SCHEMA),
+                mode="ignore",
+                configuration=FOREVER,
+                storage_options=self.store.options,
+            )
+
+    def newest(self) -> int:
+        """Give the newest version, whatever made it."""
+        self._table.update_incremental()
+        return self._table.version()
+
+    def head(self) -> int:
+        """Give the newest version that changed the rows (compaction does not)."""
+        self.newest()
+        limit = 10
+        while True:
+            history = self._table.history(limit)
+            for entry in history:
+                if entry["operation"] in DATA_OPERATIONS:
+                    return entry["version"]
+            if len(history) < limit:
+                raise DamagedObjectError(f"{self.store.url}: no version of the table says that it wrote rows")
+            limit *= 10
+
+    def data_versions(self, after: int) -> list[int]:
+        """List the versions above *after* that changed the rows, oldest first."""
+        entries = self.history(limit=max(self.newest() - after, 0))
+        return sorted(
+            each.version for each in entries if each.version > after and each.operation in ("ingest", "restore")
+        )
+
+    def check_version(self, version: int) -> None:
+        """Raise `UnknownVersionError` unless there is a *version* of the table."""
+        if not 0 <= version <= self.newest():
+            raise UnknownVersionError(f"ledger version 0 to {self.newest()} was expected, found {version}")
+
+    def files(self, version: int | None = None) -> dict[str, str]:
+        """Give the files whose rows are in *version* (default: the newest) and the DAG run that took each."""
+        table = self._read(version, ["file", "run"]).group_by(["file", "run"]).aggregate([])
+        return dict(sorted(zip(table["file"].to_pylist(), table["run"].to_pylist(), strict=True)))
+
+    def not_taken(self, names: Iterable[str]) -> list[str]:
+        """Leave out the files that were ever taken, also those whose rows a restore removed."""
+        self.newest()
+        there = self.files()
+        return [name for name in names if name not in there and self._table.transaction_version(name) is None]
+
+    def rows(self, version: int | None = None) -> list[Rating]:
+        """Read the ratings of *version* (default: the newest) in the order of commit, file name and line."""
+        table = self._read(version, SCHEMA.names)
+        table = table.sort_by([("commit", "ascending"), ("file", "ascending"), ("line", "ascending")])
+        columns = [
+            table[name].to_pylist() for name in ("user", "movie", "stars", "timestamp", "file", "line", "checksum")
+        ]
+        rows = []
+        for *fields, file, line, checksum in zip(*columns, strict=True):
+            row = Rating(*fields)
+            if _checksum(row, file, line) != checksum:
+                raise DamagedObjectError(f"{self._damaged_file(version)} is damaged: the row of {file}, line {line}")
+            rows.append(row)
+        return rows
+
+    def _read(self, version: int | None, columns: Sequence[str]) -> pa.Table:
+        if version is None:
+            self.newest()
+            table = self._table
+        else:
+            self.check_version(version)
+            table = self._open(version)
+        try:
+            return table.to_pyarrow_table(columns=list(columns))
+        except (OSError, ValueError, DeltaError) as error:
+            if damaged := self._damaged_file(version):
+                raise DamagedObjectError(f"{damaged} is damaged: {error}") from error
+            raise
+
+    def _damaged_file(self, version: int | None) -> str | None:
+        table = self._table if version is None else self._open(version)
+        actions = pa.table(table.get_add_actions(flatten=True))
+        sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+        there = list_objects(self.store.path)
+        for name, size in sizes.items():
+            path = self.store.path / name
+            if name not in there or there[name].size != size or not _is_whole(read_bytes(path)):
+                return str(path)
+        return None
+
+    def append(self, files: Mapping[str, Sequence[Rating]], rows_replaced: int, run: str) -> int | None:
+        """
+        Commit the rows of *files*, in the order of file names, as one version.
+
+        Args:
+            files: name → rows in line order; none of them was taken before.
+            rows_replaced: kept with the commit.
+            run: the DAG run that does it.
+
+        Returns:
+            The new version; `None`: somebody else has taken one of the files meanwhile, look again.
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+        commit = self.newest() + 1
+        for file in sorted(files):
+            for line, row in enumerate(files[file], start=1):
+                values = (*row, file, line, commit, run, _checksum(row, file, line))
+                for name, value in zip(SCHEMA.names, values, strict=True):
+                    columns[name].append(value)
+        about = {
+            "files": json.dumps(sorted(files)),
+            "rows_added": str(len(columns["line"])),
+            "rows_replaced": str(rows_replaced),
+            "dag_run_id": run,
+        }
+        if any(self._table.transaction_version(file) is not None for file in files):
+            return None
+        try:
+            write_deltalake(
+                self._table,
+                pa.table(columns, schema=SCHEMA),
+                mode="append",
+                commit_properties=CommitProperties(
+                    custom_metadata=about, app_transactions=[Transaction(file, 1) for file in sorted(files)]
+                ),
+            )
+        except CommitFailedError:
+            return None
+        return self._version_of(sorted(files)[0])
+
+    def _version_of(self, file: str) -> int:
+        return next(each.version for each in self.history(limit=50) if file in each.files)
+
+    def restore(self, version: int, run: str, by: str | None) -> int:
+        """
+        Make the rows of *version* the newest version, as a new one; nothing is lost.
+
+        Raises:
+            UnknownVersionError: there is no such version.
+        """
+        self.check_version(version)
+        about = {"restored_to": str(version), "dag_run_id": run, "by": by or ""}
+        self._table.restore(version, commit_properties=CommitProperties(custom_metadata=about))
+        return self.newest()
+
+    def restored_by(self, run: str) -> int | None:
+        """Give the version that the DAG run *run* made by a restore, if it did."""
+        found = [
+            each.version for each in self.history(limit=50) if each.dag_run_id == run and each.operation == "restore"
+        ]
+        return found[0] if found else None
+
+    def history(self, limit: int | None = None) -> list[Entry]:
+        """List the versions, newest first."""
+        if limit is not None and limit <= 0:
+            return []
+        self.newest()
+        return [_entry(each) for each in self._table.history(limit)]
+
+    def compact(self, retention_days: int | None = None) -> dict[str, int]:
+        """
+        Merge small files; every version stays readable unless *retention_days* lets older ones go.
+
+        Returns:
+            Counts `files_merged` and `files_removed`.
+        """
+        self.newest()
+        merged = self._table.optimize.compact()
+        self._table.create_checkpoint()
+        removed = []
+        if retention_days is not None:
+            removed = self._table.vacuum(
+                retention_hours=retention_days * 24, dry_run=False, enforce_retention_duration=False
+            )
+        return {"files_merged": merged["numFilesRemoved"], "files_removed": len(removed)}
+
+
+def _checksum(row: Rating, file: str, line: int) -> int:
+    user, movie, stars, timestamp = row
+    return zlib.crc32(f"{user} {movie} {stars!r} {timestamp} {file} {line}".encode())
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        rows = pq.read_table(pa.BufferReader(data)).to_pylist()
+    except (OSError, ValueError):
+        return False
+    return all(
+        _checksum(Rating(row["user"], row["movie"], row["stars"], row["timestamp"]), row["file"], row["line"])
+        == row["checksum"]
+        for row in rows
+    )
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
+    operation: str = raw["operation"]
+    return Entry(
+        version=raw["version"],
+        time=raw["timestamp"] / 1000,
+        operation=(DATA_OPERATIONS | OTHER_OPERATIONS).get(operation, operation.lower()),
+        files=json.loads(raw.get("files", "[]")),
+        rows_added=int(raw.get("rows_added", 0)),
+        rows_replaced=int(raw.get("rows_replaced", 0)),
+        dag_run_id=raw.get("dag_run_id"),
+        by=raw.get("by") or None,
+        restored_to=int(raw["restored_to"]) if "restored_to" in raw else None,
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What *newer* has that *older* has not, and the other way round."""
+
+    older: int
+    newer: int
+    files_added: list[str]
+    files_removed: list[str]
+    rows_added: int
+    rows_replaced: int
+    """How many of the added rows are about a user and movie that the older version has a submitted rating of."""
+    rows_removed: int
+
+
+def difference(ledger: Ledger, older: int, newer: int) -> Difference:
+    """
+    Compare two versions of the *ledger*, file by file and row by row.
+
+    Raises:
+        UnknownVersionError: one of them does not exist.
+    """
+    before, after = (ledger._read(version, ["user", "movie", "file", "line"]).to_pylist() for version in (older, newer))
+    files_before, files_after = ({row["file"] for row in rows} for rows in (before, after))
+    added = [row for row in after if row["file"] not in files_before]
+    known = {(row["user"], row["movie"]) for row in before}
+    return Difference(
+        older=older,
+        newer=newer,
+        files_added=sorted(files_after - files_before),
+        files_removed=sorted(files_before - files_after),
+        rows_added=len(added),
+        rows_replaced=len({(row["user"], row["movie"]) for row in added} & known),
+        rows_removed=sum(row["file"] not in files_after for row in before),
+    )

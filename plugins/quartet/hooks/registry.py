@@ -1,0 +1,170 @@
+"""The registry of models: MLflow, a version for each training, the alias `champion` on the one that is used."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from include.core.objects import read_bytes
+from include.core.settings import PlatformSettings
+from quartet.hooks.storage import StorageHook
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+ARTEFACT = "model.pickle"
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model."""
+
+    version: int
+    created_at: float
+    """Seconds since 1970."""
+    run_id: str
+    artefact: str
+    """Path of the model file below the storage root."""
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    """Of its run."""
+
+
+class RegistryHook(BaseHook):
+    """
+    Keep models in MLflow's registry, their files in the platform's storage.
+
+    :param storage_conn_id: connection of the storage; MLflow itself is found by `MLFLOW_TRACKING_URI`.
+    """
+
+    def __init__(self, storage_conn_id: str = StorageHook.default_conn_name) -> None:
+        super().__init__()
+        self.storage = StorageHook(storage_conn_id)
+
+    @contextmanager
+    def client(self) -> Iterator["MlflowClient"]:
+        """Give MLflow's client, with the storage's credentials in the environment while it is used."""
+        from mlflow import MlflowClient
+
+        before = {name: os.environ.get(name) for name in self.storage.environment()}
+        os.environ.update(self.storage.environment())
+        try:
+            yield MlflowClient(PlatformSettings.load().registry_uri)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+    def experiment(self, client: "MlflowClient", name: str) -> str:
+        """Give the id of the experiment *name*; it is made when it does not exist, its files below `mlflow/`."""
+        from mlflow.exceptions import MlflowException
+
+        if found := client.get_experiment_by_name(name):
+            return found.experiment_id
+        try:
+            return client.create_experiment(name, artifact_location=self.storage.url("mlflow", name))
+        except MlflowException:  # somebody else was faster
+            if found := client.get_experiment_by_name(name):
+                return found.experiment_id
+            raise
+
+    def find(self, name: str, recipe: str) -> RegisteredVersion | None:
+        """Give the version of the model *name* that was trained by *recipe* (its sha256), if there is one."""
+        with self.client() as client:
+            found = client.search_model_versions(f"name = '{name}' and tag.recipe = '{recipe}'", max_results=1)
+            return self._describe(client, name, int(found[0].version)) if found else None
+
+    def describe(self, name: str, version: int) -> RegisteredVersion:
+        """Tell what is known of one version."""
+        with self.client() as client:
+            return self._describe(client, name, version)
+
+    def _describe(self, client: "MlflowClient", name: str, version: int) -> RegisteredVersion:
+        found = client.get_model_version(name, str(version))
+        run_id = found.run_id or ""
+        return RegisteredVersion(
+            version=int(found.version),
+            created_at=found.creation_timestamp / 1000,
+            run_id=run_id,
+            artefact=f"mlflow/{name}/{run_id}/artifacts/model/data/{ARTEFACT}",
+            tags=dict(found.tags),
+            metrics=dict(client.get_run(run_id).data.metrics),
+        )
+
+    def register(
+        self,
+        name: str,
+        artefact: bytes,
+        *,
+        loader_module: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        requirements: list[str],
+    ) -> RegisteredVersion:
+        """
+        Keep a trained model as one run and one version of the registered model *name*, whole or not at all.
+
+        :param artefact: content of the model file.
+        :param loader_module: module whose `_load_pyfunc` loads it for MLflow's users.
+        :param params: parameters of the run.
+        :param metrics: metrics of the run.
+        :param tags: tags of run and version; `recipe` and `dag_run_id` among them.
+        :param requirements: what the model file needs, as pip requirements.
+        :raises DamagedObjectError: the stored file reads back differently; no version is made.
+        """
+        import mlflow.pyfunc
+        from mlflow.entities import Metric, Param
+
+        sha256 = hashlib.sha256(artefact).hexdigest()
+        tags = dict(tags) | {"sha256": sha256}
+        with self.client() as client:
+            experiment_id = self.experiment(client, name)
+            self._end_abandoned_runs(client, experiment_id, tags["recipe"])
+            run = client.create_run(experiment_id, run_name=tags["dag_run_id"], tags=tags)
+            run_id, now = run.info.run_id, run.info.start_time
+            client.log_batch(
+                run_id,
+                metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+                params=[Param(key, str(value)) for key, value in params.items()],
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                model_file = Path(folder) / ARTEFACT
+                model_file.write_bytes(artefact)
+                packed = Path(folder) / "model"
+                mlflow.pyfunc.save_model(
+                    str(packed), loader_module=loader_module, data_path=str(model_file), pip_requirements=requirements
+                )
+                client.log_artifacts(run_id, str(packed), "model")
+            stored = self.storage.path("mlflow", name, run_id, "artifacts", "model", "data", ARTEFACT)
+            read_bytes(stored, sha256=sha256)
+            try:
+                client.get_registered_model(name)
+            except mlflow.MlflowException:
+                client.create_registered_model(name)
+            version = client.create_model_version(
+                name, source=f"{run.info.artifact_uri}/model", run_id=run_id, tags=tags
+            )
+            client.set_terminated(run_id)
+            return self._describe(client, name, int(version.version))
+
+    def promote(self, name: str, version: int) -> None:
+        """Move the alias `champion` of the model *name* to *version*."""
+        with self.client() as client:
+            client.set_registered_model_alias(name, CHAMPION, str(version))
+
+    @staticmethod
+    def _end_abandoned_runs(client: "MlflowClient", experiment_id: str, recipe: str) -> None:
+        """Mark the runs of an earlier try that was killed as such."""
+        pattern = f"tags.recipe = '{recipe}' and attributes.status = 'RUNNING'"
+        for run in client.search_runs([experiment_id], pattern):
+            client.set_terminated(run.info.run_id, "KILLED")
