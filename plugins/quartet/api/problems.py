@@ -28,7 +28,7 @@ _DESCRIPTIONS = {
     409: "Not possible in the present state",
     413: "The body is too large",
     422: "The input is not valid; nothing was written",
-    503: "The storage or Airflow is not available; try again later",
+    503: "Storage, database or Airflow is not available; try again later",
 }
 
 
@@ -83,18 +83,20 @@ def answer(
 
 
 def install(app: FastAPI) -> None:
-    """Make *app* answer all its errors in the shape of `Problem`, storage faults with 503."""
+    """Make *app* answer all its errors in the shape of `Problem`, faults of storage and database with 503."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ProblemError, _problem)
-    for unavailable in _storage_errors():
+    app.add_exception_handler(UnicodeEncodeError, _not_unicode)
+    for unavailable in _faults():
         app.add_exception_handler(unavailable, _unavailable)
 
 
-def _storage_errors() -> list[type[Exception]]:
+def _faults() -> list[type[Exception]]:
     from botocore.exceptions import BotoCoreError, ClientError
+    from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
-    return [OSError, BotoCoreError, ClientError]
+    return [OSError, BotoCoreError, ClientError, OperationalError, InterfaceError, TimeoutError]
 
 
 def _clean(text: str) -> str:
@@ -124,6 +126,13 @@ def _reason(error: Mapping[str, Any]) -> str:
     return f"{error['msg'].removeprefix('Value error, ')[:200]}, found {shown(error['input'])}"
 
 
+async def _not_unicode(_: Request, error: Any) -> JSONResponse:
+    if error.reason != "surrogates not allowed":
+        raise error
+    # JSON can spell half a character ("\\ud800"); Python takes it and fails at the first use
+    return answer(422, f"text that is not Unicode was found: {shown(error.object[error.start : error.end])}")
+
+
 async def _http_error(_: Request, error: Any) -> JSONResponse:
     return answer(error.status_code, str(error.detail), headers=error.headers)
 
@@ -135,5 +144,6 @@ async def _problem(_: Request, error: Any) -> JSONResponse:
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError):
         raise error  # the storage answered; that a name is missing or taken is the route's affair
-    log.error("%s %s: the storage is not available", request.method, request.url.path, exc_info=error)
-    return answer(503, f"the storage is not available ({type(error).__name__})", headers={"Retry-After": "5"})
+    what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
+    log.error("%s %s: the %s is not available", request.method, request.url.path, what, exc_info=error)
+    return answer(503, f"the {what} is not available ({type(error).__name__})", headers={"Retry-After": "5"})

@@ -43,7 +43,7 @@ async def trigger(
         ProblemError: Airflow's refusal, or 503.
     """
     body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": note}
-    return (await _call(request, "POST", f"/dags/{quote(dag_id, safe='')}/dagRuns", json=body))["dag_run_id"]
+    return (await _call(request, "POST", f"/dags/{_segment(dag_id)}/dagRuns", json=body))["dag_run_id"]
 
 
 async def list_runs(
@@ -55,12 +55,12 @@ async def list_runs(
     Airflow gives at most `[api] maximum_page_limit` (100) at a time. Raises `ProblemError` like `trigger`.
     """
     query = {"limit": limit, "order_by": order_by}
-    return (await _call(request, "GET", f"/dags/{quote(dag_id, safe='~')}/dagRuns", params=query))["dag_runs"]
+    return (await _call(request, "GET", f"/dags/{_segment(dag_id)}/dagRuns", params=query))["dag_runs"]
 
 
 async def get_run(request: Request, dag_id: str, run_id: str) -> dict[str, Any]:
     """Describe one run of a DAG; raises `ProblemError` like `trigger`, with 404 for an unknown run."""
-    return await _call(request, "GET", f"/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}")
+    return await _call(request, "GET", f"/dags/{_segment(dag_id)}/dagRuns/{_segment(run_id)}")
 
 
 async def _call(request: Request, method: str, path: str, **options: Any) -> dict[str, Any]:
@@ -80,6 +80,10 @@ async def _call(request: Request, method: str, path: str, **options: Any) -> dic
     if response.status_code in PASSED_ON:
         raise ProblemError(response.status_code, _text(response))
     raise ProblemError(503, f"Airflow is not available: its API answered {response.status_code} to {method} {path}")
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="").replace(".", "%2E")  # httpx would resolve `..`
 
 
 def _transport() -> httpx.ASGITransport:

@@ -1,6 +1,6 @@
 """Airflow's public REST API as tasks use it: to say in the web UI what a run did."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -56,11 +56,14 @@ class AirflowApiHook(BaseHook):
         url = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
         base_url, login = self._address()
         with httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS) as client:
-            for token in _credentials(client, login):
-                headers = {"Authorization": f"Bearer {token}"} if token else {}
-                response = client.patch(url, params={"update_mask": "note"}, json={"note": text}, headers=headers)
-                if response.status_code not in (401, 403):
-                    break
+
+            def patch(fresh: bool = False) -> httpx.Response:
+                headers = {"Authorization": f"Bearer {_token(client, *login, fresh)}"} if login else {}
+                return client.patch(url, params={"update_mask": "note"}, json={"note": text}, headers=headers)
+
+            response = patch()
+            if login and response.status_code in (401, 403):  # the token of an earlier note may have expired
+                response = patch(fresh=True)
             response.raise_for_status()
 
     def _address(self) -> tuple[str, tuple[str, str] | None]:
@@ -80,15 +83,11 @@ def shortened(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
-def _credentials(client: "httpx.Client", login: tuple[str, str] | None) -> Iterator[str]:
-    """Yield the tokens to try: the one that this process has, then a fresh one."""
-    if login is None:
-        yield ""
-        return
-    key = f"{client.base_url} {login[0]}"
-    if key in _tokens:
-        yield _tokens[key]
-    response = client.post("/auth/token", json={"username": login[0], "password": login[1]})
-    response.raise_for_status()
-    _tokens[key] = response.json()["access_token"]
-    yield _tokens[key]
+def _token(client: "httpx.Client", user: str, password: str, fresh: bool) -> str:
+    """Give a token of the user: this process asks for one once, unless a *fresh* one is wanted."""
+    key = f"{client.base_url} {user}"
+    if fresh or key not in _tokens:
+        response = client.post("/auth/token", json={"username": user, "password": password})
+        response.raise_for_status()
+        _tokens[key] = response.json()["access_token"]
+    return _tokens[key]

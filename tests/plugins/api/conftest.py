@@ -1,0 +1,146 @@
+"""Airflow's real API server app in this process, with users of its own, on a temporary database."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from tests.plugins.api.client import Client
+
+ROOT = Path(__file__).resolve().parents[3]
+
+DAG = """
+from airflow.sdk import dag, task
+
+@dag(schedule=None)
+def {name}():
+    @task
+    def wait() -> None: ...
+
+    wait()
+
+{name}()
+"""
+DAGS = ["ratings_train", "ratings_predict", "ratings_model_selection"]
+PASSWORDS = {"admin": "a", "viewer": "v"}
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A migrated, empty Airflow with one DAG of each name in `DAGS`; the process' own settings come back at the end."""
+    home = tmp_path_factory.mktemp("airflow")
+    (home / "dags").mkdir()
+    for name in DAGS:
+        (home / "dags" / f"{name}.py").write_text(DAG.format(name=name))
+    (home / "passwords.json").write_text(json.dumps(PASSWORDS))
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # while Airflow starts; what it warns of is not ours
+        for name, value in {
+            "AIRFLOW__API__BASE_URL": "http://localhost:8080",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "secret" * 12,
+            "AIRFLOW__CORE__DAGS_FOLDER": home / "dags",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": False,
+            "AIRFLOW__CORE__PLUGINS_FOLDER": ROOT / "plugins",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home / "passwords.json",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "QUARTET_HOME": home / "quartet",
+            "QUARTET_STORAGE": "",
+            "QUARTET_ALLOWED_HOSTS": "127.0.0.1,localhost,::1",
+        }.items():
+            patch.setenv(name, str(value))
+        _stub()
+        _reconfigure()
+        _fill_database(home / "dags")
+        yield home
+        _reset()
+    _reconfigure()
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[FastAPI, str | None], None]:
+    """
+    Give a function that makes all callers of an app one user with a role, without Airflow's database and server.
+
+    The guards of the app decide as in the real thing. With `None` for a role nobody is signed in.
+    """
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.api_fastapi.core_api.security import get_user
+    from airflow.models.dag import DagModel
+
+    monkeypatch.setattr("airflow.api_fastapi.core_api.security.get_auth_manager", SimpleAuthManager)
+    monkeypatch.setattr(DagModel, "get_team_name", lambda *_, **__: None)
+
+    def sign_in(app: FastAPI, role: str | None = "admin") -> None:
+        app.dependency_overrides.pop(get_user, None)
+        if role:
+            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username=role, role=role)
+
+    return sign_in
+
+
+@pytest.fixture(scope="session")
+def airflow(airflow_home: Path) -> Iterator[Client]:
+    """Airflow's API server with the plugin; its users are in `PASSWORDS`."""
+    with serving(all_admins=False) as client:
+        yield client
+
+
+@contextmanager
+def serving(all_admins: bool) -> Iterator[Client]:
+    """Start Airflow's app anew; at the end nothing of it is left."""
+    from airflow.api_fastapi.app import cached_app
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", str(all_admins))
+        _reset()
+        with Client(cached_app(apps="all"), PASSWORDS) as client:
+            yield client
+        _reset()
+
+
+def _stub():
+    import importlib.util
+    import sys
+    import types
+
+    from fastapi import FastAPI
+
+    import quartet.api
+
+    if importlib.util.find_spec("quartet.api.ratings") is None:
+        m = types.ModuleType("quartet.api.ratings")
+        m.create_app = FastAPI
+        sys.modules["quartet.api.ratings"] = m
+        quartet.api.ratings = m
+
+
+def _reset() -> None:
+    from airflow import plugins_manager
+    from airflow.api_fastapi.app import purge_cached_app
+
+    purge_cached_app()
+    plugins_manager._get_plugins.cache_clear()
+    plugins_manager.get_fastapi_plugins.cache_clear()
+
+
+def _reconfigure() -> None:
+    from airflow import settings
+
+    settings.configure_vars()
+    settings.reconfigure_orm()
+
+
+def _fill_database(dags: Path) -> None:
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()
+    sync_bag_to_db(DagBag(dags, bundle_path=dags), "dags-folder", None)

@@ -1,0 +1,164 @@
+"""Every route of every app that the plugin mounts is guarded, and the guard does what the route declares.
+
+A new route needs a line in `EXAMPLES` below: how a valid call looks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from quartet.api.auth import PUBLIC, Access, Guard, Public, may_read, may_run
+from quartet_plugin import QuartetPlugin
+from tests.plugins.api.client import Client
+
+PREDICTION = "predict-2019-05-09T16:35:04.313814.txt"
+TRAINING = "train-2019-05-09T16:33:25.613314.txt"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A valid call of a route."""
+
+    body: Any = None
+    path: dict[str, Any] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
+
+
+EXAMPLES: dict[str, Example] = {
+    # app and route as declared: what to put into the body, the path and the query
+    "POST /ratings/train": Example({"data": ["244 346 2 880606923"]}),
+    "POST /ratings/predict": Example({"data": ["233 346"]}),
+    "POST /ratings/result": Example({"filename": PREDICTION}),
+    "GET /ratings/result/{filename}": Example(path={"filename": PREDICTION}),
+    "GET /ratings/commits": Example(),
+    "GET /ratings/commits/{version}/diff": Example(path={"version": 1}, query={"since": 0}),
+    "GET /ratings/commits/{version}/used-by": Example(path={"version": 1}),
+    "GET /ratings/models": Example(),
+    "GET /ratings/models/{version}/used-by": Example(path={"version": 1}),
+    "GET /ratings/jobs": Example(),
+    "GET /ratings/predictions/{filename}/why": Example(path={"filename": PREDICTION}),
+    "POST /ratings/rollback": Example({"model": 1}),
+}
+
+DOCUMENTATION = {"openapi", "swagger_ui_html", "swagger_ui_redirect", "redoc_html"}
+
+
+def accesses(route: BaseRoute) -> list[Access]:
+    """List what a route declares, on itself, its router or its app."""
+    return list(_declared(route.dependant)) if isinstance(route, APIRoute) else []
+
+
+def _declared(dependant: Dependant) -> Iterator[Access]:
+    if isinstance(dependant.call, Guard | Public):
+        yield dependant.call.access
+    for each in dependant.dependencies:
+        yield from _declared(each)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A route of a mounted app, as its callers see it."""
+
+    name: str
+    route: APIRoute
+    method: str
+    prefix: str
+
+    @property
+    def example(self) -> Example:
+        """The registered example; its absence fails the test with what to do."""
+        assert self.name in EXAMPLES, (
+            f"{self.name} has no example: add a line `{self.name!r}: Example(…)` with a valid body, path and query "
+            f"to EXAMPLES in {__file__}"
+        )
+        return EXAMPLES[self.name]
+
+    def made(self, client: Client, headers: dict[str, str] | None = None) -> int:
+        """Make the call; give the status of the answer."""
+        example = self.example
+        url = self.prefix + self.route.path.format(**example.path)
+        answer = client.request(self.method, url, json=example.body, params=example.query, headers=headers)
+        return answer.status_code
+
+
+def mounted_routes() -> Iterator[tuple[str, BaseRoute]]:
+    """Walk all routes of all apps of the plugin; a mount inside an app would be one of them."""
+    for mount in QuartetPlugin().fastapi_apps:
+        for route in mount["app"].routes:
+            yield mount["url_prefix"], route
+
+
+ROUTES = list(mounted_routes())
+CALLS = [
+    Call(f"{method} {prefix}{route.path}", route, method, prefix)
+    for prefix, route in ROUTES
+    if isinstance(route, APIRoute)
+    for method in sorted(route.methods)
+]
+each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+
+
+def test_all_routes_are_known_in_kind():
+    """A mount, a web socket or a bare route would have no guard: only the documentation may be one."""
+    odd = [route for _, route in ROUTES if not isinstance(route, APIRoute)]
+    assert {getattr(route, "name", repr(route)) for route in odd} <= DOCUMENTATION
+
+
+@each_call
+def test_a_route_declares_one_access(call: Call):
+    found = accesses(call.route)
+    assert len(found) == 1, (
+        f"{call.name} declares {found or 'no access'}: give it exactly one of "
+        "`dependencies=[may_read(dag_id)]`, `[may_run(dag_id)]` or `[PUBLIC]` (quartet.api.auth)"
+    )
+
+
+@each_call
+def test_without_a_token_only_public_routes_answer(call: Call, airflow: Client):
+    airflow.cookies.clear()
+    status = call.made(airflow)
+    if accesses(call.route) == [Access.PUBLIC]:
+        assert status < 400
+    else:
+        assert status == 401
+
+
+@each_call
+def test_a_viewer_reads_and_does_not_write(call: Call, airflow: Client):
+    status = call.made(airflow, airflow.as_user("viewer"))
+    if accesses(call.route) == [Access.WRITE]:
+        assert status == 403
+    else:
+        assert status not in (401, 403)
+        assert status < 500
+        assert status != 422, "the example is not valid"
+
+
+def test_examples_have_routes():
+    """An example whose route is gone guards nothing."""
+    assert set(EXAMPLES) <= {call.name for call in CALLS}
+
+
+def test_the_walk_sees_guards_wherever_they_are_declared():
+    app = FastAPI(dependencies=[may_read("a")])
+    router = APIRouter(dependencies=[may_run("b")])
+
+    @router.get("/x")
+    def x() -> None: ...
+
+    @app.get("/y", dependencies=[PUBLIC])
+    def y() -> None: ...
+
+    app.include_router(router)
+    bare = FastAPI()
+    bare.get("/z")(y)
+    found = {
+        route.path: sorted(accesses(route)) for route in [*app.routes, *bare.routes] if isinstance(route, APIRoute)
+    }
+    assert found == {"/x": ["read", "write"], "/y": ["public", "read"], "/z": []}
