@@ -1,4 +1,4 @@
-"""Wait for objects to arrive: the event trigger behind the asset watchers.
+"""Wait for objects to arrive: the event trigger behind the asset watchers, and the waiting half of the sensor.
 
 DAG files import this module, so nothing heavy is imported at its top.
 """
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from quartet.triggers.reported import KEYS, Reported
 
@@ -17,50 +17,53 @@ if TYPE_CHECKING:
 
 NAMES_IN_EVENT = 100
 SAVE_AFTER_SECONDS = 5.0
-"""Age of a report when it is remembered: Airflow has stored the event by then (it takes about a second)."""
-LONGEST_WAIT_SECONDS = 30.0
+"""Age of a report when it is remembered: Airflow has stored the event by then, which takes about a second."""
+LONGEST_BACKOFF_SECONDS = 30.0
 REST = 5
 """A look is followed by a rest of at least this many times its own duration."""
 
 
 class ArrivalTrigger(BaseEventTrigger):
     """
-    Report the objects that are new or replaced directly below a prefix, at least once each, across restarts.
+    Report what is new or replaced directly below a prefix, or at one address: at least once each, across restarts.
 
-    For an `AssetWatcher`; the assets of two watchers need different arguments, or Airflow makes one trigger of them.
-    The event says `{"files": [first 100 names], "count": of all}`: a call to look, not a list to work off.
+    For an `AssetWatcher`; two watchers need different arguments, or Airflow makes one trigger of them. The event says
+    `{"files": [the first 100 names], "count": of all}`: a call to look, not a list to work off.
 
     :param prefix: folder below the platform's storage root, such as `ratings/training`.
+    :param url: instead of a prefix, one object; see `quartet.triggers.listing.make_lister`.
     :param poll_seconds: between two looks.
-    :param settle_seconds: how long an object without a newline at its end has to stay unchanged; 0: not at all.
+    :param settle_seconds: how long a file without a newline at its end has to stay unchanged; 0: not at all.
+    :raises ValueError: not exactly one of prefix and URL is given.
     """
 
-    def __init__(self, prefix: str, poll_seconds: float = 0.5, settle_seconds: float = 2.0) -> None:
+    def __init__(
+        self, prefix: str = "", *, url: str = "", poll_seconds: float = 0.5, settle_seconds: float = 2.0
+    ) -> None:
         super().__init__()
+        if bool(prefix) == bool(url):
+            raise ValueError(f"either a prefix or a URL was expected, found prefix {prefix!r} and URL {url!r}")
         self.prefix = prefix
+        self.url = url
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give what Airflow makes the trigger anew from."""
-        arguments = {
-            "prefix": self.prefix,
-            "poll_seconds": self.poll_seconds,
-            "settle_seconds": self.settle_seconds,
-        }
-        return "quartet.triggers.arrival.ArrivalTrigger", arguments
+        names = ("prefix", "url", "poll_seconds", "settle_seconds")
+        return "quartet.triggers.arrival.ArrivalTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for ever; an event for each look that finds something."""
-        from quartet.triggers.listing import Lister
+        from quartet.triggers.listing import make_lister
 
-        lister = Lister(self.prefix, self.settle_seconds)
-        reported = await self._load()
+        lister = make_lister(self.prefix, self.url, self.settle_seconds)
+        reported = await self._load(str(lister))
         next_save, failures = 0.0, 0
         while True:
             started = monotonic()
             try:
-                new = await asyncio.to_thread(self._look, lister, reported)
+                new = await asyncio.to_thread(_unreported, lister, reported)
             except Exception as error:
                 failures += 1
                 if failures == 1:
@@ -68,29 +71,24 @@ class ArrivalTrigger(BaseEventTrigger):
                 await asyncio.sleep(self._backoff(failures))
                 continue
             if failures:
-                self.log.info("%s can be looked at again, after %d failed tries", lister, failures)
+                self.log.info("%s can be looked at again, after %d failed looks", lister, failures)
                 failures = 0
             if new:
                 self.log.info("%s: %d new, the first is %r", lister, len(new), new[0])
                 yield TriggerEvent({"files": [printable(name) for name in new[:NAMES_IN_EVENT]], "count": len(new)})
                 reported.add(new, monotonic())
             if monotonic() >= next_save:
-                await self._save(reported)
+                await self._save(str(lister), reported)
                 next_save = monotonic() + SAVE_AFTER_SECONDS
             await asyncio.sleep(max(self.poll_seconds, REST * (monotonic() - started)))
 
-    @staticmethod
-    def _look(lister: "Lister", reported: Reported) -> list[str]:
-        there = lister.look()
-        return [name for name in reported.unreported(there) if lister.is_settled(there[name])]
-
     def _backoff(self, failures: int) -> float:
-        return min(LONGEST_WAIT_SECONDS, self.poll_seconds * 2 ** min(failures, 16))
+        return min(LONGEST_BACKOFF_SECONDS, self.poll_seconds * 2 ** min(failures, 16))
 
-    async def _load(self) -> Reported:
+    async def _load(self, place: str) -> Reported:
         store = self.asset_state_store
         if store is None:
-            self.log.warning("%s: no asset, so nothing is remembered over a restart", self.prefix)
+            self.log.warning("%s belongs to no asset: what was reported is not kept over a restart", place)
             return Reported({})
         failures = 0
         while True:
@@ -99,10 +97,10 @@ class ArrivalTrigger(BaseEventTrigger):
             except Exception as error:
                 failures += 1
                 if failures == 1:
-                    self.log.warning("%s: what was reported cannot be read, trying again: %r", self.prefix, error)
+                    self.log.warning("%s: what was reported cannot be read, trying again: %r", place, error)
                 await asyncio.sleep(self._backoff(failures))
 
-    async def _save(self, reported: Reported) -> None:
+    async def _save(self, place: str, reported: Reported) -> None:
         if (store := self.asset_state_store) is None:
             return
         values = await asyncio.to_thread(reported.unsaved, monotonic() - SAVE_AFTER_SECONDS)
@@ -111,9 +109,72 @@ class ArrivalTrigger(BaseEventTrigger):
                 await store.aset(key, value)
                 reported.saved(key, value)
         except Exception as error:
-            self.log.warning("%s: what was reported cannot be saved, trying again: %r", self.prefix, error)
+            self.log.warning("%s: what was reported cannot be saved, trying again: %r", place, error)
+
+
+class ArrivedTrigger(BaseTrigger):
+    """
+    Wait until one object is there, and end: the half of `ArrivalSensor` that needs no worker.
+
+    The event is what `arrived` gives, or `{"error": why}` after too many failed looks in a row.
+
+    :param url: see `quartet.triggers.listing.make_lister`.
+    :param poll_seconds: between two looks.
+    :param settle_seconds: how long a file without a newline at its end has to stay unchanged; 0: not at all.
+    :param max_failures: so many failed looks in a row end the wait.
+    """
+
+    def __init__(
+        self, url: str, *, poll_seconds: float = 10.0, settle_seconds: float = 2.0, max_failures: int = 10
+    ) -> None:
+        super().__init__()
+        self.url = url
+        self.poll_seconds = poll_seconds
+        self.settle_seconds = settle_seconds
+        self.max_failures = max_failures
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give what Airflow makes the trigger anew from."""
+        names = ("url", "poll_seconds", "settle_seconds", "max_failures")
+        return "quartet.triggers.arrival.ArrivedTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until the object is there."""
+        from quartet.triggers.listing import make_lister
+
+        lister = make_lister(url=self.url, settle_seconds=self.settle_seconds)
+        failures = 0
+        while True:
+            try:
+                found = await asyncio.to_thread(arrived, lister)
+            except Exception as error:
+                failures += 1
+                self.log.warning("%s: failed look %d of %d: %r", lister, failures, self.max_failures, error)
+                if failures >= self.max_failures:
+                    yield TriggerEvent({"error": f"{lister}: {failures} looks failed, the last with {error!r}"})
+                    return
+            else:
+                failures = 0
+                if found:
+                    yield TriggerEvent(found)
+                    return
+            await asyncio.sleep(self.poll_seconds)
+
+
+def _unreported(lister: "Lister", reported: Reported) -> list[str]:
+    there = lister.look()
+    return [name for name in reported.unreported(there) if lister.is_settled(there[name])]
+
+
+def arrived(lister: "Lister") -> dict[str, Any] | None:
+    """Describe the object of *lister* (name, size in bytes or `None`, fingerprint); `None` until it is complete."""
+    for stored in lister.look().values():
+        if lister.is_settled(stored):
+            size = stored.size if stored.size >= 0 else None
+            return {"name": printable(stored.name), "size": size, "fingerprint": stored.fingerprint}
+    return None
 
 
 def printable(name: str) -> str:
-    """Give *name* with the bytes that are not UTF-8 escaped: an event that cannot be encoded would end the trigger."""
+    """Give *name* with bytes that are not UTF-8 escaped: an event that cannot be encoded would end the trigger."""
     return name.encode("utf-8", "backslashreplace").decode()

@@ -1,37 +1,150 @@
-"""The one lister behind every wait for arrival: what is there now, and what tells a changed object."""
+"""The one lister behind every wait for arrival: what is there now, and what tells a changed object. It blocks."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
 
-from include.core.objects import StoredObject, is_settled, list_objects
+from include.core.objects import StoredObject, find_object, is_settled, list_objects
 from quartet.hooks.storage import StorageHook
+
+HTTP_TIMEOUT_SECONDS = 30.0
+OK = range(200, 300)
+NOT_YET = (404, 410)
+
+
+class UnclearAnswerError(Exception):
+    """A server neither showed the object nor said that it is not there."""
+
+
+class Lister(Protocol):
+    """A place to look at; its text is what a log calls it."""
+
+    def look(self) -> dict[str, StoredObject]:
+        """Give what is there now, by name; empty when nothing is."""
+        ...
+
+    def is_settled(self, stored: StoredObject) -> bool:
+        """Tell whether *stored*, of the last look, is complete; see `include.core.objects.is_settled`."""
+        ...
+
+
+def make_lister(prefix: str = "", url: str = "", settle_seconds: float = 2.0) -> Lister:
+    """
+    Make the lister of a folder or of one object.
+
+    :param prefix: folder below the platform's storage root; what lies directly in it is listed.
+    :param url: instead of a prefix, one object: `http(s)://…`, `s3://…`, `file:///…`, or a path below the storage root.
+    :param settle_seconds: how long a local file without a newline at its end has to stay unchanged.
+    :raises ValueError: the URL is of another kind.
+    """
+    if prefix:
+        return FolderLister(prefix, settle_seconds)
+    scheme, colon, _ = url.partition("://")
+    if colon and scheme in ("http", "https"):
+        return HttpLister(url)
+    if colon and scheme not in ("s3", "file"):
+        raise ValueError(f"a URL with http, https, s3 or file was expected, found {scheme!r} in {shown(url)!r}")
+    return ObjectLister(url, settle_seconds)
 
 
 @dataclass(frozen=True)
-class Lister:
-    """
-    Look at the objects directly below a prefix of the platform's storage.
-
-    :param prefix: folder below the storage root, such as `ratings/training`.
-    :param settle_seconds: see `include.core.objects.is_settled`.
-    """
+class FolderLister:
+    """The objects directly below a prefix of the platform's storage."""
 
     prefix: str
-    settle_seconds: float = 2.0
+    settle_seconds: float
 
     def __str__(self) -> str:
         return self.prefix
 
-    @property
+    @cached_property
     def path(self) -> ObjectStoragePath:
-        return StorageHook().path(self.prefix)
+        return StorageHook().path(*self.prefix.strip("/").split("/"))
 
     def look(self) -> dict[str, StoredObject]:
-        """List what is there now; blocks."""
         return list_objects(self.path)
 
     def is_settled(self, stored: StoredObject) -> bool:
-        """Tell whether *stored* of the last listing is complete; blocks."""
         return is_settled(self.path / stored.name, stored, time.time(), self.settle_seconds)
+
+
+@dataclass(frozen=True)
+class ObjectLister:
+    """One file, or one object in S3."""
+
+    url: str
+    settle_seconds: float
+
+    def __str__(self) -> str:
+        return self.url
+
+    @cached_property
+    def path(self) -> ObjectStoragePath:
+        if "://" not in self.url:
+            return StorageHook().path(self.url)
+        parts = urlsplit(self.url)  # Airflow's own way to name a connection: s3://connection@bucket/key
+        named = parts.scheme == "file" or "@" in parts.netloc
+        return ObjectStoragePath(self.url, conn_id=None if named else StorageHook.default_conn_name)
+
+    def look(self) -> dict[str, StoredObject]:
+        found = find_object(self.path)
+        return {found.name: found} if found else {}
+
+    def is_settled(self, stored: StoredObject) -> bool:
+        return is_settled(self.path, stored, time.time(), self.settle_seconds)
+
+
+@dataclass(frozen=True)
+class HttpLister:
+    """What a web server has at one address: 200 is there, 404 and 410 are not yet."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return shown(self.url)
+
+    def look(self) -> dict[str, StoredObject]:
+        import httpx
+
+        with httpx.Client(
+            timeout=HTTP_TIMEOUT_SECONDS, follow_redirects=True, headers={"Accept-Encoding": "identity"}
+        ) as client:
+            answer = client.head(self.url)
+            if answer.status_code not in OK and answer.status_code not in NOT_YET:
+                with client.stream("GET", self.url) as answer:  # some servers refuse HEAD; the body is not read
+                    pass
+        if answer.status_code in NOT_YET:
+            return {}
+        if answer.status_code not in OK:
+            raise UnclearAnswerError(f"{self} answers {answer.status_code} {answer.reason_phrase}, not 200 or 404")
+        return {self.name: stored_object(self.name, answer.headers)}
+
+    @property
+    def name(self) -> str:
+        parts = urlsplit(self.url)
+        return unquote(parts.path.rstrip("/").rsplit("/", 1)[-1]) or parts.hostname or ""
+
+    def is_settled(self, stored: StoredObject) -> bool:
+        return True
+
+
+def stored_object(name: str, headers: Mapping[str, str]) -> StoredObject:
+    """Read size (-1 when the server does not tell it), time and ETag from the headers of an answer."""
+    size = headers.get("Content-Length", "")
+    try:
+        changed = parsedate_to_datetime(headers.get("Last-Modified", "")).timestamp()
+    except ValueError:
+        changed = 0.0
+    return StoredObject(name, int(size) if size.isdecimal() else -1, changed, headers.get("ETag", ""))
+
+
+def shown(url: str) -> str:
+    """Give *url* without what may be secret: user, password and query."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=parts.query and "…", fragment="").geturl()

@@ -1,0 +1,130 @@
+"""Our own databases: SQLAlchemy engines from Airflow connections, SQLite files when there is none."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import URL, Engine, create_engine, event
+
+from include.core.settings import PlatformSettings
+
+DRIVERS = {
+    "postgres": "postgresql+psycopg2",
+    "postgresql": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "sqlite": "sqlite",
+}
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname")
+EXTRAS = {*TLS, "connect_timeout", "read_timeout", "write_timeout", "application_name", "options", "unix_socket"}
+"""What of a connection's extras goes to the driver."""
+RECYCLE_SECONDS = 1_800
+SQLITE_BUSY_SECONDS = 30
+READ_ONLY = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+
+
+class DatabaseHook(BaseHook):
+    """
+    Give engines for one of the platform's databases.
+
+    :param conn_id: Airflow connection of type postgres, mysql, mariadb or sqlite. When `quartet_<name>` is not
+        defined, it is the SQLite file `$QUARTET_HOME/data/<name>.db`.
+    """
+
+    conn_name_attr = "conn_id"
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    @contextmanager
+    def engine(self, *, read_only: bool = False) -> Iterator[Engine]:
+        """
+        Give an engine whose connections are closed at the end of the block.
+
+        :param read_only: refuse to write; a SQLite file has to exist then, and none is made.
+        :raises ValueError: the connection's type is not supported, or it names no database file.
+        :raises FileNotFoundError: the SQLite file to read is not there.
+        """
+        url = self.url
+        if url.drivername == "sqlite":
+            url = _sqlite_file(url, read_only)
+        engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True)
+        event.listen(engine, "connect", lambda connection, _: _prepare(connection, engine.dialect.name, read_only))
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    @property
+    def url(self) -> URL:
+        """The database's address; as text it shows no password."""
+        try:
+            connection = self.get_connection(self.conn_id)
+        except AirflowNotFoundException:
+            name = re.fullmatch(r"quartet_(\w+)", self.conn_id)
+            if not name:
+                raise
+            path = PlatformSettings.load().home / "data" / f"{name[1]}.db"
+            self.log.info("Connection %s is not defined, using %s", self.conn_id, path)
+            return URL.create("sqlite", database=str(path))
+        return self._url_of(connection)
+
+    def _url_of(self, connection: Connection) -> URL:
+        driver = DRIVERS.get(connection.conn_type.partition("+")[0])
+        if driver is None:
+            allowed = ", ".join(DRIVERS)
+            raise ValueError(f"connection {self.conn_id}: type {connection.conn_type!r}, expected one of {allowed}")
+        if driver == "sqlite":
+            path = connection.host or connection.schema
+            if not path:
+                raise ValueError(f"connection {self.conn_id}: the SQLite file is expected as host, found none")
+            return URL.create(driver, database=str(PlatformSettings.load().home / path))
+        extras = connection.extra_dejson
+        if ignored := extras.keys() - EXTRAS:
+            self.log.info("Connection %s: extras not used: %s", self.conn_id, ", ".join(sorted(ignored)))
+        query = {name: str(extras[name]) for name in extras.keys() & EXTRAS}
+        if "pymysql" in driver:
+            query["charset"] = "utf8mb4"
+        return URL.create(
+            driver,
+            username=connection.login or None,
+            password=connection.password or None,
+            host=connection.host or None,
+            port=connection.port,
+            database=connection.schema or None,
+            query=query,
+        )
+
+
+def _sqlite_file(url: URL, read_only: bool) -> URL:
+    path = Path(url.database or "")
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return url
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no SQLite database {path}")
+    return url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+
+
+def _prepare(connection: Any, dialect: str, read_only: bool) -> None:
+    cursor = connection.cursor()
+    if dialect == "sqlite":
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            cursor.execute("PRAGMA journal_mode = WAL")
+    if read_only:
+        cursor.execute(READ_ONLY[dialect])
+        connection.commit()
+    cursor.close()
