@@ -81,7 +81,7 @@ class DatabaseHook(BaseHook):
         return self._url_of(connection)
 
     def _url_of(self, connection: Connection) -> URL:
-        driver = DRIVERS.get(connection.conn_type.partition("+")[0])
+        driver = DRIVERS.get((connection.conn_type or "").partition("+")[0])
         if driver is None:
             allowed = ", ".join(DRIVERS)
             raise ValueError(f"connection {self.conn_id}: type {connection.conn_type!r}, expected one of {allowed}")
