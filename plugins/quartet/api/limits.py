@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,8 +36,12 @@ class BodyLimit:
         if _declared(headers) > self.max_bytes:
             drained = await self._drain(receive) if headers.get("expect", "").lower() != "100-continue" else False
         else:
-            await self.app(scope, body.receive, body.send)
-            if not body.refused:
+            try:
+                await self.app(scope, body.receive, body.send)
+            except Exception:  # what the app makes of a client that went away while it read
+                if not body.refused or body.answered:
+                    raise
+            if not body.refused or body.answered:
                 return
             drained = body.ended or await self._drain(receive)
         response = answer(
@@ -77,9 +80,9 @@ class _CountedBody:
         self._receive = receive
         self._send = send
         self._left = max_bytes
-        self._answered = False
         self.refused = False
         self.ended = False
+        self.answered = False
 
     async def receive(self) -> Message:
         """Give the next part of the body."""
@@ -89,13 +92,13 @@ class _CountedBody:
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             self.ended = not message.get("more_body", False)
-            if self._left < 0 and not self._answered:
+            if self._left < 0:
                 self.refused = True
                 return {"type": "http.disconnect"}
         return message
 
-    async def send(self, message: Any) -> None:
-        """Pass the app's answer on, unless the body was refused meanwhile."""
-        if not self.refused:
-            self._answered = True
+    async def send(self, message: Message) -> None:
+        """Pass the app's answer on, unless the body was refused before it began."""
+        if self.answered or not self.refused:
+            self.answered = True
             await self._send(message)
