@@ -21,7 +21,7 @@ def movielens_like(seed: int = 0, ratings: int = RATINGS) -> bytes:
         ratings: number of lines, 1,000 to 400,000.
     """
     random = np.random.default_rng(seed)
-    activity = random.lognormal(0.0, 1.0, USERS)
+    activity = 0.2 + random.lognormal(0.0, 0.9, USERS)
     popularity = random.lognormal(0.0, 1.4, MOVIES)
     chance = np.outer(activity, popularity).ravel()
     keys = random.exponential(size=chance.size) / chance  # the smallest are a weighted draw without replacement

@@ -15,6 +15,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from include.core.errors import DamagedObjectError
+
 log = logging.getLogger(__name__)
 
 MAX_ERRORS = 10
@@ -87,6 +89,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(DamagedObjectError, _damaged)
     app.add_exception_handler(UnicodeEncodeError, _not_unicode)
     for unavailable in _faults():
         app.add_exception_handler(unavailable, _unavailable)
@@ -141,8 +144,13 @@ async def _problem(_: Request, error: Any) -> JSONResponse:
     return answer(error.status, error.detail, error.errors)
 
 
+async def _damaged(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return answer(503, str(error))
+
+
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError):
+    if isinstance(error, FileNotFoundError | FileExistsError):
         raise error  # the storage answered; that a name is missing or taken is the route's affair
     what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
     log.error("%s %s: the %s is not available", request.method, request.url.path, what, exc_info=error)

@@ -230,10 +230,12 @@ def _history(app: FastAPI) -> None:
 
 
 def _operating(app: FastAPI) -> None:
-    @app.get("/jobs", dependencies=[may_read(TRAIN), may_read(PREDICT)], responses=documented(422))
+    @app.get("/jobs", dependencies=[may_read(TRAIN)], responses=documented(422))
     async def jobs(request: Request, limit: Limit = 20) -> dict[str, Any]:
         """List what was done, newest first, and the files that were refused."""
-        found = [(pipeline, run) for pipeline in DAGS for run in await runs.list_runs(request, DAGS[pipeline], limit)]
+        found = [
+            (pipeline, run) for pipeline, dag_id in DAGS.items() for run in await runs.list_runs(request, dag_id, limit)
+        ]
         found.sort(key=lambda each: each[1]["run_after"], reverse=True)
         return await run_in_threadpool(_jobs, found[:limit])
 

@@ -1,0 +1,273 @@
+"""The two steps of `ratings_train`, run as its DAG runs them; every task may die and be run again."""
+
+from pathlib import Path
+
+import pytest
+
+from include.core.errors import BadDataError
+from include.ratings import base, models
+from include.ratings.ledger import Ledger, UnknownVersionError
+from include.ratings.pipeline import Plan, as_json
+from include.ratings.settings import RatingsSettings
+from tests.include.ratings.conftest import NOW, Platform
+
+HIGH, LOW = "1 1 5 100\n", "1 1 1 200\n"
+
+
+def champion(platform: Platform) -> models.Champion:
+    found = models.champion(platform.store.path)
+    assert found is not None
+    assert found.version == platform.registry.champion
+    return found
+
+
+def test_the_first_run_trains_the_base_data_alone(platform):
+    report = platform.run()
+    assert (report.output, report.made) == ([1], "computed")
+    assert champion(platform).version == 1
+    assert models.read_card(platform.store.path, 1).metrics["rows"] == 1_500
+
+
+def test_the_first_run_also_takes_what_has_landed(platform):
+    platform.drop("a.txt", HIGH)
+    platform.run()
+    assert models.read_card(platform.store.path, 1).tags["training_version"] == "1"
+
+
+def test_a_run_with_nothing_new_has_nothing_to_do(platform):
+    platform.run()
+    plan = platform.plan()
+    assert plan.empty
+    assert plan.reason.startswith("nothing to do")
+
+
+def test_submitted_ratings_are_in_the_model(platform):
+    platform.run()
+    platform.drop("a.txt", "new film 1 100\nnew film 5 101\n")
+    report = platform.run()
+    metrics = models.read_card(platform.store.path, 2).metrics
+    assert (metrics["rows_submitted"], metrics["rows_replaced"], metrics["rows"]) == (2, 1, 1_501)
+    assert report.counts == {"files": 1, "rows_added": 2, "rows_replaced": 1, "files_refused": 0}
+    assert report.note.startswith("new training data; model 2 is the new champion: 1 files, 2 rows added, 1 rows rep")
+
+
+def test_a_burst_makes_one_model_and_names_all_files(platform):
+    platform.run()
+    for number in range(30):
+        platform.drop(f"f{number:02}.txt", f"u{number} m 3 {number}\n")
+    report = platform.run()
+    assert report.output == [2]
+    assert report.input == [f"f{number:02}.txt" for number in range(30)]
+
+
+def test_without_coalescing_each_file_makes_a_model_in_order(platform):
+    platform.settings = RatingsSettings(algorithm="BaselineOnly", coalesce=False)
+    platform.run()
+    for number in range(3):
+        platform.drop(f"f{number}.txt", f"u{number} m 3 {number}\n")
+    assert platform.run().output == [2, 3, 4]
+    assert [models.read_card(platform.store.path, version).training_version for version in (2, 3, 4)] == [1, 2, 3]
+    assert champion(platform).version == 4
+
+
+def test_a_rating_that_was_there_before_counts_as_replaced(platform):
+    row = base.load(platform.store.path).rows[7]
+    platform.drop("a.txt", f"{row.user} {row.movie} 1 100\n")
+    assert platform.run().counts["rows_replaced"] == 1
+
+
+def test_a_bad_file_is_refused_whole_once_and_the_others_are_taken(platform):
+    platform.drop("bad.txt", "1 1 3 1\n1 1 9 1\n")
+    platform.drop("good.txt", HIGH)
+    plan = platform.plan()
+    assert (plan.files, plan.counts["files_refused"]) == (["good.txt"], 1)
+    assert platform.plan().counts["files_refused"] == 0
+    platform.drop("bad.txt", "1 2 3 1\n1 3 4 1\n# longer than before")
+    assert platform.plan(now=NOW * 2).counts["files_refused"] == 1
+    platform.drop("bad.txt", "1 2 3 1\n")
+    assert platform.plan().files == ["bad.txt"]
+
+
+def test_a_file_that_is_still_being_written_is_left_for_later(platform):
+    path = platform.drop("half.txt", "1 1 3 1\n1 2")
+    written = path.stat().st_mtime
+    assert platform.plan(now=written + 1).files == []
+    platform.drop("half.txt", "1 1 3 1\n1 2 4 1")
+    assert platform.plan(now=path.stat().st_mtime + 2.5).files == ["half.txt"]
+
+
+def test_hidden_files_are_not_looked_at(platform):
+    for name in (".a.txt", "_a.txt"):
+        platform.drop(name, "rubbish\n")
+    assert platform.plan().counts == {"files": 0, "rows_added": 0, "rows_replaced": 0, "files_refused": 0}
+
+
+def test_odd_names_are_taken(platform):
+    names = ["a b.txt", "ä'\"; drop.txt", "no-extension", "x" * 200]
+    for number, name in enumerate(names):
+        platform.drop(name, f"u m{number} 3 1\n")
+    assert platform.plan().files == sorted(names)
+    assert platform.plan().files == []
+
+
+def test_the_same_recipe_is_never_trained_twice(platform):
+    platform.run()
+    report = platform.run(reprocess=True)
+    assert (report.output, report.made) == ([1], "reused")
+    assert len(platform.registry.versions) == 1
+
+
+def test_new_options_train_only_when_asked(platform):
+    platform.run()
+    platform.settings = RatingsSettings(algorithm="SVD", algorithm_options={"n_epochs": 1}, max_rmse_rise="off")
+    assert platform.run() is None
+    assert platform.run(reprocess=True).output == [2]
+    assert models.read_card(platform.store.path, 2).tags["algorithm"] == "SVD"
+
+
+class TestGuard:
+    """A worse model is kept but not promoted."""
+
+    @pytest.fixture
+    def spoiled(self, platform: Platform) -> Platform:
+        platform.run()
+        users = {row.user for row in base.load(platform.store.path).rows}
+        rows = (f"{user} x{number} 5 1\n" for user in users for number in range(20))
+        platform.drop("spoil.txt", "".join(rows))
+        return platform
+
+    def test_a_worse_model_is_not_promoted_and_the_run_says_so(self, spoiled):
+        report = spoiled.run()
+        assert "model 2 is not promoted: holdout RMSE" in report.reason
+        assert champion(spoiled).version == 1
+        assert spoiled.run() is None
+
+    def test_it_can_be_promoted_by_hand(self, spoiled):
+        spoiled.run()
+        spoiled.run(model=2, by="ann")
+        assert champion(spoiled).version == 2
+        assert models.promotions(spoiled.store.path, 1)[0]["by"] == "ann"
+
+    def test_it_is_promoted_when_the_guard_is_off(self, spoiled):
+        spoiled.settings = RatingsSettings(algorithm="BaselineOnly", max_rmse_rise="off")
+        spoiled.run()
+        assert champion(spoiled).version == 2
+
+
+class TestRollback:
+    """Back to a model or to a version of the data; nothing is lost."""
+
+    @pytest.fixture
+    def grown(self, platform: Platform) -> Platform:
+        for name, text in (("", ""), ("a.txt", HIGH), ("b.txt", LOW)):
+            if name:
+                platform.drop(name, text)
+            platform.run()
+        assert champion(platform).version == 3
+        return platform
+
+    def test_a_model_rollback_moves_the_champion_only(self, grown):
+        report = grown.run(model=1)
+        assert (report.output, report.made) == ([1], "reused")
+        assert champion(grown).previous == (3, 2)
+        assert len(Ledger(grown.store.below("training_table")).rows()) == 2
+
+    def test_a_doubled_event_never_undoes_it(self, grown):
+        grown.run(model=1)
+        assert grown.run() is None
+        assert champion(grown).version == 1
+
+    def test_forward_again_and_new_data_after_it(self, grown):
+        grown.run(model=1)
+        grown.run(model=3)
+        assert champion(grown).version == 3
+        grown.run(model=2)
+        grown.drop("c.txt", "9 9 3 300\n")
+        grown.run()
+        assert (champion(grown).version, champion(grown).previous) == (4, (2, 3, 1))
+
+    def test_a_data_rollback_reuses_the_model_of_that_data(self, grown):
+        report = grown.run(training=1)
+        assert (report.output, report.made) == ([2], "reused")
+        assert champion(grown).version == 2
+        assert grown.run() is None
+
+    def test_the_next_training_builds_on_the_restored_data(self, grown):
+        grown.run(training=1)
+        grown.drop("c.txt", "9 9 3 300\n")
+        grown.run()
+        files = Ledger(grown.store.below("training_table")).files()
+        assert list(files) == ["a.txt", "c.txt"]
+
+    def test_an_unknown_version_is_refused(self, grown):
+        for asked in ({"model": 9}, {"training": 99}):
+            with pytest.raises(UnknownVersionError):
+                grown.run(**asked)
+        assert champion(grown).version == 3
+
+    def test_a_repeated_rollback_is_one(self, grown):
+        first = grown.plan(training=1)
+        grown.runs -= 1
+        assert grown.plan(training=1).ledger_versions == first.ledger_versions
+
+
+class KilledError(BaseException):
+    """Stands for kill -9."""
+
+
+class KilledRegistry:
+    """Dies after registering, or after moving the alias."""
+
+    def __init__(self, inner, step: str) -> None:
+        self.inner, self.step = inner, step
+
+    def __getattr__(self, name: str):
+        def call(*args, **kwargs):
+            result = getattr(self.inner, name)(*args, **kwargs)
+            if name == self.step:
+                raise KilledError
+            return result
+
+        return call
+
+
+@pytest.mark.parametrize("step", ["find", "register", "promote"])
+def test_a_training_that_dies_is_run_again_to_the_same_end(platform, step):
+    platform.run()
+    platform.drop("a.txt", HIGH)
+    plan = platform.plan()
+    with pytest.raises(KilledError):
+        platform.train(plan, KilledRegistry(platform.registry, step))
+    platform.train(Plan(**as_json(plan)))
+    assert len(platform.registry.versions) == 2
+    assert (champion(platform).version, champion(platform).decided) == (2, 1)
+    assert len(models.promotions(platform.store.path, 10)) == 2
+
+
+def test_a_failed_training_keeps_the_champion_and_does_not_block_the_next(platform):
+    platform.run()
+    platform.settings = RatingsSettings(algorithm="SlopeOne", max_rmse_rise="off")
+    platform.drop("a.txt", "1 1 3.5 1\n")
+    with pytest.raises(BadDataError, match="whole stars"):
+        platform.run()
+    assert (champion(platform).version, len(platform.registry.versions)) == (1, 1)
+    platform.settings = RatingsSettings(algorithm="BaselineOnly", max_rmse_rise="off")
+    platform.drop("b.txt", "1 2 3 1\n")
+    platform.run()
+    assert models.read_card(platform.store.path, 2).metrics["rows_submitted"] == 2
+
+
+def test_ingested_but_not_trained_data_are_trained_by_the_next_run(platform):
+    platform.run()
+    platform.drop("a.txt", HIGH)
+    platform.plan()  # and its run died
+    assert platform.run().output == [2]
+
+
+def test_a_run_twice_leaves_the_same_bytes(platform):
+    platform.drop("a.txt", HIGH)
+    plan = platform.plan()
+    platform.train(plan)
+    first = {path: path.read_bytes() for path in Path(platform.store.path).rglob("*") if path.is_file()}
+    platform.train(plan)
+    assert first == {path: path.read_bytes() for path in Path(platform.store.path).rglob("*") if path.is_file()}
