@@ -55,9 +55,7 @@ class ArrivalTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for ever; an event for each look that finds something."""
-        from quartet.triggers.listing import make_lister
-
-        lister = make_lister(self.prefix, self.url, self.settle_seconds)
+        lister = await asyncio.to_thread(_lister, self.prefix, self.url, self.settle_seconds)
         reported = await self._load(str(lister))
         next_save, failures = 0.0, 0
         while True:
@@ -140,9 +138,7 @@ class ArrivedTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the object is there."""
-        from quartet.triggers.listing import make_lister
-
-        lister = make_lister(url=self.url, settle_seconds=self.settle_seconds)
+        lister = await asyncio.to_thread(_lister, "", self.url, self.settle_seconds)
         failures = 0
         while True:
             try:
@@ -159,6 +155,12 @@ class ArrivedTrigger(BaseTrigger):
                     yield TriggerEvent(found)
                     return
             await asyncio.sleep(self.poll_seconds)
+
+
+def _lister(prefix: str, url: str, settle_seconds: float) -> "Lister":
+    from quartet.triggers.listing import make_lister  # slow: not in the event loop, which all triggers share
+
+    return make_lister(prefix, url, settle_seconds)
 
 
 def _unreported(lister: "Lister", reported: Reported) -> list[str]:
