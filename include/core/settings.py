@@ -61,6 +61,7 @@ class PlatformSettings(Settings):
         description="folder of all state in embedded mode; a relative path counts from the repository",
     )
     port: int = Field(default=8080, ge=1, le=65535, description="port of the web UI and the APIs, 1 to 65535")
+    mlflow_port: int = Field(default=5000, ge=1, le=65535, description="port of `make mlflow`, 1 to 65535")
     storage: str = Field(
         default="",
         description="root URL of data, `file:///…` or `s3://bucket/prefix`; empty: folder `data` below QUARTET_HOME",

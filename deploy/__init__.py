@@ -1,0 +1,1 @@
+"""What runs Quartet: on one machine (`embedded`) and beyond it."""

@@ -1,0 +1,73 @@
+"""Commands of the embedded mode: `python -m deploy.embedded up|down|status|mlflow|demo`."""
+
+import argparse
+import os
+import sys
+
+from rich.console import Console
+
+from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.instance import Instance
+from include.core.errors import SettingsError
+from include.core.settings import PlatformSettings
+
+COMMANDS = {
+    "up": "start the platform and wait until it is ready",
+    "down": "stop it; its data stay",
+    "status": "show its components",
+    "mlflow": "open MLflow's pages on the models",
+    "demo": "start it and run every workflow once",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run one command.
+
+    Returns:
+        0 if it did what it says, 1 if not, 2 for a wrong setting, 130 if interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
+    command = parser.parse_args(arguments).command
+    console = Console(soft_wrap=True)
+    complain = Console(stderr=True, soft_wrap=True)
+    try:
+        return run(command, PlatformSettings.load(), console)
+    except SettingsError as error:
+        complain.print(f"wrong setting: {error}", style="red", markup=False, highlight=False)
+        return 2
+    except EmbeddedError as error:
+        complain.print(str(error), style="red", markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        complain.print("interrupted")
+        return 130
+
+
+def run(command: str, settings: PlatformSettings, console: Console) -> int:
+    """Run *command* with checked settings."""
+    from deploy.embedded import commands
+
+    instance = Instance.from_settings(settings)
+    match command:
+        case "up":
+            commands.up(instance, console)
+        case "down":
+            commands.down(instance, console)
+        case "status":
+            return 0 if commands.status(instance, console) else 1
+        case "mlflow":
+            from deploy.embedded import models
+
+            models.serve(instance, settings.mlflow_port, console)
+        case "demo":
+            commands.up(instance, console)
+            os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

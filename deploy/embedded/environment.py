@@ -1,0 +1,96 @@
+"""What the components see: every Airflow setting of the embedded mode, as environment variables.
+
+`identity` makes the instance what it is and always wins. `defaults` tune it for one machine; a variable that is set
+in the caller's environment wins over them.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.embedded.instance import Instance
+
+LOCAL = ("127.0.0.1", "localhost")
+
+
+def component_environment(
+    instance: Instance, keys: Mapping[str, str], caller: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Give the whole environment of the platform's processes."""
+    environment = defaults() | dict(caller) | identity(instance) | dict(keys)
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), caller.get("PATH", os.defpath)])
+    for name in ("NO_PROXY", "no_proxy"):  # tasks talk to the API server on this machine
+        environment[name] = ",".join([*filter(None, [caller.get(name)]), *LOCAL])
+    return environment
+
+
+def identity(instance: Instance) -> dict[str, str]:
+    """Give the settings that tie the processes to their home, port and code."""
+    home, root = instance.home, instance.root
+    log_server = instance.port + 10_000 if instance.port < 55_000 else instance.port - 10_000
+    return {
+        "QUARTET_HOME": str(home),
+        "QUARTET_PORT": str(instance.port),
+        "QUARTET_INSTANCE": instance.mark,
+        "QUARTET_PYTHON": sys.executable,
+        "PYTHONPATH": str(root),
+        "MLFLOW_TRACKING_URI": instance.registry_uri,
+        # without it a process that renames itself destroys the environment that the sweep looks at
+        "SPT_NOENV": "1",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_CONFIG": str(instance.run / "airflow.cfg"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{instance.airflow_db}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(instance.run / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{instance.url}/execution/",
+        "AIRFLOW__API__BASE_URL": instance.url,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(instance.port),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(instance.logs / "tasks"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(instance.logs / "dags"),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(instance.run / "bundles"),
+        # nothing listens on these two; they only keep a home from asking another one for its logs
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_server),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_server + 1),
+    }
+
+
+def defaults() -> dict[str, str]:
+    """Give the settings that tune Airflow for one machine: fast starts, few processes, recovery in seconds."""
+    values = {
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # the default asks DNS, for seconds on some laptops
+        "AIRFLOW__API__INSTANCE_NAME": "Quartet",
+        "AIRFLOW__API__EXPOSE_CONFIG": "False",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+        # a task starts as soon as it can
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        # what was killed is noticed and started again within ten seconds, not minutes
+        "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+        # nothing is sent anywhere
+        "AIRFLOW__METRICS__STATSD_ON": "False",
+        "AIRFLOW__METRICS__OTEL_ON": "False",
+        "AIRFLOW__TRACES__OTEL_ON": "False",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MPLBACKEND": "Agg",
+    }
+    if sys.platform == "darwin":
+        values["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"  # Airflow forks after Apple's libraries are loaded
+    return values

@@ -1,0 +1,45 @@
+"""The keys of one home: random, made once, readable by their owner only."""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.embedded.errors import EmbeddedError
+
+FILE = "secrets.json"
+NAMES = ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY")
+
+
+def load_or_create(home: Path) -> Mapping[str, str]:
+    """
+    Give the keys of *home* by the name of their environment variable; make them at the first call.
+
+    Raises:
+        EmbeddedError: the file is there but is not what this function wrote. It is left alone, because
+            connections in Airflow's database can only be read with the Fernet key in it.
+    """
+    path = home / FILE
+    if not path.exists():
+        _write(path, {name: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() for name in NAMES})
+    path.chmod(0o600)
+    try:
+        keys = json.loads(path.read_text())
+        return {name: str(keys[name]) for name in NAMES}
+    except (ValueError, KeyError, TypeError):
+        raise EmbeddedError(
+            f"{path} is not a JSON object with {', '.join(NAMES)}. Restore it, or move it away: then new keys are "
+            "made, and passwords of connections kept in Airflow must be entered again"
+        ) from None
+
+
+def _write(path: Path, keys: Mapping[str, str]) -> None:
+    aside = path.with_name(f"{path.name}.partial")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(keys, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

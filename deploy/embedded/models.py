@@ -1,0 +1,32 @@
+"""MLflow's pages on the platform's registry."""
+
+import os
+import sys
+
+from rich.console import Console
+
+from deploy.embedded import port
+from deploy.embedded.environment import defaults
+from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.instance import Instance
+
+
+def serve(instance: Instance, on_port: int, console: Console) -> None:
+    """
+    Become MLflow's server, until it is interrupted.
+
+    Raises:
+        EmbeddedError: nothing has been kept in the registry yet, or the port is taken.
+    """
+    local = instance.home / "mlflow.db"
+    if instance.registry_uri == f"sqlite:///{local}" and not local.exists():
+        raise EmbeddedError(f"there is no {local} yet: make up")
+    if instance.registry_uri.startswith(("http://", "https://")):
+        console.print(f"MLflow has a server of its own: {instance.registry_uri}", highlight=False)
+        return
+    port.require_free(on_port, command="make mlflow", variable="QUARTET_MLFLOW_PORT")
+    console.print(f"MLflow: [bold]http://127.0.0.1:{on_port}[/bold]   (stop with Ctrl-C)")
+    line = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(on_port), "--workers", "1"]
+    line += ["--backend-store-uri", instance.registry_uri]
+    line += ["--default-artifact-root", f"{instance.storage_url}/mlflow"]
+    os.execve(sys.executable, line, {**defaults(), **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})

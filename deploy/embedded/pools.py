@@ -1,0 +1,21 @@
+"""The pools that keep one kind of task from taking all slots of the machine."""
+
+import httpx
+
+from deploy.embedded.errors import EmbeddedError
+
+POOLS = {"ratings_selection": (2, "model selection: fits of eleven algorithms, about one core each")}
+
+
+def ensure(client: httpx.Client) -> list[str]:
+    """Create the pools that are missing through the API, and name them; one that exists keeps its size."""
+    made = []
+    for name, (slots, description) in POOLS.items():
+        if client.get(f"/api/v2/pools/{name}").status_code == httpx.codes.OK:
+            continue
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        reply = client.post("/api/v2/pools", json=body)
+        if reply.status_code not in (httpx.codes.CREATED, httpx.codes.CONFLICT):
+            raise EmbeddedError(f"pool {name} could not be made: {reply.status_code} {reply.text[:500]}")
+        made.append(name)
+    return made

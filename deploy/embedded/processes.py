@@ -1,0 +1,121 @@
+"""Find and end the processes of an instance by the mark in their environment.
+
+A process group is not enough: Airflow's tasks make groups of their own, and LocalExecutor's workers outlive a
+scheduler that was killed.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+import psutil
+
+GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError)
+
+
+def marked(mark: str, component: str | None = None) -> list[psutil.Process]:
+    """
+    List the processes of an instance, and what they started, except this process and its ancestors.
+
+    Args:
+        mark: value of `QUARTET_INSTANCE`.
+        component: value of `QUARTET_COMPONENT`; None lists all.
+    """
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = {}
+    for process in _own():
+        try:
+            environment = process.environ()
+            if environment.get("QUARTET_INSTANCE") != mark:
+                continue
+            if component in (None, environment.get("QUARTET_COMPONENT")):
+                found[process.pid] = process
+        except GONE:
+            continue
+    return [process for pid, process in found.items() if pid not in spared]
+
+
+def end(processes: Sequence[psutil.Process], patience_seconds: float = 5) -> list[psutil.Process]:
+    """Send TERM, then KILL to what is left after *patience_seconds*; return what could not be ended."""
+    for process in processes:
+        _signal(process, "terminate")
+    _, left = psutil.wait_procs(processes, timeout=patience_seconds)
+    for process in left:
+        _signal(process, "kill")
+    _, left = psutil.wait_procs(left, timeout=5)
+    return [process for process in left if _alive(process)]
+
+
+def sweep(mark: str, component: str | None = None, patience_seconds: float = 5, rounds: int = 5) -> int:
+    """
+    End all processes of an instance, and those they start meanwhile.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        TimeoutError: some would not go; names their process ids.
+    """
+    ended: set[int] = set()
+    for _ in range(rounds):
+        victims = marked(mark, component)
+        if not victims:
+            return len(ended)
+        ended |= {process.pid for process in victims}
+        end(victims, patience_seconds)
+        patience_seconds = 0.5
+    left = [process.pid for process in marked(mark, component)]
+    if left:
+        raise TimeoutError(f"these processes do not go: {' '.join(map(str, left))}")
+    return len(ended)
+
+
+def listener(port: int) -> str | None:
+    """Name the program that listens on *port*, as far as this user may know."""
+    for process in _own():
+        try:
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                    return f"{process.name()}, process {process.pid}"
+        except GONE:
+            continue
+    return None
+
+
+def wait_for_exit(pid: int, seconds: float) -> bool:
+    """Say whether process *pid* is gone, waiting up to *seconds*."""
+    deadline = time.monotonic() + seconds
+    while psutil.pid_exists(pid):
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _own() -> Iterator[psutil.Process]:
+    uid = os.getuid()
+    for process in psutil.process_iter():
+        try:
+            if process.uids().real == uid and _alive(process):
+                yield process
+        except GONE:
+            continue
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except GONE:
+        return False
+
+
+def _signal(process: psutil.Process, method: str) -> None:
+    try:
+        getattr(process, method)()
+    except GONE:
+        return

@@ -1,0 +1,47 @@
+"""Progress on a terminal as one line that changes, elsewhere as one line for each change."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from deploy.embedded.instance import COMPONENTS
+from deploy.embedded.readiness import Readiness
+
+
+class Progress:
+    """Shows what the command waits for."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.status = Status("", console=console) if console.is_terminal else None
+        self.last = ""
+
+    def __enter__(self) -> "Progress":
+        if self.status:
+            self.status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.status:
+            self.status.stop()
+
+    def say(self, text: str) -> None:
+        """Show *text* unless it is what was shown last."""
+        if text == self.last:
+            return
+        self.last = text
+        if self.status:
+            self.status.update(escape(text))
+        else:
+            self.console.print(text, highlight=False)
+
+    def show(self, found: Readiness) -> None:
+        """Show which components are ready and what is missing."""
+        ready = [name for name in COMPONENTS if name not in found.waiting_for]
+        missing = [name for name in found.waiting_for if name not in ready]
+        if missing:
+            self.say(f"ready: {', '.join(ready) or 'none'}; waiting for {', '.join(missing)}")

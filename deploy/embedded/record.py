@@ -1,0 +1,64 @@
+"""What the running platform was started with, so that a later command knows. Gone when it is stopped."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded.instance import Instance
+
+SETTINGS = ("QUARTET_", "RATINGS_", "ARTICLES_", "AUDIENCE_", "SONGS_", "MOVIELENS_", "MLFLOW_", "AIRFLOW__")
+
+
+def write(instance: Instance, since: datetime, caller: Mapping[str, str] = os.environ) -> None:
+    """Keep port, start and a digest of each setting."""
+    content = {"port": instance.port, "since": since.isoformat(), "settings": _digests(instance, caller)}
+    _path(instance).write_text(json.dumps(content, indent=1))
+
+
+def remove(instance: Instance) -> None:
+    """Forget it."""
+    _path(instance).unlink(missing_ok=True)
+
+
+def running(instance: Instance) -> Instance:
+    """Give the instance as it runs: on the port it was started with."""
+    return replace(instance, port=_read(instance).get("port", instance.port))
+
+
+def started(instance: Instance) -> datetime:
+    """Give the instant of its start; the beginning of time if unknown."""
+    since = _read(instance).get("since")
+    return datetime.fromisoformat(since) if since else datetime.min.replace(tzinfo=UTC)
+
+
+def changed(instance: Instance, caller: Mapping[str, str] = os.environ) -> list[str]:
+    """Name the settings that differ from those it was started with."""
+    old, new = _read(instance).get("settings"), _digests(instance, caller)
+    if not isinstance(old, dict):
+        return []
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def _path(instance: Instance) -> Path:
+    return instance.run / "platform.json"
+
+
+def _read(instance: Instance) -> dict[str, Any]:
+    try:
+        content = json.loads(_path(instance).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _digests(instance: Instance, caller: Mapping[str, str]) -> dict[str, str]:
+    values = {name: value for name, value in caller.items() if name.startswith(SETTINGS)}
+    dotenv = instance.root / ".env"
+    if dotenv.exists():
+        values[".env"] = dotenv.read_text(errors="replace")
+    return {name: hashlib.sha256(value.encode()).hexdigest()[:16] for name, value in values.items()}

@@ -1,0 +1,215 @@
+"""Supervisord: one for each home, holding the four components, reached over a socket in the home."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded import processes
+from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.instance import COMPONENTS, Instance
+
+STOP_SECONDS = 15  # from TERM to KILL
+UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
+
+HEAD = """\
+[supervisord]
+nodaemon = true
+silent = true
+directory = %(ENV_QUARTET_HOME)s
+logfile = %(ENV_QUARTET_HOME)s/logs/supervisord.log
+logfile_maxbytes = 5MB
+logfile_backups = 2
+pidfile = %(ENV_QUARTET_HOME)s/run/supervisord.pid
+
+[unix_http_server]
+file = %(ENV_QUARTET_SOCKET)s
+chmod = 0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+PROGRAM = """
+[program:{name}]
+command = "%(ENV_QUARTET_PYTHON)s" -m deploy.embedded.component {name}
+environment = QUARTET_COMPONENT="{name}"
+directory = %(ENV_QUARTET_HOME)s
+autorestart = true
+startsecs = 10
+startretries = 20
+stopasgroup = true
+killasgroup = true
+stopwaitsecs = {stop_seconds}
+redirect_stderr = true
+stdout_logfile = %(ENV_QUARTET_HOME)s/logs/{name}.log
+stdout_logfile_maxbytes = 20MB
+stdout_logfile_backups = 3
+"""
+
+
+@dataclass(frozen=True)
+class Component:
+    """What supervisord says about one component; `pid` is 0 and `since` meaningless while it does not run."""
+
+    name: str
+    state: str
+    pid: int
+    since: float
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process, be it new or established."""
+        return self.state in ("STARTING", "RUNNING")
+
+
+def configuration() -> str:
+    """
+    Write supervisord's configuration.
+
+    It names no path and no key: both come from the environment, so odd characters in a path cannot break it and the
+    file is no secret.
+    """
+    return HEAD + "".join(PROGRAM.format(name=name, stop_seconds=STOP_SECONDS) for name in COMPONENTS)
+
+
+class Supervisor:
+    """Starts, asks and stops the supervisord of one home."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    @property
+    def output(self) -> Path:
+        """What supervisord itself said before it had a log."""
+        return self.instance.logs / "supervisord.out"
+
+    def pid(self) -> int | None:
+        """Give supervisord's process id; None if none answers."""
+        try:
+            return int(self._call("getPID"))
+        except UNREACHABLE:
+            return None
+
+    def start(self, environment: Mapping[str, str]) -> int:
+        """
+        Start supervisord, which starts the components.
+
+        Args:
+            environment: what supervisord and all components see.
+
+        Returns:
+            The process id.
+
+        Raises:
+            EmbeddedError: it did not come up; the message has its last words.
+        """
+        config = self.instance.run / "supervisord.conf"
+        aside = config.with_suffix(".partial")
+        aside.write_text(configuration())
+        aside.replace(config)
+        self.instance.socket.unlink(missing_ok=True)
+        with self.output.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(config)],
+                env={**environment, "QUARTET_SOCKET": str(self.instance.socket)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 20
+        while self.pid() != process.pid:
+            if process.poll() is not None or time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                raise EmbeddedError(f"supervisord did not start: {self.output.read_text().strip()[-2000:]}")
+            time.sleep(0.05)
+        return process.pid
+
+    def components(self) -> list[Component]:
+        """List the components as supervisord sees them."""
+        rows = {row["name"]: row for row in self._call("getAllProcessInfo")}
+        return [
+            Component(name, row["statename"], int(row["pid"]), float(row["start"]))
+            for name in COMPONENTS
+            if (row := rows.get(name))
+        ]
+
+    def revive(self) -> list[str]:
+        """Start the components that supervisord has given up or that were stopped by hand; name them."""
+        revived = [each.name for each in self.components() if each.state in ("STOPPED", "EXITED", "FATAL", "UNKNOWN")]
+        for name in revived:
+            with contextlib.suppress(xmlrpc.client.Fault):  # it started by itself meanwhile
+                self._call("startProcess", name, False)
+        return revived
+
+    def stop(self) -> bool:
+        """
+        Stop the components, then supervisord. Tasks report to the API server, so it goes last.
+
+        Returns:
+            False if no supervisord answers.
+        """
+        pid = self.pid()
+        if pid is None:
+            return False
+        with contextlib.suppress(*UNREACHABLE, xmlrpc.client.Fault):
+            for name in reversed(COMPONENTS[1:]):
+                with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+                    self._call("stopProcess", name, False)
+            deadline = time.monotonic() + STOP_SECONDS + 5
+            while any(each.pid for each in self.components()[1:]) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            self._call("shutdown")
+        if not processes.wait_for_exit(pid, STOP_SECONDS + 10):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return True
+
+    def restarts(self) -> dict[str, int]:
+        """Count how often each component has died since supervisord started, from supervisord's log."""
+        log = self.instance.logs / "supervisord.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        lines = text.rpartition("supervisord started with pid")[2].splitlines()
+        return {name: sum(f"exited: {name} " in line for line in lines) for name in COMPONENTS}
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        return getattr(_proxy(self.instance.socket).supervisor, method)(*arguments)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket that belongs to this user."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self) -> None:
+        if self.path.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.path} belongs to another user")
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        return _UnixConnection(self.path)
+
+
+def _proxy(path: Path) -> Any:
+    return xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(path))
