@@ -240,9 +240,13 @@ class Ledger:
         self.newest()
         return [_entry(each) for each in self._table.history(limit)]
 
-    def compact(self, retention_days: int | None = None) -> dict[str, int]:
+    def compact(self, retention_days: int | None = None, keep: Sequence[int] = ()) -> dict[str, int]:
         """
         Merge small files; every version stays readable unless *retention_days* lets older ones go.
+
+        Args:
+            retention_days: how long removed files are kept; `None`: for ever.
+            keep: versions that stay readable in any case.
 
         Returns:
             Counts `files_merged` and `files_removed`.
@@ -253,7 +257,10 @@ class Ledger:
         removed = []
         if retention_days is not None:
             removed = self._table.vacuum(
-                retention_hours=retention_days * 24, dry_run=False, enforce_retention_duration=False
+                retention_hours=retention_days * 24,
+                dry_run=False,
+                enforce_retention_duration=False,
+                keep_versions=sorted(set(keep)) or None,
             )
         return {"files_merged": merged["numFilesRemoved"], "files_removed": len(removed)}
 

@@ -1,5 +1,6 @@
 """Which data made which model, which model made which prediction: the way back from any line."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from include.core.objects import StoragePath, read_bytes
@@ -67,7 +68,17 @@ def _line(root: StoragePath, made: dict[str, Any], name: str, version: int, line
     }
 
 
+def versions_used(root: StoragePath) -> list[int]:
+    """List the ledger versions that models were trained on."""
+    return sorted({card.training_version for card in _cards(root)})
+
+
 def models_trained_on(root: StoragePath, training_version: int) -> list[int]:
     """List the model versions that were trained on *training_version* of the ledger, newest first."""
-    cards = (models.read_card(root, version) for version in models.versions(root))
-    return [card.version for card in cards if card and card.training_version == training_version]
+    return [card.version for card in _cards(root) if card.training_version == training_version]
+
+
+def _cards(root: StoragePath) -> Iterator[models.Card]:
+    for version in models.versions(root):
+        if card := models.read_card(root, version):
+            yield card

@@ -85,6 +85,11 @@ class RatingsSettings(Settings):
         return None if self.max_rmse_rise == "off" else float(self.max_rmse_rise)
 
     @property
+    def retention(self) -> int | None:
+        """Days that old table versions are kept; `None`: for ever."""
+        return None if self.retention_days == "never" else self.retention_days
+
+    @property
     def selectable_algorithms(self) -> list[str]:
         """What a model selection may compare: the built-in algorithms and the configured import paths."""
         return [*BUILT_IN, *self.custom_algorithms]

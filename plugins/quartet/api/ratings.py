@@ -233,9 +233,10 @@ def _operating(app: FastAPI) -> None:
     @app.get("/jobs", dependencies=[may_read(TRAIN)], responses=documented(422))
     async def jobs(request: Request, limit: Limit = 20) -> dict[str, Any]:
         """List what was done, newest first, and the files that were refused."""
-        found = [
-            (pipeline, run) for pipeline, dag_id in DAGS.items() for run in await runs.list_runs(request, dag_id, limit)
-        ]
+        found: list[tuple[reports.Pipeline, dict[str, Any]]] = []
+        for pipeline, dag_id in DAGS.items():
+            for run in await runs.list_runs(request, dag_id, limit):
+                found.append((pipeline, run))
         found.sort(key=lambda each: each[1]["run_after"], reverse=True)
         return await run_in_threadpool(_jobs, found[:limit])
 

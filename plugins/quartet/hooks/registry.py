@@ -37,6 +37,24 @@ class RegisteredVersion:
     """Of its run."""
 
 
+@dataclass(frozen=True)
+class Child:
+    """One child run of a recorded run."""
+
+    name: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, name: str, values: Mapping[str, Any]) -> "Child":
+        """Make one of *values*: numbers are metrics, the rest parameters."""
+        metrics = {key: float(value) for key, value in values.items() if isinstance(value, int | float)}
+        params = {
+            key: str(value) for key, value in values.items() if key not in metrics and value not in (None, [], {})
+        }
+        return cls(name, params, metrics)
+
+
 class RegistryHook(BaseHook):
     """
     Keep models in MLflow's registry, their files in the platform's storage.
@@ -123,7 +141,6 @@ class RegistryHook(BaseHook):
         :raises DamagedObjectError: the stored file reads back differently; no version is made.
         """
         import mlflow.pyfunc
-        from mlflow.entities import Metric, Param
 
         sha256 = hashlib.sha256(artefact).hexdigest()
         tags = dict(tags) | {"sha256": sha256}
@@ -131,12 +148,8 @@ class RegistryHook(BaseHook):
             experiment_id = self.experiment(client, name)
             self._end_abandoned_runs(client, experiment_id, tags["recipe"])
             run = client.create_run(experiment_id, run_name=tags["dag_run_id"], tags=tags)
-            run_id, now = run.info.run_id, run.info.start_time
-            client.log_batch(
-                run_id,
-                metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
-                params=[Param(key, str(value)) for key, value in params.items()],
-            )
+            run_id = run.info.run_id
+            self._log_batch(client, run_id, params, metrics, run.info.start_time)
             with tempfile.TemporaryDirectory() as folder:
                 model_file = Path(folder) / ARTEFACT
                 model_file.write_bytes(artefact)
@@ -161,6 +174,57 @@ class RegistryHook(BaseHook):
         """Move the alias `champion` of the model *name* to *version*."""
         with self.client() as client:
             client.set_registered_model_alias(name, CHAMPION, str(version))
+
+    def record(
+        self,
+        experiment: str,
+        run: str,
+        *,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        children: list[Child],
+        files: Mapping[str, bytes],
+    ) -> str:
+        """
+        Record what a DAG run found out as one run with children; done again it replaces the earlier record.
+
+        :param experiment: where to.
+        :param run: name of the DAG run.
+        :param params: parameters of the run.
+        :param tags: tags of the run.
+        :param children: its child runs.
+        :param files: name → content of what is kept with it.
+        :return: id of the MLflow run.
+        """
+        with self.client() as client:
+            experiment_id = self.experiment(client, experiment)
+            for earlier in client.search_runs([experiment_id], f"tags.dag_run_id = '{run}'"):
+                client.delete_run(earlier.info.run_id)
+            parent = client.create_run(experiment_id, run_name=run, tags={**tags, "dag_run_id": run}).info
+            self._log_batch(client, parent.run_id, params, {}, parent.start_time)
+            for child in children:
+                tags = {"mlflow.parentRunId": parent.run_id, "dag_run_id": run}
+                made = client.create_run(experiment_id, run_name=child.name, tags=tags).info
+                self._log_batch(client, made.run_id, child.params, child.metrics, made.start_time)
+                client.set_terminated(made.run_id)
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in files.items():
+                    (Path(folder) / name).write_bytes(content)
+                client.log_artifacts(parent.run_id, folder)
+            client.set_terminated(parent.run_id)
+            return parent.run_id
+
+    @staticmethod
+    def _log_batch(
+        client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float], at: int
+    ) -> None:
+        from mlflow.entities import Metric, Param
+
+        client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, at, 0) for key, value in metrics.items()],
+            params=[Param(key, str(value)) for key, value in params.items()],
+        )
 
     @staticmethod
     def _end_abandoned_runs(client: "MlflowClient", experiment_id: str, recipe: str) -> None:

@@ -83,6 +83,16 @@ def test_compaction_keeps_every_version_and_is_no_new_data(ledger):
     assert len(ledger.rows()) == 5
 
 
+def test_versions_with_users_stay_readable_when_the_others_go(ledger):
+    for number in range(4):
+        ledger.append({f"f{number}": [Rating("1", str(number), 3.0, 0)]}, 0, "run")
+    ledger.restore(2, "run", None)
+    assert ledger.compact(retention_days=0, keep=[3])["files_removed"] >= 1
+    assert (len(ledger.rows()), len(ledger.rows(3))) == (2, 3)
+    with pytest.raises(DamagedObjectError):
+        ledger.rows(4)
+
+
 def test_two_versions_are_compared(ledger):
     ledger.append({"a": [A]}, 0, "run-1")
     ledger.append({"b": [Rating("1", "1", 5.0, 8), B]}, 1, "run-2")

@@ -1,0 +1,127 @@
+"""
+# Select the rating model
+
+Compares algorithms by cross-validation on the training data of one version: weekly, or by hand with other params.
+
+| task | reads | writes |
+|---|---|---|
+| `plan` | settings, params, the newest training version | the list of (algorithm, fold); all can be made |
+| `evaluate` | base data and that training version | RMSE, MAE, seconds and size of one algorithm on one fold |
+| `report` | all of these | an MLflow run with a child for each algorithm, table and chart |
+
+With the param `use` the next trainings use the algorithm that was chosen.
+All algorithms get the same folds. One that fails is reported in its row. `evaluate` is mapped and runs in the pool
+`ratings_selection`, which leaves slots for arriving data. `make mlflow` shows the runs and the chart.
+"""
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from dags.common import DEFAULTS
+from include.ratings.settings import RatingsSettings
+
+SETTINGS = RatingsSettings.load()
+
+
+@dag(
+    schedule=None if SETTINGS.selection_cron == "never" else SETTINGS.selection_cron,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    doc_md=__doc__,
+    tags=["ratings"],
+    params={
+        "algorithms": Param(
+            SETTINGS.selectable_algorithms,
+            type="array",
+            items={"type": "string", "enum": SETTINGS.selectable_algorithms},
+            minItems=1,
+            uniqueItems=True,
+            description="what to compare",
+        ),
+        "options": Param({}, type="object", description='arguments by algorithm, such as {"SVD": {"n_epochs": 40}}'),
+        "folds": Param(5, type="integer", minimum=2, maximum=20, description="number of folds"),
+        "seed": Param(0, type="integer", minimum=0, maximum=2**32 - 1, description="random state of folds and fits"),
+        "training": Param(None, type=["null", "integer"], minimum=0, description="training version; empty: the newest"),
+        "max_fit_seconds": Param(None, type=["null", "number"], exclusiveMinimum=0, description="limit for a choice"),
+        "use": Param(False, type="boolean", description="train with the chosen algorithm from now on"),
+    },
+)
+def ratings_model_selection():
+    """Find out which algorithm predicts best."""
+
+    @task(multiple_outputs=True)
+    def plan() -> dict:
+        """Pin the data and list what is evaluated."""
+        from dataclasses import asdict
+
+        from include.ratings import base, selection
+        from include.ratings.ledger import Ledger
+        from quartet.hooks.movielens import MovieLensHook
+        from quartet.hooks.storage import StorageHook
+
+        params, store = get_current_context()["params"], StorageHook().store("ratings")
+        base_data = base.provide(store.path, RatingsSettings.load().movielens_100k, MovieLensHook().fetch)
+        ledger = Ledger(store.below("training_table"))
+        version = ledger.head() if params["training"] is None else params["training"]
+        ledger.check_version(version)
+        cells = selection.cells(params["algorithms"], params["options"], params["folds"], params["seed"])
+        return {
+            "cells": [asdict(cell) for cell in cells],
+            "data": {"training_version": version, "base_sha256": base_data.sha256},
+        }
+
+    @task(pool="ratings_selection", map_index_template="{{ cell_name }}")
+    def evaluate(cell: dict, data: dict) -> dict:
+        """Measure one algorithm on one fold."""
+        from dataclasses import asdict
+
+        from include.ratings import base, selection
+        from include.ratings.ledger import Ledger
+        from include.ratings.training import TrainingData
+        from quartet.hooks.storage import StorageHook
+
+        context, store = get_current_context(), StorageHook().store("ratings")
+        context["cell_name"] = f"{cell['algorithm']}, fold {cell['fold']}"
+        submitted = Ledger(store.below("training_table")).rows(data["training_version"])
+        rows = TrainingData.of(base.load(store.path, data["base_sha256"]).rows, submitted).rows
+        params = context["params"]
+        return asdict(selection.evaluate(rows, selection.Cell(**cell), params["folds"], params["seed"]))
+
+    @task
+    def report(outcomes: list[dict], data: dict) -> dict:
+        """Compare, choose, keep table and chart."""
+        from dataclasses import asdict
+
+        from include.ratings import charts, selection
+        from quartet.hooks.airflow_api import AirflowApiHook
+        from quartet.hooks.registry import Child, RegistryHook
+        from quartet.hooks.storage import StorageHook
+
+        context, params = get_current_context(), get_current_context()["params"]
+        run = context["dag_run"]
+        scores = selection.compare([selection.Outcome(**each) for each in outcomes], params["options"])
+        chosen = selection.choose(scores, params["max_fit_seconds"])
+        name = chosen.algorithm if chosen else None
+        title = f"{params['folds']}-fold cross-validation, training version {data['training_version']}: {name} is best"
+        RegistryHook().record(
+            "ratings_selection",
+            run.run_id,
+            params={**data, "folds": params["folds"], "seed": params["seed"]},
+            tags={"chosen": str(name)},
+            children=[Child.of(score.algorithm, asdict(score)) for score in scores],
+            files={
+                "comparison.csv": selection.table(scores).encode(),
+                "comparison.svg": charts.comparison(scores, name, title),
+            },
+        )
+        at = run.run_after.isoformat()
+        selection.save(StorageHook().path("ratings"), run.run_id, at, scores, chosen, use=params["use"])
+        failed = [score.algorithm for score in scores if score.error]
+        note = title + (f"; without {', '.join(failed)}" if failed else "")
+        AirflowApiHook().note(context, note)
+        return {"chosen": name, "rmse": chosen.rmse if chosen else None}
+
+    planned = plan()
+    report(evaluate.partial(data=planned["data"]).expand(cell=planned["cells"]), planned["data"])
+
+
+ratings_model_selection()

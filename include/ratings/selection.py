@@ -1,0 +1,203 @@
+"""Model selection: every algorithm on the same folds of the same data, and the best of them."""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from surprise.model_selection import KFold
+
+from include.core.errors import BadDataError
+from include.core.metrics import mae, rmse
+from include.core.objects import StoragePath, write_json
+from include.ratings import algorithms, training
+from include.ratings.dataset import RatingDataset
+from include.ratings.rows import Rating
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One algorithm on one fold."""
+
+    algorithm: str
+    fold: int
+    """From 0."""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one algorithm did on one fold, or why it did not."""
+
+    algorithm: str
+    fold: int
+    rmse: float | None = None
+    """Stars."""
+    mae: float | None = None
+    """Stars."""
+    fit_seconds: float = 0.0
+    test_seconds: float = 0.0
+    bytes: int = 0
+    """Size of the model as it would be stored."""
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One line of the comparison."""
+
+    algorithm: str
+    options: dict[str, Any]
+    rmse: float | None
+    """Mean over the folds, stars; `None`: it failed or is not applicable."""
+    rmse_sd: float | None
+    """Standard deviation over the folds (of the population, as Surprise prints it)."""
+    mae: float | None
+    mae_sd: float | None
+    rmse_folds: list[float]
+    mae_folds: list[float]
+    fit_seconds: float
+    """Mean over the folds."""
+    test_seconds: float
+    bytes: int
+    error: str | None
+
+
+def cells(names: Sequence[str], options: Mapping[str, Mapping[str, Any]], folds: int, seed: int) -> list[Cell]:
+    """
+    List what has to be evaluated, after a look whether every algorithm can be made.
+
+    Args:
+        names: of the algorithms, see `algorithms.build`.
+        options: constructor arguments by algorithm.
+        folds: how many, 2 or more.
+        seed: given to the algorithms.
+
+    Raises:
+        BadDataError: an algorithm cannot be made, or options are given for one that does not take part.
+    """
+    if not names:
+        raise BadDataError("at least one algorithm was expected, found none")
+    if unknown := sorted(set(options) - set(names)):
+        raise BadDataError(f"options were given for {', '.join(unknown)}, which is not compared")
+    for name in names:
+        algorithms.build(name, options.get(name), seed)
+    return [Cell(name, fold, dict(options.get(name, {}))) for name in names for fold in range(folds)]
+
+
+def evaluate(rows: Sequence[Rating], cell: Cell, folds: int, seed: int) -> Outcome:
+    """
+    Fit on all folds but one and measure on that one.
+
+    The folds are those of Surprise's `KFold(folds, random_state=seed)`, the same for all algorithms. An algorithm that
+    fails, or is not made for these ratings, is an outcome with its reason and stops nobody else.
+    """
+    if reason := algorithms.why_not_applicable(cell.algorithm, {row.stars for row in rows}):
+        return Outcome(cell.algorithm, cell.fold, error=f"not applicable: {reason}")
+    data = RatingDataset(rows)
+    trainset, test = next(
+        parts for fold, parts in enumerate(KFold(folds, random_state=seed).split(data)) if fold == cell.fold
+    )
+    try:
+        model = algorithms.build(cell.algorithm, cell.options, seed)
+        np.random.seed(seed)  # some algorithms draw from numpy's global state, NormalPredictor when it predicts
+        started = perf_counter()
+        model.fit(trainset)
+        fitted = perf_counter()
+        errors = [model.predict(user, movie).est - stars for user, movie, stars in test]
+        tested = perf_counter()
+        size = len(training.dump(model))
+    except Exception as error:  # somebody else's code; the comparison goes on without it
+        return Outcome(cell.algorithm, cell.fold, error=f"{type(error).__name__}: {error}")
+    return Outcome(cell.algorithm, cell.fold, rmse(errors), mae(errors), fitted - started, tested - fitted, size)
+
+
+def compare(outcomes: Iterable[Outcome], options: Mapping[str, Mapping[str, Any]]) -> list[Score]:
+    """Put the folds of each algorithm together; the lowest RMSE first, those without one last."""
+    by_algorithm: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_algorithm[outcome.algorithm].append(outcome)
+    scores = [_score(name, parts, dict(options.get(name, {}))) for name, parts in by_algorithm.items()]
+    return sorted(scores, key=lambda score: (score.rmse is None, score.rmse, score.algorithm))
+
+
+def _score(name: str, parts: Sequence[Outcome], options: dict[str, Any]) -> Score:
+    parts = sorted(parts, key=lambda part: part.fold)
+    error = next((part.error for part in parts if part.error), None)
+    rmses = [part.rmse for part in parts if part.rmse is not None]
+    maes = [part.mae for part in parts if part.mae is not None]
+    whole = error is None
+    return Score(
+        algorithm=name,
+        options=options,
+        rmse=float(np.mean(rmses)) if whole else None,
+        rmse_sd=float(np.std(rmses)) if whole else None,
+        mae=float(np.mean(maes)) if whole else None,
+        mae_sd=float(np.std(maes)) if whole else None,
+        rmse_folds=rmses,
+        mae_folds=maes,
+        fit_seconds=float(np.mean([part.fit_seconds for part in parts])),
+        test_seconds=float(np.mean([part.test_seconds for part in parts])),
+        bytes=max(part.bytes for part in parts),
+        error=error,
+    )
+
+
+def choose(scores: Iterable[Score], max_fit_seconds: float | None = None) -> Score | None:
+    """
+    Choose the algorithm with the lowest RMSE that may go into production.
+
+    Args:
+        scores: the comparison.
+        max_fit_seconds: only algorithms whose mean fit is not longer; `None`: any.
+
+    Returns:
+        The score; `None`: no algorithm is fit for it.
+    """
+    fit = [
+        score
+        for score in scores
+        if score.rmse is not None
+        and not algorithms.random_when_predicting(score.algorithm)
+        and (max_fit_seconds is None or score.fit_seconds <= max_fit_seconds)
+    ]
+    return min(fit, key=lambda score: (score.rmse, score.algorithm), default=None)
+
+
+def table(scores: Iterable[Score]) -> str:
+    """Write the comparison as CSV, a line an algorithm."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = list(Score.__dataclass_fields__)
+    writer.writerow(columns)
+    for score in scores:
+        values = asdict(score)
+        writer.writerow(
+            [json.dumps(values[name]) if isinstance(values[name], list | dict) else values[name] for name in columns]
+        )
+    return text.getvalue()
+
+
+def save(root: StoragePath, run: str, at: str, scores: Sequence[Score], chosen: Score | None, *, use: bool) -> None:
+    """
+    Keep the comparison; with *use* the next trainings use the chosen algorithm.
+
+    Args:
+        root: the workflow's folder.
+        run: the DAG run.
+        at: UTC, ISO 8601.
+        scores: the comparison.
+        chosen: what was chosen.
+        use: whether to train with it from now on.
+    """
+    name = chosen.algorithm if chosen else None
+    write_json(
+        root / "selections" / f"{at}.json", {"dag_run_id": run, "chosen": name, "scores": [*map(asdict, scores)]}
+    )
+    if use and chosen:
+        write_json(root / "algorithm.json", {"algorithm": name, "options": chosen.options, "dag_run_id": run, "at": at})

@@ -1,0 +1,138 @@
+"""Model selection."""
+
+import csv
+import io
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from surprise import AlgoBase, PredictionImpossible
+
+from include.core.errors import BadDataError
+from include.core.objects import read_json
+from include.ratings import base, charts, selection
+from include.ratings.rows import Rating
+from include.ratings.selection import Cell, Outcome
+
+
+class MeanOfMovie(AlgoBase):
+    """A custom algorithm: the mean of the movie's ratings."""
+
+    def fit(self, trainset):
+        """Remember nothing but the trainset."""
+        AlgoBase.fit(self, trainset)
+        return self
+
+    def estimate(self, u, i):
+        """Say the mean, or that it is impossible."""
+        if not self.trainset.knows_item(i):
+            raise PredictionImpossible("unknown movie")
+        return np.mean([stars for _, stars in self.trainset.ir[i]])
+
+
+class Broken(AlgoBase):
+    """Fails when it is fitted."""
+
+    def fit(self, trainset):
+        """Fail."""
+        raise RuntimeError("out of luck")
+
+
+CUSTOM, BROKEN = f"{__name__}:MeanOfMovie", f"{__name__}:Broken"
+
+
+@pytest.fixture
+def rows(small_base):
+    return base.parse(small_base)
+
+
+def run(rows, names, folds=3, options=None):
+    options = options or {}
+    cells = selection.cells(names, options, folds, seed=0)
+    return selection.compare([selection.evaluate(rows, cell, folds, 0) for cell in cells], options)
+
+
+def test_the_best_comes_first_and_is_chosen(rows):
+    scores = run(rows, ["NormalPredictor", "BaselineOnly", CUSTOM])
+    assert [score.algorithm for score in scores] == ["BaselineOnly", CUSTOM, "NormalPredictor"]
+    assert selection.choose(scores) == scores[0]
+    assert all(len(score.rmse_folds) == 3 and score.bytes > 1000 for score in scores)
+
+
+def test_equal_runs_give_equal_numbers_also_for_the_random_one(rows):
+    first, second = (run(rows, ["NormalPredictor", "SVD"]) for _ in range(2))
+    assert [score.rmse_folds for score in first] == [score.rmse_folds for score in second]
+
+
+def test_one_that_fails_is_reported_and_stops_nobody(rows):
+    scores = run(rows, [BROKEN, "BaselineOnly"])
+    assert scores[0].rmse is not None
+    assert (scores[1].algorithm, scores[1].rmse, scores[1].error) == (BROKEN, None, "RuntimeError: out of luck")
+
+
+def test_whole_star_algorithms_are_not_applicable_to_fractional_ratings(rows):
+    scores = run([*rows, Rating("1", "x", 2.5, 0)], ["SlopeOne", "BaselineOnly"])
+    assert scores[1].error.startswith("not applicable: SlopeOne cuts ratings")
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "reason"),
+    [
+        ([], {}, "at least one"),
+        (["nowhere:Nothing"], {}, "cannot be imported"),
+        (["SVD"], {"SVD": {"no_such": 1}}, "cannot be constructed"),
+        (["SVD"], {"NMF": {}}, "NMF, which is not compared"),
+    ],
+)
+def test_what_cannot_be_made_is_told_before_any_job(names, options, reason):
+    with pytest.raises(BadDataError, match=reason):
+        selection.cells(names, options, 5, 0)
+
+
+def score(name, rmse, fit_seconds=1.0):
+    return selection.compare([Outcome(name, 0, rmse, rmse, fit_seconds)], {})[0]
+
+
+def test_the_choice_obeys_the_limit_and_leaves_out_what_answers_at_random():
+    scores = [score("SVDpp", 0.91, 9.0), score("SVD", 0.93), score("NormalPredictor", 0.5)]
+    assert selection.choose(scores).algorithm == "SVDpp"
+    assert selection.choose(scores, max_fit_seconds=2).algorithm == "SVD"
+    assert selection.choose(scores, max_fit_seconds=0.1) is None
+
+
+def test_the_spread_is_that_of_the_population():
+    outcomes = [Outcome("SVD", fold, rmse, 0.5) for fold, rmse in enumerate([1.0, 3.0])]
+    assert (selection.compare(outcomes, {})[0].rmse, selection.compare(outcomes, {})[0].rmse_sd) == (2.0, 1.0)
+
+
+def test_table_and_chart_show_every_algorithm(rows):
+    scores = run(rows, [BROKEN, "BaselineOnly", CUSTOM])
+    lines = list(csv.DictReader(io.StringIO(selection.table(scores))))
+    assert [line["algorithm"] for line in lines] == ["BaselineOnly", CUSTOM, BROKEN]
+    image = charts.comparison(scores, "BaselineOnly", "title")
+    assert image == charts.comparison(scores, "BaselineOnly", "title")
+    assert ET.fromstring(image).tag.endswith("svg")
+
+
+def test_a_choice_is_used_only_when_asked(store, rows):
+    scores = run(rows, ["BaselineOnly"], options={"BaselineOnly": {"bsl_options": {"n_epochs": 3}}})
+    selection.save(store.path, "run", "2027", scores, scores[0], use=False)
+    assert read_json(store.path / "algorithm.json") is None
+    selection.save(store.path, "run", "2027", scores, scores[0], use=True)
+    assert read_json(store.path / "algorithm.json")["options"] == {"bsl_options": {"n_epochs": 3}}
+
+
+def test_the_next_training_uses_what_was_chosen(platform):
+    scores = run(base.parse(Path(platform.store.path / "base").glob("*.data").__next__().read_bytes()), ["SVD"])
+    selection.save(platform.store.path, "run", "2027", scores, scores[0], use=True)
+    assert platform.plan().algorithm == "SVD"
+
+
+@pytest.mark.real_data
+def test_svd_on_the_folds_of_movielens():
+    location = os.environ.get("MOVIELENS_100K") or f"{os.environ['QUARTET_REAL_DATA']}/movielens-100k"
+    rows = base.parse(base.read_movielens(Path(location)))
+    outcome = selection.evaluate(rows, Cell("SVD", 0), folds=5, seed=0)
+    assert (outcome.rmse, outcome.mae) == pytest.approx((0.935470, 0.737401), abs=2e-6)
