@@ -2,12 +2,15 @@
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowException
 
 from quartet.triggers.arrival import ArrivedTrigger, arrived
+
+if TYPE_CHECKING:
+    from quartet.triggers.listing import Lister
 
 
 class ArrivalError(AirflowException):
@@ -58,7 +61,7 @@ class ArrivalSensor(BaseSensorOperator):
         except ValueError:  # of the address itself: looking again does not help
             raise
         except Exception as error:
-            self.log.warning("The look failed, the trigger looks again: %r", error)
+            self.log.warning("%s: the look failed, the trigger looks again: %r", self._lister(), error)
         self.log.info("Waiting for at most %.0f s, with a look every %.1f s", self.timeout, self.poll_seconds)
         self.defer(
             trigger=ArrivedTrigger(
@@ -86,10 +89,13 @@ class ArrivalSensor(BaseSensorOperator):
             raise ArrivalError(event["error"])
         return self._arrived(event)
 
-    def _look(self) -> dict[str, Any] | None:
+    def _lister(self) -> "Lister":
         from quartet.triggers.listing import make_lister
 
-        lister = make_lister(url=self.url, settle_seconds=self.settle_seconds)
+        return make_lister(url=self.url, settle_seconds=self.settle_seconds)
+
+    def _look(self) -> dict[str, Any] | None:
+        lister = self._lister()
         if found := arrived(lister):
             return self._arrived(found)
         self.log.info("%s is not there yet, or not complete", lister)

@@ -19,8 +19,8 @@ NAMES_IN_EVENT = 100
 SAVE_AFTER_SECONDS = 5.0
 """Age of a report when it is remembered: Airflow has stored the event by then, which takes about a second."""
 LONGEST_BACKOFF_SECONDS = 30.0
-REST = 5
-"""A look is followed by a rest of at least this many times its own duration."""
+REST = 3
+"""A look is followed by a rest of at least so many times its own duration, so that a huge folder takes no whole core."""
 
 
 class ArrivalTrigger(BaseEventTrigger):
@@ -68,6 +68,7 @@ class ArrivalTrigger(BaseEventTrigger):
                     self.log.warning("%s cannot be looked at, trying again: %r", lister, error)
                 await asyncio.sleep(self._backoff(failures))
                 continue
+            took = monotonic() - started
             if failures:
                 self.log.info("%s can be looked at again, after %d failed looks", lister, failures)
                 failures = 0
@@ -78,7 +79,7 @@ class ArrivalTrigger(BaseEventTrigger):
             if monotonic() >= next_save:
                 await self._save(str(lister), reported)
                 next_save = monotonic() + SAVE_AFTER_SECONDS
-            await asyncio.sleep(max(self.poll_seconds, REST * (monotonic() - started)))
+            await asyncio.sleep(max(self.poll_seconds, REST * took))
 
     def _backoff(self, failures: int) -> float:
         return min(LONGEST_BACKOFF_SECONDS, self.poll_seconds * 2 ** min(failures, 16))

@@ -57,7 +57,7 @@ def test_a_server_that_cannot_be_asked_is_left_to_the_trigger(capsys):
     with pytest.raises(TaskDeferred):
         sensor("http://127.0.0.1:9/day.tsv?key=secret").execute(CONTEXT)
     log = capsys.readouterr().out
-    assert "The look failed, the trigger looks again: ConnectError" in log
+    assert "http://127.0.0.1:9/day.tsv?…: the look failed, the trigger looks again: ConnectError" in log
     assert "secret" not in log
 
 

@@ -239,7 +239,7 @@ def test_a_slow_look_is_not_repeated_at_once(home, watch, clock, monkeypatch):
 
     monkeypatch.setattr(arrival, "_unreported", look)
     watch(0, 0)
-    assert clock.slept == [10, 10]
+    assert clock.slept == [6, 6]
 
 
 def test_a_web_address_is_watched_too(home, web, watch):
