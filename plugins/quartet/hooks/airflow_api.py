@@ -1,5 +1,6 @@
 """Airflow's public REST API as tasks use it: to say in the web UI what a run did."""
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -9,6 +10,8 @@ from airflow.sdk.configuration import conf
 
 if TYPE_CHECKING:
     import httpx
+
+log = logging.getLogger(__name__)
 
 NOTE_CHARACTERS = 1000
 TIMEOUT_SECONDS = 2.0
@@ -46,7 +49,7 @@ class AirflowApiHook(BaseHook):
             dag_id, run_id = run if isinstance(run, tuple) else (run["dag_run"].dag_id, run["dag_run"].run_id)
             self._set_note(dag_id, run_id, shortened(text, NOTE_CHARACTERS))
         except Exception as error:  # a note is never worth a failed task
-            self.log.warning("The note %r was not set: %s: %s", text, type(error).__name__, error)
+            log.warning("The note %r was not set: %s: %s", text, type(error).__name__, error)
             return False
         return True
 

@@ -53,12 +53,12 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "QUARTET_ALLOWED_HOSTS": "127.0.0.1,localhost,::1",
         }.items():
             patch.setenv(name, str(value))
-        _stub()
         _reconfigure()
+        _forget_plugins()
         _fill_database(home / "dags")
         yield home
-        _reset()
     _reconfigure()
+    _forget_plugins()
 
 
 @pytest.fixture
@@ -93,38 +93,21 @@ def airflow(airflow_home: Path) -> Iterator[Client]:
 
 @contextmanager
 def serving(all_admins: bool) -> Iterator[Client]:
-    """Start Airflow's app anew; at the end nothing of it is left."""
-    from airflow.api_fastapi.app import cached_app
+    """Start Airflow's app anew, as the app that the process has; at the end the one before is back."""
+    from airflow.api_fastapi import app as airflow_app
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", str(all_admins))
-        _reset()
-        with Client(cached_app(apps="all"), PASSWORDS) as client:
+        patch.setattr(airflow_app._AuthManagerState, "instance", None)
+        app = airflow_app.create_app()
+        patch.setattr(airflow_app, "cached_app", lambda apps: app)
+        with Client(app, PASSWORDS) as client:
             yield client
-        _reset()
 
 
-def _stub():
-    import importlib.util
-    import sys
-    import types
-
-    from fastapi import FastAPI
-
-    import quartet.api
-
-    if importlib.util.find_spec("quartet.api.ratings") is None:
-        m = types.ModuleType("quartet.api.ratings")
-        m.create_app = FastAPI
-        sys.modules["quartet.api.ratings"] = m
-        quartet.api.ratings = m
-
-
-def _reset() -> None:
+def _forget_plugins() -> None:
     from airflow import plugins_manager
-    from airflow.api_fastapi.app import purge_cached_app
 
-    purge_cached_app()
     plugins_manager._get_plugins.cache_clear()
     plugins_manager.get_fastapi_plugins.cache_clear()
 

@@ -1,6 +1,8 @@
 """Airflow's REST API called in process, by apps mounted on Airflow's real app."""
 
+import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
@@ -130,3 +132,11 @@ def test_where_all_are_admins_nobody_needs_a_token(airflow_home):
     with serving(all_admins=True) as client, mounted(client):
         assert client.get("/probe/runs/ratings_train").status_code == 200
         assert client.post("/probe/runs/ratings_train").status_code == 200
+
+
+def test_the_app_is_the_one_that_the_server_runs():
+    """Asked in other words, Airflow would make a second app."""
+    spec = importlib.util.find_spec("airflow.api_fastapi.main")
+    words = 'cached_app(apps=os.environ.get("AIRFLOW_API_APPS", "all"))'
+    assert words in Path(spec.origin).read_text()
+    assert words in Path(runs.__file__).read_text()

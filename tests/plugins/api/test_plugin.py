@@ -1,0 +1,100 @@
+"""The plugin as Airflow sees it: cheap to load, apps mounted, foreign host names refused."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from include.core.errors import SettingsError
+from quartet_plugin import QuartetPlugin
+from tests.plugins.api.client import Client
+from tests.plugins.api.conftest import ROOT
+
+LOAD = """
+import json, sys
+import airflow.sdk
+from airflow import plugins_manager
+before = set(sys.modules)
+plugins, errors = plugins_manager._get_plugins()
+found = [plugin.name for plugin in plugins]
+loaded = set(sys.modules) - before
+import quartet.hooks.airflow_api
+hook = set(sys.modules) - before - loaded
+print(json.dumps([found, errors, *({name.split(".")[0] for name in names} for names in (loaded, hook))], default=list))
+"""
+
+
+def test_what_all_components_load_is_cheap():
+    """Each task, the scheduler and all others load the plugin, and need no web app; tasks load the hook."""
+    environment = os.environ | {
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+    }
+    done = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=True)
+    found, errors, loaded, hook = json.loads(done.stdout.splitlines()[-1])
+    assert (found, errors) == (["quartet"], {})
+    assert set(loaded) <= {"airflow", "quartet_plugin"}
+    assert set(hook) <= {"airflow", "quartet"}
+
+
+def test_each_app_is_a_fastapi_app_of_its_own():
+    """Of other kinds Airflow would not run the lifespan."""
+    plugin = QuartetPlugin()
+    prefixes = [app["url_prefix"] for app in plugin.fastapi_apps]
+    assert prefixes == ["/ratings"]
+    assert all(isinstance(app["app"], FastAPI) for app in plugin.fastapi_apps)
+    assert plugin.fastapi_apps is plugin.fastapi_apps
+
+
+def test_airflow_tells_what_the_plugin_brings(airflow: Client):
+    plugins = airflow.get("/api/v2/plugins", headers=airflow.as_user("admin")).json()["plugins"]
+    [ours] = [plugin for plugin in plugins if plugin["name"] == "quartet"]
+    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/ratings"]
+    assert [each["name"] for each in ours["fastapi_root_middlewares"]] == ["Allowed hosts"]
+
+
+def test_the_documentation_of_each_app_is_public(airflow: Client):
+    airflow.cookies.clear()
+    for app in QuartetPlugin().fastapi_apps:
+        assert airflow.get(f"{app['url_prefix']}/docs").status_code == 200
+        assert airflow.get(f"{app['url_prefix']}/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v2/monitor/health", "/ratings/docs"])
+def test_foreign_host_names_are_refused_everywhere(airflow: Client, path: str):
+    for host in ["evil.example", "localhost.evil.example", "localhost:8080@evil.example", "8.8.8.8", ""]:
+        assert airflow.get(path, headers={"Host": host}).status_code == 400
+    for host in ["localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.1:8080", "[::1]:8080"]:
+        assert airflow.get(path, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "status"),
+    [
+        ("*", "anything.example", 200),
+        ("*.example", "a.example", 200),
+        ("*.example", "example.com", 400),
+        ("example.com", "www.example.com", 400),
+        ("www.example.com", "example.com", 400),
+    ],
+)
+def test_the_allowed_hosts_are_a_setting(monkeypatch, allowed, host, status):
+    monkeypatch.setenv("QUARTET_ALLOWED_HOSTS", allowed)
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("hello"))])
+    for each in QuartetPlugin().fastapi_root_middlewares:
+        app.add_middleware(each["middleware"], *each["args"], **each["kwargs"])
+    answer = TestClient(app).get("/", headers={"Host": host}, follow_redirects=False)
+    assert answer.status_code == status
+
+
+def test_a_wrong_setting_stops_the_server(monkeypatch):
+    monkeypatch.setenv("QUARTET_PORT", "eighty")
+    with pytest.raises(SettingsError, match="QUARTET_PORT='eighty' is not allowed"):
+        _ = QuartetPlugin().fastapi_root_middlewares
