@@ -23,7 +23,7 @@ MAX_ERRORS = 10
 """So many bad rows are listed; `detail` counts all."""
 
 _DESCRIPTIONS = {
-    400: "The body cannot be parsed, or the host name is not allowed",
+    400: "Airflow cannot do this",
     401: "No token, or an expired one",
     403: "The user may not do this, or the token is not valid",
     404: "There is no such thing",
@@ -137,6 +137,8 @@ async def _not_unicode(_: Request, error: Any) -> JSONResponse:
 
 
 async def _http_error(_: Request, error: Any) -> JSONResponse:
+    if error.status_code == 400 and error.__cause__ is not None:  # so FastAPI says of what Python's JSON refuses
+        return answer(422, f"the body is not JSON that can be read ({type(error.__cause__).__name__})")
     return answer(error.status_code, str(error.detail), headers=error.headers)
 
 

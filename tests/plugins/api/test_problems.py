@@ -101,15 +101,15 @@ def test_ten_bad_rows_are_listed_and_all_are_counted():
         (None, "the body: is missing"),
         (b"", "the body: is missing"),
         (b"{", "the body is not JSON: Expecting property name enclosed in double quotes at character 1"),
-        (b'{"data": ["\xff"]}', "There was an error parsing the body"),
-        (b"[" * 100_000, "There was an error parsing the body"),
-        (b'{"data": ' + b"9" * 5000 + b"}", "There was an error parsing the body"),
+        (b'{"data": ["\xff"]}', "the body is not JSON that can be read (UnicodeDecodeError)"),
+        (b"[" * 100_000, "the body is not JSON that can be read (RecursionError)"),
+        (b'{"data": ' + b"9" * 5000 + b"}", "the body is not JSON that can be read (ValueError)"),
     ],
     ids=lambda value: repr(value)[:30],
 )
 def test_other_bad_input_is_explained_in_the_detail(body, detail):
     status, problem = post(body)
-    assert status in (400, 422)
+    assert status == 422
     assert problem == {"detail": detail, "errors": []}
 
 
@@ -161,7 +161,7 @@ def test_any_json_gets_an_answer_in_shape(value):
 @given(st.binary(max_size=50))
 def test_any_bytes_get_an_answer_in_shape(body):
     status, problem = post(body)
-    assert status in (400, 422)
+    assert status == 422
     Problem.model_validate(problem)
 
 
