@@ -240,7 +240,7 @@ def is_settled(path: StoragePath, stored: StoredObject, now: float, seconds: flo
     if seconds <= 0 or now - stored.changed >= seconds or not is_local(path):
         return True
     try:
-        with local_path(path).open("rb") as file:
+        with local_path(path).open("rb", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             if size != stored.size or size == 0:
                 return False

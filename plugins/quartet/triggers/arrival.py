@@ -20,7 +20,7 @@ SAVE_AFTER_SECONDS = 5.0
 """Age of a report when it is remembered: Airflow has stored the event by then, which takes about a second."""
 LONGEST_BACKOFF_SECONDS = 30.0
 REST = 3
-"""A look is followed by a rest of at least so many times its own duration, so that a huge folder takes no whole core."""
+"""So many times its own duration is the least rest after a look: a huge folder does not take a whole core."""
 
 
 class ArrivalTrigger(BaseEventTrigger):
