@@ -10,7 +10,8 @@ from pathlib import Path
 from deploy.embedded.errors import EmbeddedError
 
 FILE = "secrets.json"
-NAMES = ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY")
+# bytes of randomness: tokens are signed with SHA-512, which wants a key as long as its result; Fernet takes 32
+NAMES = {"AIRFLOW__API_AUTH__JWT_SECRET": 64, "AIRFLOW__API__SECRET_KEY": 64, "AIRFLOW__CORE__FERNET_KEY": 32}
 
 
 def load_or_create(home: Path) -> Mapping[str, str]:
@@ -23,7 +24,9 @@ def load_or_create(home: Path) -> Mapping[str, str]:
     """
     path = home / FILE
     if not path.exists():
-        _write(path, {name: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() for name in NAMES})
+        _write(
+            path, {name: base64.urlsafe_b64encode(secrets.token_bytes(size)).decode() for name, size in NAMES.items()}
+        )
     path.chmod(0o600)
     try:
         keys = json.loads(path.read_text())

@@ -1,0 +1,64 @@
+# Quartet's commands; `make` alone lists them. Works with GNU make 3.81 (macOS) and any POSIX shell.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status mlflow test lint bench lock docs clean
+
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+export PYTHONPATH := $(CURDIR)
+
+# real-data tests need a folder that not everybody has; .ci/run names it
+ifeq ($(strip $(QUARTET_REAL_DATA)),)
+REAL_DATA := and not real_data
+endif
+
+help:
+	@echo "Quartet: four data workflows on one Airflow platform"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## install everything into .venv (the other commands do it too)
+	@echo "ready: .venv has what requirements.txt names"
+
+$(READY): requirements.txt deploy/embedded/setup.sh
+	@sh deploy/embedded/setup.sh
+
+demo: $(READY)  ## start the platform and run every workflow once
+	@$(PYTHON) -m deploy.embedded demo
+
+up: $(READY)  ## start the platform: http://127.0.0.1:8080, or QUARTET_PORT
+	@$(PYTHON) -m deploy.embedded up
+
+down: $(READY)  ## stop it; its data stay in .quartet, or QUARTET_HOME
+	@$(PYTHON) -m deploy.embedded down
+
+status: $(READY)  ## show its components
+	@$(PYTHON) -m deploy.embedded status
+
+mlflow: $(READY)  ## open MLflow's pages on the models: http://127.0.0.1:5000, or QUARTET_MLFLOW_PORT
+	@$(PYTHON) -m deploy.embedded mlflow
+
+test: $(READY)  ## unit tests with coverage, then the tests on a real platform
+	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: the tests on real data are left out",:)
+	$(PYTHON) -m pytest -n 2 -m "not e2e $(REAL_DATA)" --cov --cov-report=term
+	$(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
+
+lint: $(READY)  ## style, layers, types, the lock
+	@$(PYTHON) -m deploy.lock --check
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	PYTHONPATH=$(CURDIR):$(CURDIR)/plugins .venv/bin/lint-imports
+	.venv/bin/pyright
+
+bench: $(READY)  ## measure, one script a workflow
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit 1; done
+
+lock: $(READY)  ## write requirements.txt from pyproject.toml; UPGRADE=1 takes newer releases
+	@$(PYTHON) -m deploy.lock $(if $(UPGRADE),--upgrade)
+
+docs: $(READY)  ## write docs/ and .env.example from the code
+	@$(PYTHON) -m docs.build
+
+clean:  ## remove .venv and caches; the data in .quartet stay
+	@if [ -x $(PYTHON) ] && [ -e $(READY) ]; then $(PYTHON) -m deploy.embedded down; fi
+	rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './.quartet/*' -prune -exec rm -rf {} +
