@@ -5,7 +5,8 @@ Compares algorithms by cross-validation on the training data of one version: wee
 
 | task | reads | writes |
 |---|---|---|
-| `plan` | settings, params, the newest training version | the list of (algorithm, fold); all can be made |
+| `pin` | the newest training version, or that of the params | its name and that of the base data |
+| `plan` | settings and params | the list of (algorithm, fold); refused when an algorithm cannot be made |
 | `evaluate` | base data and that training version | RMSE, MAE, seconds and size of one algorithm on one fold |
 | `report` | all of these | an MLflow run with a child for each algorithm, table and chart |
 
@@ -48,12 +49,10 @@ SETTINGS = RatingsSettings.load()
 def ratings_model_selection():
     """Find out which algorithm predicts best."""
 
-    @task(multiple_outputs=True)
-    def plan() -> dict:
-        """Pin the data and list what is evaluated."""
-        from dataclasses import asdict
-
-        from include.ratings import base, selection
+    @task
+    def pin() -> dict:
+        """Fix the data that all work on."""
+        from include.ratings import base
         from include.ratings.ledger import Ledger
         from quartet.hooks.movielens import MovieLensHook
         from quartet.hooks.storage import StorageHook
@@ -63,11 +62,18 @@ def ratings_model_selection():
         ledger = Ledger(store.below("training_table"))
         version = ledger.head() if params["training"] is None else params["training"]
         ledger.check_version(version)
+        return {"training_version": version, "base_sha256": base_data.sha256}
+
+    @task
+    def plan() -> list[dict]:
+        """List what is evaluated, after a look whether every algorithm can be made."""
+        from dataclasses import asdict
+
+        from include.ratings import selection
+
+        params = get_current_context()["params"]
         cells = selection.cells(params["algorithms"], params["options"], params["folds"], params["seed"])
-        return {
-            "cells": [asdict(cell) for cell in cells],
-            "data": {"training_version": version, "base_sha256": base_data.sha256},
-        }
+        return [asdict(cell) for cell in cells]
 
     @task(pool="ratings_selection", map_index_template="{{ cell_name }}")
     def evaluate(cell: dict, data: dict) -> dict:
@@ -120,8 +126,8 @@ def ratings_model_selection():
         AirflowApiHook().note(context, note)
         return {"chosen": name, "rmse": chosen.rmse if chosen else None}
 
-    planned = plan()
-    report(evaluate.partial(data=planned["data"]).expand(cell=planned["cells"]), planned["data"])
+    data = pin()
+    report(evaluate.partial(data=data).expand(cell=plan()), data)
 
 
 ratings_model_selection()

@@ -6,9 +6,10 @@ import sys
 
 from rich.console import Console
 
+from deploy import settings
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.instance import Instance
-from include.core.errors import SettingsError
+from include.core.errors import BadDataError, SettingsError
 from include.core.settings import PlatformSettings
 
 COMMANDS = {
@@ -35,11 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(soft_wrap=True)
     complain = Console(stderr=True, soft_wrap=True)
     try:
+        settings.check()
         return run(command, PlatformSettings.load(), console)
     except SettingsError as error:
         complain.print(f"wrong setting: {error}", style="red", markup=False, highlight=False)
         return 2
-    except EmbeddedError as error:
+    except (EmbeddedError, BadDataError) as error:
         complain.print(str(error), style="red", markup=False, highlight=False)
         return 1
     except KeyboardInterrupt:
@@ -47,11 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def run(command: str, settings: PlatformSettings, console: Console) -> int:
+def run(command: str, platform: PlatformSettings, console: Console) -> int:
     """Run *command* with checked settings."""
     from deploy.embedded import commands
 
-    instance = Instance.from_settings(settings)
+    instance = Instance.from_settings(platform)
     match command:
         case "up":
             commands.up(instance, console)
@@ -62,8 +64,11 @@ def run(command: str, settings: PlatformSettings, console: Console) -> int:
         case "mlflow":
             from deploy.embedded import models
 
-            models.serve(instance, settings.mlflow_port, console)
+            models.serve(instance, platform.mlflow_port, console)
         case "demo":
+            from deploy.demo import base
+
+            base.provide(console)
             commands.up(instance, console)
             os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
     return 0

@@ -73,6 +73,7 @@ class PlatformSettings(Settings):
     task_retries: int = Field(default=2, ge=0, le=100, description="tries of a task after its first failure, 0 to 100")
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1", "localhost"],
+        min_length=1,
         description="host names the web server answers to, separated by commas; `*` allows any",
     )
     mlflow_tracking_uri: str = Field(

@@ -235,7 +235,13 @@ def _operating(app: FastAPI) -> None:
         """List what was done, newest first, and the files that were refused."""
         found: list[tuple[reports.Pipeline, dict[str, Any]]] = []
         for pipeline, dag_id in DAGS.items():
-            for run in await runs.list_runs(request, dag_id, limit):
+            try:
+                listed = await runs.list_runs(request, dag_id, limit)
+            except ProblemError as error:
+                if error.status != 404:  # Airflow does not know a DAG in the first seconds of its life
+                    raise
+                listed = []
+            for run in listed:
                 found.append((pipeline, run))
         found.sort(key=lambda each: each[1]["run_after"], reverse=True)
         return await run_in_threadpool(_jobs, found[:limit])

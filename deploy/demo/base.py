@@ -1,0 +1,55 @@
+"""Base data for the demo: MovieLens 100K where it can be had, a generated set of its shape where not."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+
+from include.core.objects import StoragePath
+from include.core.settings import PlatformSettings
+from include.ratings import base, generate
+from include.ratings.settings import RatingsSettings
+
+
+def provide(console: Console) -> None:
+    """
+    Make sure that the platform has base data before it starts.
+
+    Raises:
+        BadDataError: MOVIELENS_100K is set, and what is there is not MovieLens 100K.
+    """
+    root, location = _root(), RatingsSettings.load().movielens_100k
+    if not location and base.stored_source(root) not in (None, base.GENERATED):
+        return
+    try:
+        if location:
+            base.store(root, base.read_movielens(Path(location).expanduser()), location)
+        else:
+            console.print("fetching MovieLens 100K from GroupLens")
+            base.store(root, *_fetch())
+    except ConnectionError as error:
+        console.print(
+            Panel(
+                f"{error}\n\nThis demo goes on with [bold]generated ratings[/bold] of the same shape: all works, but "
+                "the numbers are not those of MovieLens.",
+                title="MovieLens 100K cannot be had",
+                border_style="red",
+                width=min(console.width, 110),
+            )
+        )
+        base.store(root, generate.movielens_like(), base.GENERATED)
+
+
+def _root() -> StoragePath:
+    url = PlatformSettings.load().storage_url
+    if url.startswith("file://"):
+        return Path(url.removeprefix("file://")) / "ratings"  # without the seconds that Airflow's import takes
+    from quartet.hooks.storage import StorageHook
+
+    return StorageHook().path("ratings")
+
+
+def _fetch() -> tuple[bytes, str]:
+    from quartet.hooks.movielens import MovieLensHook
+
+    return MovieLensHook().fetch()

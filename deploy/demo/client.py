@@ -1,0 +1,56 @@
+"""A running platform as its users reach it: over HTTP."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+
+class DemoError(Exception):
+    """A result is not what it has to be, or did not come in time."""
+
+
+class Platform:
+    """
+    The platform at an address.
+
+    `QUARTET_URL` names it (default: this machine, `QUARTET_PORT`); `QUARTET_TOKEN` is an access token if one is needed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = os.environ.get("QUARTET_URL", url).rstrip("/")
+        token = os.environ.get("QUARTET_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Give the JSON at *path*; raises `DemoError` with what the platform said instead."""
+        return self._checked(self._http.get(path, params=query))
+
+    def post(self, path: str, body: Any) -> Any:
+        """Send *body* as JSON; raises `DemoError` like `get`."""
+        return self._checked(self._http.post(path, json=body))
+
+    def _checked(self, response: httpx.Response) -> Any:
+        if response.is_success:
+            return response.json()
+        request = response.request
+        raise DemoError(f"{request.method} {request.url} answered {response.status_code}: {response.text[:300]}")
+
+    def wait(self, look: Callable[[], T | None], seconds: float, what: str) -> T:
+        """
+        Look until there is something.
+
+        Raises:
+            DemoError: there was nothing within *seconds*; it says what was waited for and where to look.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            time.sleep(0.2)
+        raise DemoError(f"{what}: nothing after {seconds:.0f} s; look at {self.url} and into the logs (make status)")
