@@ -7,8 +7,9 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from include.core.settings import Settings
-from include.ratings.algorithms import BUILT_IN
+from include.ratings.algorithms import BUILT_IN, RANDOM_ANSWERS
 
+PRODUCTION = [name for name in BUILT_IN if name not in RANDOM_ANSWERS]
 IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -24,8 +25,7 @@ class RatingsSettings(Settings):
     )
     algorithm: str = Field(
         default="SVD",
-        description=f"algorithm of the training: {', '.join(BUILT_IN)} or an import path `package.module:Class`; "
-        "not NormalPredictor, which answers at random",
+        description=f"algorithm of the training: {', '.join(PRODUCTION)} or an import path `package.module:Class`",
     )
     algorithm_options: dict[str, Any] = Field(default={}, description="its options as a JSON object")
     seed: int = Field(default=0, ge=0, lt=2**32, description="random state of training and folds, 0 to 4294967295")
@@ -55,7 +55,7 @@ class RatingsSettings(Settings):
     @field_validator("algorithm")
     @classmethod
     def _known_algorithm(cls, name: str) -> str:
-        if (name in BUILT_IN and name != "NormalPredictor") or IMPORT_PATH.fullmatch(name):
+        if name in PRODUCTION or IMPORT_PATH.fullmatch(name):
             return name
         raise ValueError("no such algorithm")
 

@@ -1,0 +1,132 @@
+"""Write what is documented in the code: a page for each workflow and `.env.example`.
+
+python -m docs.build            write them (make docs)
+python -m docs.build --check    fail when one of them is out of date (make lint)
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from deploy.settings import CLASSES
+from include.core.settings import ROOT, Settings
+
+TITLES = {"ratings": "Movie ratings", "platform": "Platform"}
+MADE = "<!-- made by `make docs` from the code; do not edit -->\n"
+
+
+def main() -> int:
+    """Write or check all files; 1 if a check failed."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for path, content in pages().items():
+        if path.exists() and path.read_text() == content:
+            continue
+        if check:
+            stale.append(str(path.relative_to(ROOT)))
+        else:
+            path.write_text(content)
+            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+    if stale:
+        sys.stderr.write(f"out of date: {', '.join(stale)}; write them with: make docs\n")
+    return 1 if stale else 0
+
+
+def pages() -> dict[Path, str]:
+    """Give path → content of all made files."""
+    found = {ROOT / ".env.example": env_example()}
+    for workflow, title in TITLES.items():
+        found[ROOT / "docs" / f"{workflow}.md"] = page(workflow, title)
+    return found
+
+
+def page(workflow: str, title: str) -> str:
+    """Make the page of a workflow: its DAGs, its API, its settings."""
+    parts = [MADE, f"# {title}\n", *dag_docs(workflow), *api_docs(workflow), settings_table(CLASSES[title])]
+    return "\n".join(parts)
+
+
+def dag_docs(workflow: str) -> Iterator[str]:
+    """Give the documentation of the DAGs that have the workflow's name as a tag."""
+    for path in sorted((ROOT / "dags").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        tags = [
+            ast.literal_eval(keyword.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            for keyword in node.keywords
+            if keyword.arg == "tags" and isinstance(keyword.value, ast.List)
+        ]
+        if tags and workflow in tags[0]:
+            text = (ast.get_docstring(tree) or "").replace("\n# ", "\n## ")
+            yield f"#{text}\n\nDAG `{path.stem}`, in [dags/{path.name}](../dags/{path.name}).\n"
+
+
+def api_docs(workflow: str) -> Iterator[str]:
+    """Give the table of the workflow's web routes, if it has any."""
+    path = ROOT / "plugins" / "quartet" / "api" / f"{workflow}.py"
+    if not path.exists():
+        return
+    rows = [
+        f"| `{method.upper()} /{workflow}{route.replace(':path', '')}` | {text} |"
+        for method, route, text in routes(ast.parse(path.read_text()))
+    ]
+    intro = f"Shapes and a form to try each are at `/{workflow}/docs` of a running platform."
+    yield "\n".join(["## API\n", f"{intro}\n", "| call | what it does |", "|---|---|", *rows, ""])
+
+
+def routes(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """Give method, path and the docstring's first line of each function below `@app.get(…)` and its like."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for call in node.decorator_list:
+                match call:
+                    case ast.Call(ast.Attribute(ast.Name("app"), method), [ast.Constant(str(route)), *_]):
+                        yield method, route, (ast.get_docstring(node) or "").split("\n")[0]
+
+
+def settings_table(settings: type[Settings]) -> str:
+    """Make the table of a settings class."""
+    rows = [
+        f"| `{settings.variable(name)}` | {default(settings, name) or 'empty'} | {describe(settings, name)} |"
+        for name in settings.model_fields
+    ]
+    return "\n".join(["## Settings\n", "| variable | default | what it is |", "|---|---|---|", *rows, ""])
+
+
+def env_example() -> str:
+    """Make `.env.example`: every setting with its default, commented out."""
+    lines = [
+        "# All settings. Copy this file to .env and change what you need; the environment wins over .env.",
+        "# Made by `make docs` from the settings classes; do not edit.",
+    ]
+    for title, settings in CLASSES.items():
+        lines.append(f"\n# --- {title} ---")
+        for name in settings.model_fields:
+            lines.append(f"\n# {describe(settings, name)}\n# {settings.variable(name)}={default(settings, name)}")
+    return "\n".join(lines) + "\n"
+
+
+def describe(settings: type[Settings], name: str) -> str:
+    """Give the description of a setting, as one line."""
+    return re.sub(r"\s+", " ", settings.model_fields[name].description or "")
+
+
+def default(settings: type[Settings], name: str) -> str:
+    """Give the default of a setting as it would stand in `.env`."""
+    value = settings.model_fields[name].default
+    if value is PydanticUndefined or value in ("", None):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).removeprefix(f"{ROOT}/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
