@@ -52,17 +52,13 @@ def ratings_model_selection():
     @task
     def pin() -> dict:
         """Fix the data that all work on."""
-        from include.ratings import base
-        from include.ratings.ledger import Ledger
+        from include.ratings import base, selection
         from quartet.hooks.movielens import MovieLensHook
         from quartet.hooks.storage import StorageHook
 
-        params, store = get_current_context()["params"], StorageHook().store("ratings")
+        store = StorageHook().store("ratings")
         base_data = base.provide(store.path, RatingsSettings.load().movielens_100k, MovieLensHook().fetch)
-        ledger = Ledger(store.below("training_table"))
-        version = ledger.head() if params["training"] is None else params["training"]
-        ledger.check_version(version)
-        return {"training_version": version, "base_sha256": base_data.sha256}
+        return selection.pin(store, base_data, get_current_context()["params"]["training"])
 
     @task
     def plan() -> list[dict]:
@@ -80,51 +76,38 @@ def ratings_model_selection():
         """Measure one algorithm on one fold."""
         from dataclasses import asdict
 
-        from include.ratings import base, selection
-        from include.ratings.ledger import Ledger
-        from include.ratings.training import TrainingData
+        from include.ratings import selection
         from quartet.hooks.storage import StorageHook
 
-        context, store = get_current_context(), StorageHook().store("ratings")
+        context, params = get_current_context(), get_current_context()["params"]
         context["cell_name"] = f"{cell['algorithm']}, fold {cell['fold']}"
-        submitted = Ledger(store.below("training_table")).rows(data["training_version"])
-        rows = TrainingData.of(base.load(store.path, data["base_sha256"]).rows, submitted).rows
-        params = context["params"]
+        rows = selection.rows(StorageHook().store("ratings"), data)
         return asdict(selection.evaluate(rows, selection.Cell(**cell), params["folds"], params["seed"]))
 
     @task
     def report(outcomes: list[dict], data: dict) -> dict:
         """Compare, choose, keep table and chart."""
-        from dataclasses import asdict
-
         from include.ratings import charts, selection
         from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.registry import Child, RegistryHook
+        from quartet.hooks.registry import RegistryHook
         from quartet.hooks.storage import StorageHook
 
         context, params = get_current_context(), get_current_context()["params"]
         run = context["dag_run"]
-        scores = selection.compare([selection.Outcome(**each) for each in outcomes], params["options"])
-        chosen = selection.choose(scores, params["max_fit_seconds"])
-        name = chosen.algorithm if chosen else None
-        title = f"{params['folds']}-fold cross-validation, training version {data['training_version']}: {name} is best"
+        found = selection.compare(outcomes, params["options"], params["max_fit_seconds"])
+        title = f"{params['folds']}-fold cross-validation, training version {data['training_version']}: {found.note}"
         RegistryHook().record(
             "ratings_selection",
             run.run_id,
             params={**data, "folds": params["folds"], "seed": params["seed"]},
-            tags={"chosen": str(name)},
-            children=[Child.of(score.algorithm, asdict(score)) for score in scores],
-            files={
-                "comparison.csv": selection.table(scores).encode(),
-                "comparison.svg": charts.comparison(scores, name, title),
-            },
+            tags={"chosen": str(found.chosen)},
+            children=found.by_algorithm(),
+            files={"comparison.csv": found.table(), "comparison.svg": charts.comparison(found, title)},
         )
         at = run.run_after.isoformat()
-        selection.save(StorageHook().path("ratings"), run.run_id, at, scores, chosen, use=params["use"])
-        failed = [score.algorithm for score in scores if score.error]
-        note = title + (f"; without {', '.join(failed)}" if failed else "")
-        AirflowApiHook().note(context, note)
-        return {"chosen": name, "rmse": chosen.rmse if chosen else None}
+        selection.save(StorageHook().path("ratings"), run.run_id, at, found, use=params["use"])
+        AirflowApiHook().note(context, title)
+        return {"chosen": found.chosen}
 
     data = pin()
     report(evaluate.partial(data=data).expand(cell=plan()), data)

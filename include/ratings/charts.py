@@ -1,29 +1,28 @@
 """Figures of the ratings workflow."""
 
 import io
-from collections.abc import Sequence
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from include.ratings.selection import Score
+from include.ratings.selection import Comparison
 
 INK, CHOSEN, OTHER = "#30343b", "#0f766e", "#94a3b8"
 
 
-def comparison(scores: Sequence[Score], chosen: str | None, title: str) -> bytes:
+def comparison(found: Comparison, title: str) -> bytes:
     """
     Draw RMSE, MAE (both with their standard deviation over the folds) and fit time of each algorithm as bars.
 
     Returns:
-        An SVG image; the same scores give the same bytes.
+        An SVG image; the same comparison gives the same bytes.
     """
-    shown = [score for score in scores if score.rmse is not None][::-1]
+    shown = [score for score in found.scores if score.rmse is not None][::-1]
     figure = Figure(figsize=(11, 1.6 + 0.36 * max(len(shown), 1)), layout="constrained")
     figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
     panels = figure.subplots(1, 3, sharey=True)
     names = [score.algorithm.rsplit(":", 1)[-1] for score in shown]
-    colours = [CHOSEN if score.algorithm == chosen else OTHER for score in shown]
+    colours = [CHOSEN if score.algorithm == found.chosen else OTHER for score in shown]
     columns = (
         ("RMSE (stars)", [score.rmse or 0 for score in shown], [score.rmse_sd or 0 for score in shown], "{:.4f}"),
         ("MAE (stars)", [score.mae or 0 for score in shown], [score.mae_sd or 0 for score in shown], "{:.4f}"),

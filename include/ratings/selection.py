@@ -14,9 +14,10 @@ from surprise.model_selection import KFold
 
 from include.core.errors import BadDataError
 from include.core.metrics import mae, rmse
-from include.core.objects import StoragePath, write_json
-from include.ratings import algorithms, training
+from include.core.objects import StoragePath, Store, write_json
+from include.ratings import algorithms, base, training
 from include.ratings.dataset import RatingDataset
+from include.ratings.ledger import Ledger
 from include.ratings.rows import Rating
 
 
@@ -68,6 +69,30 @@ class Score:
     error: str | None
 
 
+def pin(store: Store, base_data: base.Base, version: int | None) -> dict[str, Any]:
+    """
+    Fix the data that all algorithms get.
+
+    Args:
+        store: the workflow's folder.
+        base_data: the base ratings.
+        version: of the ledger; `None`: the newest.
+
+    Raises:
+        UnknownVersionError: there is no such version.
+    """
+    ledger = Ledger(store.below("training_table"))
+    version = ledger.head() if version is None else version
+    ledger.check_version(version)
+    return {"training_version": version, "base_sha256": base_data.sha256}
+
+
+def rows(store: Store, data: Mapping[str, Any]) -> Sequence[Rating]:
+    """Read the ratings that `pin` fixed, in their canonical order."""
+    submitted = Ledger(store.below("training_table")).rows(data["training_version"])
+    return training.TrainingData.of(base.load(store.path, data["base_sha256"]).rows, submitted).rows
+
+
 def cells(names: Sequence[str], options: Mapping[str, Mapping[str, Any]], folds: int, seed: int) -> list[Cell]:
     """
     List what has to be evaluated, after a look whether every algorithm can be made.
@@ -117,13 +142,64 @@ def evaluate(rows: Sequence[Rating], cell: Cell, folds: int, seed: int) -> Outco
     return Outcome(cell.algorithm, cell.fold, rmse(errors), mae(errors), fitted - started, tested - fitted, size)
 
 
-def compare(outcomes: Iterable[Outcome], options: Mapping[str, Mapping[str, Any]]) -> list[Score]:
-    """Put the folds of each algorithm together; the lowest RMSE first, those without one last."""
+@dataclass(frozen=True)
+class Comparison:
+    """All algorithms beside each other."""
+
+    scores: list[Score]
+    """The lowest RMSE first, those without one last."""
+    chosen: str | None
+    """The one with the lowest RMSE that may go into production; `None`: there is none."""
+
+    @property
+    def note(self) -> str:
+        """Say which is best and which failed."""
+        failed = [score.algorithm for score in self.scores if score.error]
+        return f"{self.chosen or 'none'} is best" + (f"; without {', '.join(failed)}" if failed else "")
+
+    def by_algorithm(self) -> dict[str, dict[str, Any]]:
+        """Give the values of each score by its algorithm."""
+        return {score.algorithm: asdict(score) for score in self.scores}
+
+    def table(self) -> bytes:
+        """Write it as CSV, a line an algorithm."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(Score.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        for values in self.by_algorithm().values():
+            writer.writerow(
+                {key: json.dumps(each) if isinstance(each, list | dict) else each for key, each in values.items()}
+            )
+        return text.getvalue().encode()
+
+
+def compare(
+    outcomes: Iterable[Mapping[str, Any]],
+    options: Mapping[str, Mapping[str, Any]],
+    max_fit_seconds: float | None = None,
+) -> Comparison:
+    """
+    Put the folds of each algorithm together and choose.
+
+    Args:
+        outcomes: what `evaluate` gave, as mappings.
+        options: constructor arguments by algorithm.
+        max_fit_seconds: only an algorithm whose mean fit is not longer is chosen; `None`: any.
+    """
     by_algorithm: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
+    for each in outcomes:
+        outcome = Outcome(**each)
         by_algorithm[outcome.algorithm].append(outcome)
     scores = [_score(name, parts, dict(options.get(name, {}))) for name, parts in by_algorithm.items()]
-    return sorted(scores, key=lambda score: (score.rmse is None, score.rmse, score.algorithm))
+    scores.sort(key=lambda score: (score.rmse is None, score.rmse, score.algorithm))
+    fit = [
+        score.algorithm
+        for score in scores
+        if score.rmse is not None
+        and not algorithms.random_when_predicting(score.algorithm)
+        and (max_fit_seconds is None or score.fit_seconds <= max_fit_seconds)
+    ]
+    return Comparison(scores, fit[0] if fit else None)
 
 
 def _score(name: str, parts: Sequence[Outcome], options: dict[str, Any]) -> Score:
@@ -148,42 +224,7 @@ def _score(name: str, parts: Sequence[Outcome], options: dict[str, Any]) -> Scor
     )
 
 
-def choose(scores: Iterable[Score], max_fit_seconds: float | None = None) -> Score | None:
-    """
-    Choose the algorithm with the lowest RMSE that may go into production.
-
-    Args:
-        scores: the comparison.
-        max_fit_seconds: only algorithms whose mean fit is not longer; `None`: any.
-
-    Returns:
-        The score; `None`: no algorithm is fit for it.
-    """
-    fit = [
-        score
-        for score in scores
-        if score.rmse is not None
-        and not algorithms.random_when_predicting(score.algorithm)
-        and (max_fit_seconds is None or score.fit_seconds <= max_fit_seconds)
-    ]
-    return min(fit, key=lambda score: (score.rmse, score.algorithm), default=None)
-
-
-def table(scores: Iterable[Score]) -> str:
-    """Write the comparison as CSV, a line an algorithm."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = list(Score.__dataclass_fields__)
-    writer.writerow(columns)
-    for score in scores:
-        values = asdict(score)
-        writer.writerow(
-            [json.dumps(values[name]) if isinstance(values[name], list | dict) else values[name] for name in columns]
-        )
-    return text.getvalue()
-
-
-def save(root: StoragePath, run: str, at: str, scores: Sequence[Score], chosen: Score | None, *, use: bool) -> None:
+def save(root: StoragePath, run: str, at: str, found: Comparison, *, use: bool) -> None:
     """
     Keep the comparison; with *use* the next trainings use the chosen algorithm.
 
@@ -191,13 +232,12 @@ def save(root: StoragePath, run: str, at: str, scores: Sequence[Score], chosen: 
         root: the workflow's folder.
         run: the DAG run.
         at: UTC, ISO 8601.
-        scores: the comparison.
-        chosen: what was chosen.
-        use: whether to train with it from now on.
+        found: the comparison.
+        use: whether to train with what was chosen from now on.
     """
-    name = chosen.algorithm if chosen else None
-    write_json(
-        root / "selections" / f"{at}.json", {"dag_run_id": run, "chosen": name, "scores": [*map(asdict, scores)]}
-    )
-    if use and chosen:
-        write_json(root / "algorithm.json", {"algorithm": name, "options": chosen.options, "dag_run_id": run, "at": at})
+    scores = found.by_algorithm()
+    content = {"dag_run_id": run, "chosen": found.chosen, "scores": list(scores.values())}
+    write_json(root / "selections" / f"{at}.json", content)
+    if use and found.chosen:
+        chosen = {"algorithm": found.chosen, "options": scores[found.chosen]["options"]}
+        write_json(root / "algorithm.json", {**chosen, "dag_run_id": run, "at": at})

@@ -37,24 +37,6 @@ class RegisteredVersion:
     """Of its run."""
 
 
-@dataclass(frozen=True)
-class Child:
-    """One child run of a recorded run."""
-
-    name: str
-    params: dict[str, str]
-    metrics: dict[str, float]
-
-    @classmethod
-    def of(cls, name: str, values: Mapping[str, Any]) -> "Child":
-        """Make one of *values*: numbers are metrics, the rest parameters."""
-        metrics = {key: float(value) for key, value in values.items() if isinstance(value, int | float)}
-        params = {
-            key: str(value) for key, value in values.items() if key not in metrics and value not in (None, [], {})
-        }
-        return cls(name, params, metrics)
-
-
 class RegistryHook(BaseHook):
     """
     Keep models in MLflow's registry, their files in the platform's storage.
@@ -182,7 +164,7 @@ class RegistryHook(BaseHook):
         *,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
-        children: list[Child],
+        children: Mapping[str, Mapping[str, Any]],
         files: Mapping[str, bytes],
     ) -> str:
         """
@@ -192,7 +174,7 @@ class RegistryHook(BaseHook):
         :param run: name of the DAG run.
         :param params: parameters of the run.
         :param tags: tags of the run.
-        :param children: its child runs.
+        :param children: name → values of its child runs; numbers become metrics, the rest parameters.
         :param files: name → content of what is kept with it.
         :return: id of the MLflow run.
         """
@@ -202,11 +184,13 @@ class RegistryHook(BaseHook):
                 client.delete_run(earlier.info.run_id)
             parent = client.create_run(experiment_id, run_name=run, tags={**tags, "dag_run_id": run}).info
             self._log_batch(client, parent.run_id, params, {}, parent.start_time)
-            for child in children:
+            for name, values in children.items():
                 tags = {"mlflow.parentRunId": parent.run_id, "dag_run_id": run}
-                made = client.create_run(experiment_id, run_name=child.name, tags=tags).info
-                self._log_batch(client, made.run_id, child.params, child.metrics, made.start_time)
-                client.set_terminated(made.run_id)
+                child = client.create_run(experiment_id, run_name=name, tags=tags).info
+                metrics = {key: float(value) for key, value in values.items() if isinstance(value, int | float)}
+                rest = {key: value for key, value in values.items() if key not in metrics and value is not None}
+                self._log_batch(client, child.run_id, rest, metrics, child.start_time)
+                client.set_terminated(child.run_id)
             with tempfile.TemporaryDirectory() as folder:
                 for name, content in files.items():
                     (Path(folder) / name).write_bytes(content)

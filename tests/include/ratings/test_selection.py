@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import xml.etree.ElementTree as ET
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 from surprise import AlgoBase, PredictionImpossible
 
 from include.core.errors import BadDataError
-from include.core.objects import read_json
 from include.ratings import base, charts, selection
 from include.ratings.rows import Rating
 from include.ratings.selection import Cell, Outcome
@@ -51,29 +51,31 @@ def rows(small_base):
 def run(rows, names, folds=3, options=None):
     options = options or {}
     cells = selection.cells(names, options, folds, seed=0)
-    return selection.compare([selection.evaluate(rows, cell, folds, 0) for cell in cells], options)
+    return selection.compare([asdict(selection.evaluate(rows, cell, folds, 0)) for cell in cells], options)
 
 
 def test_the_best_comes_first_and_is_chosen(rows):
-    scores = run(rows, ["NormalPredictor", "BaselineOnly", CUSTOM])
-    assert [score.algorithm for score in scores] == ["BaselineOnly", CUSTOM, "NormalPredictor"]
-    assert selection.choose(scores) == scores[0]
-    assert all(len(score.rmse_folds) == 3 and score.bytes > 1000 for score in scores)
+    found = run(rows, ["NormalPredictor", "BaselineOnly", CUSTOM])
+    assert [score.algorithm for score in found.scores] == ["BaselineOnly", CUSTOM, "NormalPredictor"]
+    assert found.chosen == "BaselineOnly"
+    assert all(len(score.rmse_folds) == 3 and score.bytes > 1000 for score in found.scores)
 
 
 def test_equal_runs_give_equal_numbers_also_for_the_random_one(rows):
     first, second = (run(rows, ["NormalPredictor", "SVD"]) for _ in range(2))
-    assert [score.rmse_folds for score in first] == [score.rmse_folds for score in second]
+    assert [score.rmse_folds for score in first.scores] == [score.rmse_folds for score in second.scores]
 
 
 def test_one_that_fails_is_reported_and_stops_nobody(rows):
-    scores = run(rows, [BROKEN, "BaselineOnly"])
+    found = run(rows, [BROKEN, "BaselineOnly"])
+    scores = found.scores
+    assert found.note == f"BaselineOnly is best; without {BROKEN}"
     assert scores[0].rmse is not None
     assert (scores[1].algorithm, scores[1].rmse, scores[1].error) == (BROKEN, None, "RuntimeError: out of luck")
 
 
 def test_whole_star_algorithms_are_not_applicable_to_fractional_ratings(rows):
-    scores = run([*rows, Rating("1", "x", 2.5, 0)], ["SlopeOne", "BaselineOnly"])
+    scores = run([*rows, Rating("1", "x", 2.5, 0)], ["SlopeOne", "BaselineOnly"]).scores
     assert scores[1].error.startswith("not applicable: SlopeOne cuts ratings")
 
 
@@ -91,43 +93,50 @@ def test_what_cannot_be_made_is_told_before_any_job(names, options, reason):
         selection.cells(names, options, 5, 0)
 
 
-def score(name, rmse, fit_seconds=1.0):
-    return selection.compare([Outcome(name, 0, rmse, rmse, fit_seconds)], {})[0]
+def outcome(name, rmse, fit_seconds=1.0, fold=0):
+    return asdict(Outcome(name, fold, rmse, rmse, fit_seconds))
 
 
 def test_the_choice_obeys_the_limit_and_leaves_out_what_answers_at_random():
-    scores = [score("SVDpp", 0.91, 9.0), score("SVD", 0.93), score("NormalPredictor", 0.5)]
-    assert selection.choose(scores).algorithm == "SVDpp"
-    assert selection.choose(scores, max_fit_seconds=2).algorithm == "SVD"
-    assert selection.choose(scores, max_fit_seconds=0.1) is None
+    outcomes = [outcome("SVDpp", 0.91, 9.0), outcome("SVD", 0.93), outcome("NormalPredictor", 0.5)]
+    chosen = [selection.compare(outcomes, {}, max_fit_seconds=limit).chosen for limit in (None, 2, 0.1)]
+    assert chosen == ["SVDpp", "SVD", None]
 
 
 def test_the_spread_is_that_of_the_population():
-    outcomes = [Outcome("SVD", fold, rmse, 0.5) for fold, rmse in enumerate([1.0, 3.0])]
-    assert (selection.compare(outcomes, {})[0].rmse, selection.compare(outcomes, {})[0].rmse_sd) == (2.0, 1.0)
+    (score,) = selection.compare([outcome("SVD", 1.0), outcome("SVD", 3.0, fold=1)], {}).scores
+    assert (score.rmse, score.rmse_sd) == (2.0, 1.0)
 
 
 def test_table_and_chart_show_every_algorithm(rows):
-    scores = run(rows, [BROKEN, "BaselineOnly", CUSTOM])
-    lines = list(csv.DictReader(io.StringIO(selection.table(scores))))
+    found = run(rows, [BROKEN, "BaselineOnly", CUSTOM])
+    lines = list(csv.DictReader(io.StringIO(found.table().decode())))
     assert [line["algorithm"] for line in lines] == ["BaselineOnly", CUSTOM, BROKEN]
-    image = charts.comparison(scores, "BaselineOnly", "title")
-    assert image == charts.comparison(scores, "BaselineOnly", "title")
+    image = charts.comparison(found, "title")
+    assert image == charts.comparison(found, "title")
     assert ET.fromstring(image).tag.endswith("svg")
 
 
-def test_a_choice_is_used_only_when_asked(store, rows):
-    scores = run(rows, ["BaselineOnly"], options={"BaselineOnly": {"bsl_options": {"n_epochs": 3}}})
-    selection.save(store.path, "run", "2027", scores, scores[0], use=False)
-    assert read_json(store.path / "algorithm.json") is None
-    selection.save(store.path, "run", "2027", scores, scores[0], use=True)
-    assert read_json(store.path / "algorithm.json")["options"] == {"bsl_options": {"n_epochs": 3}}
+def test_a_choice_is_used_only_when_asked(platform, rows):
+    options = {"SVD": {"n_epochs": 3}}
+    found = run(rows, ["SVD"], options=options)
+    selection.save(platform.store.path, "run", "2027", found, use=False)
+    assert platform.plan().algorithm == "BaselineOnly"
+    selection.save(platform.store.path, "run", "2027", found, use=True)
+    assert (platform.plan().algorithm, platform.plan().options) == ("SVD", options["SVD"])
 
 
-def test_the_next_training_uses_what_was_chosen(platform):
-    scores = run(base.parse(Path(platform.store.path / "base").glob("*.data").__next__().read_bytes()), ["SVD"])
-    selection.save(platform.store.path, "run", "2027", scores, scores[0], use=True)
-    assert platform.plan().algorithm == "SVD"
+def test_the_data_are_pinned(platform):
+    platform.drop("a.txt", "new film 3 1\n")
+    platform.run()
+    data = selection.pin(platform.store, base.load(platform.store.path), None)
+    platform.drop("b.txt", "new film2 3 1\n")
+    platform.run()
+    assert data["training_version"] == 1
+    assert len(selection.rows(platform.store, data)) == 1_501
+    assert (
+        len(selection.rows(platform.store, selection.pin(platform.store, base.load(platform.store.path), 0))) == 1_500
+    )
 
 
 @pytest.mark.real_data

@@ -1,0 +1,78 @@
+"""Promises that every DAG keeps."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = ["housekeeping", "ratings_model_selection", "ratings_predict", "ratings_train"]
+HEAVY = ["pandas", "numpy", "pyarrow", "pyspark", "mlflow", "surprise", "implicit", "duckdb", "deltalake", "matplotlib"]
+LINES = 120
+"""A DAG file reads as a table of contents."""
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(str(ROOT / "dags"))
+
+
+def test_all_dags_are_found_and_none_fails(bag):
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == DAGS
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_every_dag_explains_itself(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert dag.doc_md.strip().startswith("# ")
+    assert dag.tags
+    for task in dag.tasks:
+        assert f"`{task.task_id}`" in dag.doc_md, f"{task.task_id} is missing in the table of {dag_id}"
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_every_task_is_bounded_and_retried(bag, dag_id):
+    for task in bag.dags[dag_id].tasks:
+        assert task.retries == 2
+        assert task.retry_delay <= timedelta(seconds=30)
+        assert task.execution_timeout
+        assert task.retry_policy
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)
+def test_a_dag_file_is_short(path):
+    assert len(path.read_text().splitlines()) <= LINES
+
+
+def test_bad_data_fail_at_once_and_anything_else_is_retried(bag):
+    from airflow.sdk import RetryAction
+
+    from include.core.errors import DamagedObjectError
+
+    policy = bag.dags["ratings_train"].get_task("train").retry_policy
+    assert policy.evaluate(DamagedObjectError("x"), 1, 2).action is RetryAction.FAIL
+    assert policy.evaluate(ValueError("x"), 1, 2).action is not RetryAction.FAIL
+
+
+def test_parsing_loads_nothing_heavy_and_asks_nobody():
+    code = f"""
+import json, sys
+import airflow.sdk
+before = set(sys.modules)
+import socket
+def refuse(*_, **__): raise AssertionError("the network is asked while parsing")
+socket.socket.connect = refuse
+for name in {DAGS!r}:
+    __import__(f"dags.{{name}}")
+print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
+"""
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PATH": "", "AIRFLOW_HOME": str(ROOT / ".quartet")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == []
