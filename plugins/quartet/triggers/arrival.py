@@ -4,6 +4,7 @@ DAG files import this module, so nothing heavy is imported at its top.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from quartet.triggers.reported import KEYS, Reported
 
 if TYPE_CHECKING:
     from quartet.triggers.listing import Lister
+
+log = logging.getLogger(__name__)
 
 NAMES_IN_EVENT = 100
 SAVE_AFTER_SECONDS = 5.0
@@ -57,27 +60,24 @@ class ArrivalTrigger(BaseEventTrigger):
         """Look for ever; an event for each look that finds something."""
         lister = await asyncio.to_thread(_lister, self.prefix, self.url, self.settle_seconds)
         reported = await self._load(str(lister))
-        next_save, failures = 0.0, 0
+        looking, saving = Outage(f"looking at {lister}"), Outage(f"saving what was reported of {lister}")
+        next_save = 0.0
         while True:
             started = monotonic()
             try:
                 new = await asyncio.to_thread(_unreported, lister, reported)
             except Exception as error:
-                failures += 1
-                if failures == 1:
-                    self.log.warning("%s cannot be looked at, trying again: %r", lister, error)
-                await asyncio.sleep(self._backoff(failures))
+                looking.note(error)
+                await asyncio.sleep(self._backoff(looking.failures))
                 continue
+            looking.end()
             took = monotonic() - started
-            if failures:
-                self.log.info("%s can be looked at again, after %d failed looks", lister, failures)
-                failures = 0
             if new:
                 self.log.info("%s: %d new, the first is %r", lister, len(new), new[0])
                 yield TriggerEvent({"files": [printable(name) for name in new[:NAMES_IN_EVENT]], "count": len(new)})
                 reported.add(new, monotonic())
             if monotonic() >= next_save:
-                await self._save(str(lister), reported)
+                await self._save(reported, saving)
                 next_save = monotonic() + SAVE_AFTER_SECONDS
             await asyncio.sleep(max(self.poll_seconds, REST * took))
 
@@ -89,17 +89,19 @@ class ArrivalTrigger(BaseEventTrigger):
         if store is None:
             self.log.warning("%s belongs to no asset: what was reported is not kept over a restart", place)
             return Reported({})
-        failures = 0
+        loading = Outage(f"reading what was reported of {place}")
         while True:
             try:
                 return Reported({key: await store.aget(key) for key in KEYS})
+            except ValueError as error:  # not one asset: another try does not help
+                self.log.error("%s: what was reported is not kept over a restart: %s", place, error)
+                self.asset_state_store = None
+                return Reported({})
             except Exception as error:
-                failures += 1
-                if failures == 1:
-                    self.log.warning("%s: what was reported cannot be read, trying again: %r", place, error)
-                await asyncio.sleep(self._backoff(failures))
+                loading.note(error)
+                await asyncio.sleep(self._backoff(loading.failures))
 
-    async def _save(self, place: str, reported: Reported) -> None:
+    async def _save(self, reported: Reported, saving: "Outage") -> None:
         if (store := self.asset_state_store) is None:
             return
         values = await asyncio.to_thread(reported.unsaved, monotonic() - SAVE_AFTER_SECONDS)
@@ -108,7 +110,29 @@ class ArrivalTrigger(BaseEventTrigger):
                 await store.aset(key, value)
                 reported.saved(key, value)
         except Exception as error:
-            self.log.warning("%s: what was reported cannot be saved, trying again: %r", place, error)
+            saving.note(error)
+        else:
+            saving.end()
+
+
+class Outage:
+    """Counts the failures in a row of one kind of work, and logs only the first one and the end."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.failures = 0
+
+    def note(self, error: Exception) -> None:
+        """Count a failure."""
+        self.failures += 1
+        if self.failures == 1:
+            log.warning("%s failed, trying again: %r", self.what, error)
+
+    def end(self) -> None:
+        """Take note of a success."""
+        if self.failures:
+            log.info("%s works again, after %d failures", self.what, self.failures)
+        self.failures = 0
 
 
 class ArrivedTrigger(BaseTrigger):
