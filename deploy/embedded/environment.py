@@ -22,6 +22,7 @@ def component_environment(
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), caller.get("PATH", os.defpath)])
     for name in ("NO_PROXY", "no_proxy"):  # tasks talk to the API server on this machine
         environment[name] = ",".join([*filter(None, [caller.get(name)]), *LOCAL])
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an import of Airflow takes 1.7 s with bytecode, 4 s without
     return environment
 
 

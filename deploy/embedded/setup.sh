@@ -70,5 +70,11 @@ awk '/^[a-z0-9]/ {mine = /^uv==/} mine' requirements.txt >.venv/.setup/uv.txt
 if ! .venv/bin/python -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 12)))' 2>/dev/null; then
     "$uv" venv --quiet --allow-existing --no-project --python "$version" .venv
 fi
-"$uv" pip sync --python .venv/bin/python --require-hashes --compile-bytecode requirements.txt
+# bytecode is made as it is needed: compiling all of it would take longer than it saves
+{
+    "$uv" pip sync --python .venv/bin/python --require-hashes requirements.txt 2>&1 || touch .venv/.setup/failed
+} | grep -v '^ [-+~] ' || true # hundreds of lines, one a package
+if [ -e .venv/.setup/failed ]; then
+    fail "the packages could not be installed; make setup tries again"
+fi
 touch .venv/.ready
