@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import BaseHook, Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, ErrorType
 from sqlalchemy import URL, Engine, create_engine, event
 
 from include.core.settings import PlatformSettings
@@ -68,12 +68,16 @@ class DatabaseHook(BaseHook):
 
     @property
     def url(self) -> URL:
-        """The database's address; as text it shows no password."""
+        """
+        The database's address; as text it shows no password.
+
+        :raises AirflowNotFoundException: the connection is not defined, or cannot be looked up now.
+        """
         try:
             connection = self.get_connection(self.conn_id)
         except AirflowNotFoundException:
             name = re.fullmatch(r"quartet_(\w+)", self.conn_id)
-            if not name:
+            if not name or not _is_surely_undefined(self.conn_id):
                 raise
             path = PlatformSettings.load().home / "data" / f"{name[1]}.db"
             self.log.info("Connection %s is not defined, using %s", self.conn_id, path)
@@ -105,6 +109,18 @@ class DatabaseHook(BaseHook):
             database=connection.schema or None,
             query=query,
         )
+
+
+def _is_surely_undefined(conn_id: str) -> bool:
+    """In a task, ask once more: Airflow calls undefined also what it could not look up, and a file would be wrong."""
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
+
+    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if comms is None:
+        return True
+    answer = comms.send(GetConnection(conn_id=conn_id))
+    return isinstance(answer, ErrorResponse) and answer.error == ErrorType.CONNECTION_NOT_FOUND
 
 
 def _sqlite_file(url: URL, read_only: bool) -> URL:

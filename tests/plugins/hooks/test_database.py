@@ -3,9 +3,12 @@
 import json
 import sqlite3
 import threading
+from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse
 from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
@@ -165,6 +168,19 @@ def test_a_connection_of_ours_that_is_not_defined_is_a_file(home):
 def test_another_connection_has_to_be_defined(home):
     with pytest.raises(AirflowNotFoundException):
         _ = DatabaseHook("warehouse").url
+
+
+@pytest.mark.parametrize(
+    ("error", "is_file"), [(ErrorType.CONNECTION_NOT_FOUND, True), (ErrorType.API_SERVER_ERROR, False)]
+)
+def test_a_connection_that_cannot_be_looked_up_is_not_taken_for_a_file(home, monkeypatch, error, is_file):
+    comms = SimpleNamespace(send=lambda _: ErrorResponse(error=error))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    if is_file:
+        assert DatabaseHook("quartet_articles").url.drivername == "sqlite"
+    else:
+        with pytest.raises(AirflowNotFoundException):
+            _ = DatabaseHook("quartet_articles").url
 
 
 def test_a_file_that_is_not_there_is_not_made_by_reading(home):
