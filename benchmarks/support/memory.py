@@ -1,0 +1,35 @@
+"""Memory of a platform's processes."""
+
+import threading
+from types import TracebackType
+
+import psutil
+
+from benchmarks.support.platform import Platform
+
+
+class PeakMemory:
+    """While it is open, remembers the largest resident size of any process of a platform, in MB."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.megabytes = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.1):
+            for process in self.platform.processes():
+                try:
+                    if "task" in " ".join(process.cmdline()) or "LocalExecutor" in " ".join(process.cmdline()):
+                        self.megabytes = max(self.megabytes, process.memory_info().rss / 2**20)
+                except psutil.Error:
+                    continue

@@ -1,0 +1,90 @@
+"""A platform of its own for a benchmark: a temporary home, a free port, nothing of yours touched."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Platform:
+    """A running embedded platform."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.Client(base_url=self.url, timeout=120)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Give the JSON at *path*."""
+        return self.http.get(path, params=query).raise_for_status().json()
+
+    def post(self, path: str, body: Any) -> Any:
+        """Send *body* as JSON."""
+        return self.http.post(path, json=body).raise_for_status().json()
+
+    def runs(self, dag_id: str, **query: Any) -> list[dict[str, Any]]:
+        """List all runs of a DAG, newest first."""
+        return self.get(f"/api/v2/dags/{dag_id}/dagRuns", limit=100, order_by="-run_after", **query)["dag_runs"]
+
+    def wait(self, look: Callable[[], Any], seconds: float = 300, every: float = 0.05) -> Any:
+        """Look until there is something; fails after *seconds*. The platform may be away meanwhile."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if found := look():
+                    return found
+            except (httpx.TransportError, httpx.HTTPStatusError):
+                pass
+            time.sleep(every)
+        raise TimeoutError(f"nothing after {seconds} s")
+
+    def idle(self) -> bool:
+        """Tell whether no run is going on or waiting."""
+        return not self.get("/api/v2/dags/~/dagRuns", state=["queued", "running"], limit=1)["total_entries"]
+
+    def processes(self) -> list[psutil.Process]:
+        """List the processes of this platform."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("QUARTET_HOME") == str(self.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+@contextmanager
+def platform(**environment: str) -> Iterator[Platform]:
+    """Start a platform, give it, stop it and remove its home."""
+    home = Path(tempfile.mkdtemp(prefix="qbench-"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {**os.environ, "QUARTET_HOME": str(home), "QUARTET_PORT": str(port), **environment}
+    variables["PYTHONPATH"] = str(ROOT)
+    movielens = variables.get("QUARTET_REAL_DATA", str(ROOT.parent / "shared" / "data")) + "/movielens-100k"
+    if Path(movielens).is_dir():
+        variables.setdefault("MOVIELENS_100K", movielens)
+    command = [sys.executable, "-m", "deploy.embedded"]
+    try:
+        subprocess.run([*command, "up"], env=variables, check=True, stdout=subprocess.DEVNULL)
+        running = Platform(home, port)
+        running.wait(lambda: running.get("/ratings/models")["champion"])
+        running.wait(running.idle)
+        yield running
+    finally:
+        subprocess.run([*command, "down"], env=variables, check=False, stdout=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)
