@@ -44,7 +44,9 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     metrics = model["metrics"]
     rating = after.split("\n")[0].split(" ")[2]
     return [
-        Produced("ratings", f"champion: model {champion}", f"ratings/models/{champion}.json", first_model, "/ratings/models"),
+        Produced(
+            "ratings", f"champion: model {champion}", f"ratings/models/{champion}.json", first_model, "/ratings/models"
+        ),
         Produced(
             "ratings",
             f"{len(PAIRS)} predictions by model {champion}",

@@ -184,7 +184,9 @@ class Supervisor:
         return {name: sum(f"exited: {name} " in line for line in lines) for name in COMPONENTS}
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        return getattr(_proxy(self.instance.socket).supervisor, method)(*arguments)
+        transport = _UnixTransport(self.instance.socket)
+        with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -199,7 +201,11 @@ class _UnixConnection(http.client.HTTPConnection):
             raise PermissionError(f"{self.path} belongs to another user")
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
+        try:
+            self.sock.connect(str(self.path))
+        except OSError:
+            self.close()
+            raise
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -208,8 +214,6 @@ class _UnixTransport(xmlrpc.client.Transport):
         self.path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self.path)
-
-
-def _proxy(path: Path) -> Any:
-    return xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(path))
+        connection = _UnixConnection(self.path)
+        self._connection = host, connection  # where `close` looks for it
+        return connection

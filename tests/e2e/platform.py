@@ -1,0 +1,133 @@
+"""The real platform, for tests: started by its own commands in a home and on a port of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import psutil
+import pytest
+
+from deploy.embedded import processes, readiness
+from deploy.embedded.instance import Instance
+from deploy.embedded.supervision import Component, Supervisor
+from include.core.settings import ROOT
+from include.ratings import base
+from include.ratings.generate import movielens_like
+
+T = TypeVar("T")
+
+
+class Platform:
+    """
+    One home with its platform.
+
+    Attributes:
+        home: its `QUARTET_HOME`, below the temporary folder.
+        url: address of its web UI and APIs.
+        instance: home, port, mark and paths.
+        client: an HTTP client whose base address is `url`.
+    """
+
+    def __init__(self, port: int | None = None) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="qt-"))
+        registry = f"sqlite:///{self.home}/mlflow.db"
+        self.instance = Instance(self.home, port or free_port(), f"file://{self.home}/data", registry)
+        self.url = self.instance.url
+        self.supervisor = Supervisor(self.instance)
+        self.client = readiness.client(self.instance)
+        self.client.timeout = httpx.Timeout(30)
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")} | {
+            "QUARTET_HOME": str(self.home),
+            "QUARTET_PORT": str(self.instance.port),
+            # said here, so that no `.env` leads the tests to other data
+            "QUARTET_STORAGE": self.instance.storage_url,
+            "MLFLOW_TRACKING_URI": registry,
+            "PYTHONPATH": str(ROOT),
+        }
+        if not self.environment.get("MOVIELENS_100K"):
+            base.store(self.home / "data" / "ratings", movielens_like(), base.GENERATED)
+
+    def begin(self, command: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a command (`up`, `down`, `status`) with further environment *variables*, and do not wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.embedded", command],
+            env=self.environment | variables,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, command: str, expect: int = 0, **variables: str) -> str:
+        """Run a command, check its exit code, and return what it printed."""
+        process = self.begin(command, **variables)
+        output, _ = process.communicate(timeout=280)
+        if process.returncode != expect:
+            pytest.fail(f"{command} ended with {process.returncode}, expected {expect}:\n{output}")
+        return output
+
+    def components(self) -> dict[str, Component]:
+        """Give the components by name, as supervisord sees them."""
+        return {each.name: each for each in self.supervisor.components()}
+
+    def kill(self, component: str) -> int:
+        """Send kill -9 to a component (`scheduler`, …) and to nothing else; return its process id."""
+        pid = self.components()[component].pid
+        psutil.Process(pid).kill()
+        return pid
+
+    def processes(self, component: str | None = None) -> dict[int, psutil.Process]:
+        """Give all processes of this home, or of one component, by their ids."""
+        return {each.pid: each for each in processes.marked(self.instance.mark, component)}
+
+    def healthy(self) -> bool:
+        """Say whether supervisord holds four running components and each of them beats."""
+        if not all(each.running for each in self.supervisor.components()):
+            return False
+        try:
+            health = self.client.get("/api/v2/monitor/health").json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(health.get(name, {}).get("status") == "healthy" for name in readiness.HEALTH)
+
+    def remove(self, keep: bool = False) -> None:
+        """Stop the platform, check that no process is left, delete the home unless it is worth a look."""
+        try:
+            self.run("down")
+            left = [" ".join(each.cmdline()) or each.name() for each in self.processes().values()]
+            assert not left, f"make down left processes behind: {left}"
+        finally:
+            self.client.close()
+            processes.sweep(self.instance.mark)
+            if not keep:
+                shutil.rmtree(self.home, ignore_errors=True)
+
+
+def wait_for(what: str, condition: Callable[[], T], seconds: float = 60) -> T:
+    """Ask *condition* again and again until it gives something true, and return that; fail after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"within {seconds:.0f} s this did not happen: {what}")
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    """Give a port that nothing listens on, below those the system gives to clients."""
+    for port in range(18_200 + os.getpid() % 1000, 32_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
