@@ -29,7 +29,7 @@ class PeakMemory:
         while not self._stop.wait(0.1):
             for process in self.platform.processes():
                 try:
-                    if "task" in " ".join(process.cmdline()) or "LocalExecutor" in " ".join(process.cmdline()):
+                    if "airflow worker" in " ".join(process.cmdline()):  # so Airflow calls those that run tasks
                         self.megabytes = max(self.megabytes, process.memory_info().rss / 2**20)
                 except psutil.Error:
                     continue

@@ -1,0 +1,16 @@
+"""An instance in a folder of the test's own."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.instance import Instance
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    """Give an instance whose home exists; nothing runs."""
+    home = tmp_path / "home"
+    instance = Instance(home, 18_080, f"file://{home}/data", f"sqlite:///{home}/mlflow.db")
+    instance.make_folders()
+    return instance

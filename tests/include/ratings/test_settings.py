@@ -1,0 +1,48 @@
+"""Settings of the ratings workflow."""
+
+import pytest
+
+from include.core.errors import SettingsError
+from include.ratings.settings import RatingsSettings
+
+
+def test_the_defaults_are_those_that_are_documented():
+    settings = RatingsSettings.load()
+    assert (settings.algorithm, settings.seed, settings.coalesce) == ("SVD", 0, True)
+    assert (settings.rmse_rise_limit, settings.retention) == (0.02, None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RATINGS_ALGORITHM", "NormalPredictor"),
+        ("RATINGS_ALGORITHM", "os.system"),
+        ("RATINGS_ALGORITHM_OPTIONS", "[1]"),
+        ("RATINGS_SEED", "-1"),
+        ("RATINGS_MAX_RMSE_RISE", "-0.1"),
+        ("RATINGS_MAX_RMSE_RISE", "nan"),
+        ("RATINGS_RETENTION_DAYS", "1"),
+        ("RATINGS_COALESCE", "perhaps"),
+        ("RATINGS_CUSTOM_ALGORITHMS", "a.b:C,nonsense"),
+        ("RATINGS_MAX_BODY_BYTES", "1"),
+    ],
+)
+def test_a_wrong_value_is_told_with_variable_value_and_what_is_allowed(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=rf"^{variable}=.* is not allowed: .*\. It is: ."):
+        RatingsSettings.load()
+
+
+def test_switches_and_lists(monkeypatch):
+    for variable, value in {
+        "RATINGS_MAX_RMSE_RISE": "off",
+        "RATINGS_RETENTION_DAYS": "30",
+        "RATINGS_CUSTOM_ALGORITHMS": "a.b:C, d:E",
+        "RATINGS_ALGORITHM_OPTIONS": '{"n_epochs": 3}',
+        "RATINGS_SEED": "",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    settings = RatingsSettings.load()
+    assert (settings.rmse_rise_limit, settings.retention, settings.seed) == (None, 30, 0)
+    assert settings.selectable_algorithms[-2:] == ["a.b:C", "d:E"]
+    assert settings.algorithm_options == {"n_epochs": 3}

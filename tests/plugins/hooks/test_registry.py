@@ -1,0 +1,125 @@
+"""The registry hook on a real MLflow, with SQLite and files, and with S3."""
+
+import hashlib
+import os
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from surprise import BaselineOnly
+
+from include.core.errors import DamagedObjectError
+from include.core.objects import read_bytes
+from include.ratings import base, generate, mlflow_model, training
+from include.ratings.dataset import RatingDataset
+from quartet.hooks.registry import RegistryHook
+from quartet.hooks.storage import StorageHook
+
+
+def register(hook: RegistryHook, recipe: str = "r1", artefact: bytes = b"model", run: str = "run-1"):
+    return hook.register(
+        "ratings",
+        artefact,
+        loader_module="include.ratings.mlflow_model",
+        params={"algorithm": "SVD"},
+        metrics={"holdout_rmse": 0.9},
+        tags={"recipe": recipe, "dag_run_id": run},
+        requirements=["scikit-surprise"],
+    )
+
+
+@pytest.fixture
+def hook(home) -> RegistryHook:
+    return RegistryHook()
+
+
+def test_a_version_has_its_file_tags_and_metrics(hook):
+    version = register(hook)
+    assert (version.version, version.metrics) == (1, {"holdout_rmse": 0.9})
+    assert version.tags["sha256"] == hashlib.sha256(b"model").hexdigest()
+    assert read_bytes(StorageHook().path(version.artefact), sha256=version.tags["sha256"]) == b"model"
+    assert hook.describe("ratings", 1) == version
+
+
+def test_a_version_is_found_by_its_recipe(hook):
+    assert hook.find("ratings", "r1") is None
+    register(hook)
+    register(hook, "r2")
+    assert hook.find("ratings", "r2").version == 2
+
+
+def test_the_champion_moves(hook):
+    register(hook)
+    register(hook, "r2")
+    for version in (2, 1):
+        hook.promote("ratings", version)
+        with hook.client() as client:
+            assert int(client.get_model_version_by_alias("ratings", "champion").version) == version
+
+
+def test_a_file_that_reads_back_differently_leaves_no_version(hook, monkeypatch):
+    def damaged(path, sha256=None):
+        raise DamagedObjectError("damaged")
+
+    monkeypatch.setattr("quartet.hooks.registry.read_bytes", damaged)
+    with pytest.raises(DamagedObjectError):
+        register(hook)
+    assert hook.find("ratings", "r1") is None
+    monkeypatch.undo()
+
+
+def test_the_run_of_a_killed_try_is_marked_by_the_next(hook):
+    with hook.client() as client:
+        experiment = hook.experiment(client, "ratings")
+        left = client.create_run(experiment, tags={"recipe": "r1"}).info.run_id
+        register(hook)
+        assert client.get_run(left).info.status == "KILLED"
+
+
+def test_mlflow_users_can_load_a_model(hook):
+    import mlflow.pyfunc
+
+    rows = base.parse(generate.movielens_like(seed=1, ratings=1_500))
+    model = BaselineOnly(verbose=False).fit(RatingDataset(rows).full_trainset())
+    register(hook, artefact=training.dump(model))
+    hook.promote("ratings", 1)
+    mlflow.set_tracking_uri(f"sqlite:///{os.environ['QUARTET_HOME']}/mlflow.db")
+    loaded = mlflow.pyfunc.load_model("models:/ratings@champion")
+    found = loaded.predict(pd.DataFrame({"user": ["1", "x"], "movie": ["1", "y"]}))
+    assert np.allclose(found, [model.predict("1", "1").est, model.predict("x", "y").est])
+
+
+def test_the_loader_reads_a_dump(tmp_path):
+    path = tmp_path / "model.pickle"
+    path.write_bytes(pickle.dumps({"predictions": None, "algo": "an algorithm"}))
+    assert mlflow_model._load_pyfunc(str(path)).algorithm == "an algorithm"
+
+
+def test_a_record_has_children_and_files_and_is_replaced_when_made_again(hook):
+    def record(value: float) -> str:
+        return hook.record(
+            "selection",
+            "run-1",
+            params={"folds": 5},
+            tags={"chosen": "SVD"},
+            children={"SVD": {"rmse": value, "options": {"a": 1}, "error": None}},
+            files={"table.csv": b"a,b\n"},
+        )
+
+    record(0.9)
+    parent = record(0.8)
+    with hook.client() as client:
+        runs = client.search_runs([hook.experiment(client, "selection")])
+        assert sorted(run.info.run_name for run in runs) == ["SVD", "run-1"]
+        (child,) = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
+        assert (child.data.metrics, child.data.params) == ({"rmse": 0.8}, {"options": "{'a': 1}"})
+    assert StorageHook().path("mlflow", "selection", parent, "artifacts", "table.csv").read_bytes() == b"a,b\n"
+
+
+def test_on_s3_the_credentials_are_in_the_environment_only_while_they_are_used(home, s3_storage):
+    hook = RegistryHook()
+    before = dict(os.environ)
+    version = register(hook)
+    assert dict(os.environ) == before
+    assert read_bytes(StorageHook().path(version.artefact)) == b"model"
