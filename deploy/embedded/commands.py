@@ -84,11 +84,9 @@ def status(instance: Instance, console: Console) -> bool:
     running = supervisor.pid() is not None
     components = supervisor.components() if running else []
     instance = record.running(instance) if running else instance
-    table = Table(title=None, box=None, pad_edge=False)
-    for heading, justify in (("component", "left"), ("state", "left"), ("pid", "right"), ("up", "right")):
-        table.add_column(heading, justify=justify)
-    table.add_column("restarts", justify="right")
-    table.add_column("health")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("component", "state", "pid", "up", "restarts", "health"):
+        table.add_column(heading, justify="right" if heading in ("pid", "up", "restarts") else "left")
     with readiness.client(instance) as http:
         sick = readiness.look(instance, http, datetime.min.replace(tzinfo=UTC)).waiting_for if running else []
     restarts = supervisor.restarts()
