@@ -41,7 +41,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 PROGRAM = """
 [program:{name}]
-command = "%(ENV_QUARTET_PYTHON)s" -m deploy.embedded.component {name}
+command = "%(ENV_QUARTET_PYTHON)s" -P -m deploy.embedded.component {name}
 environment = QUARTET_COMPONENT="{name}"
 directory = %(ENV_QUARTET_HOME)s
 autorestart = true
