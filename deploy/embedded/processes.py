@@ -76,7 +76,9 @@ def listener(port: int) -> str | None:
         try:
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-                    return f"{process.name()}, process {process.pid}"
+                    home = process.environ().get("QUARTET_HOME")
+                    name = f"the platform of {home}" if home else process.name()
+                    return f"{name}, process {process.pid}"
         except GONE:
             continue
     return None

@@ -55,3 +55,11 @@ def test_log_server_ports_are_ports(instance, port):
     ports = {int(environment[f"AIRFLOW__LOGGING__{kind}_LOG_SERVER_PORT"]) for kind in ("WORKER", "TRIGGER")}
     assert len(ports) == 2
     assert all(0 < each < 65_536 and each != port for each in ports)
+
+
+def test_a_late_heartbeat_is_not_taken_for_a_death():
+    """The database shows the heartbeat before the last: two beats must fit into the threshold many times over."""
+    values = defaults()
+    assert 4 * 2 * int(values["AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC"]) <= int(
+        values["AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD"]
+    )
