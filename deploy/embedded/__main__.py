@@ -1,8 +1,9 @@
-"""Commands of the embedded mode: `python -m deploy.embedded up|down|status|mlflow|demo`."""
+"""Commands of the embedded mode: `python -m deploy.embedded up|down|status|mlflow|demo|airflow …`."""
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -18,6 +19,7 @@ COMMANDS = {
     "status": "show its components",
     "mlflow": "open MLflow's pages on the models",
     "demo": "start it and run every workflow once",
+    "airflow": "Airflow's own command line on this platform: airflow dags list",
 }
 
 
@@ -31,14 +33,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text)
-    command = parser.parse_args(arguments).command
+        commands.add_parser(name, help=text, add_help=name != "airflow")
+    parsed, rest = parser.parse_known_args(arguments)
+    command = parsed.command
+    if rest and command != "airflow":
+        parser.error(f"{command} takes no arguments, found {' '.join(rest)}")
     console = Console(soft_wrap=True)
     complain = Console(stderr=True, soft_wrap=True)
     try:
         if command in ("up", "demo"):  # a wrong setting must not keep anybody from stopping the platform
             settings.check()
-        return run(command, PlatformSettings.load(), console)
+        return run(command, PlatformSettings.load(), console, rest)
     except SettingsError as error:
         complain.print(f"wrong setting: {error}", style="red", markup=False, highlight=False)
         return 2
@@ -50,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def run(command: str, platform: PlatformSettings, console: Console) -> int:
-    """Run *command* with checked settings."""
+def run(command: str, platform: PlatformSettings, console: Console, rest: Sequence[str] = ()) -> int:
+    """Run *command* with checked settings; *rest* is what Airflow's own command line gets."""
     from deploy.embedded import commands
 
     instance = Instance.from_settings(platform)
@@ -72,6 +77,11 @@ def run(command: str, platform: PlatformSettings, console: Console) -> int:
             base.provide(console)
             commands.up(instance, console)
             os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
+        case "airflow":
+            from deploy.embedded import environment, keys
+
+            line = [sys.executable, "-P", "-m", "airflow", *rest]
+            os.execve(line[0], line, environment.component_environment(instance, keys.load_or_create(instance.home)))
     return 0
 
 

@@ -79,23 +79,24 @@ def down(instance: Instance, console: Console) -> None:
 
 
 def status(instance: Instance, console: Console) -> bool:
-    """Print a table of the components; return whether all is well."""
+    """Print a table of the components; return False if it runs but not all is well."""
     supervisor = Supervisor(instance)
-    running = supervisor.pid() is not None
-    components = supervisor.components() if running else []
-    instance = record.running(instance) if running else instance
+    if supervisor.pid() is None:
+        console.print(f"nothing runs: make up\nhome     {escape(str(instance.home))}", highlight=False)
+        return True
+    instance = record.running(instance)
     table = Table(box=None, pad_edge=False)
     for heading in ("component", "state", "pid", "up", "restarts", "health"):
         table.add_column(heading, justify="right" if heading in ("pid", "up", "restarts") else "left")
     with readiness.client(instance) as http:
-        sick = readiness.look(instance, http, datetime.min.replace(tzinfo=UTC)).waiting_for if running else []
+        sick = readiness.look(instance, http, datetime.min.replace(tzinfo=UTC)).waiting_for
     restarts = supervisor.restarts()
-    for each in components:
+    for each in supervisor.components():
         health = "healthy" if each.running and each.name not in sick else "not healthy"
         table.add_row(each.name, each.state.lower(), str(each.pid or "-"), _age(each), str(restarts[each.name]), health)
-    console.print(table if running else "nothing runs: make up")
-    console.print(f"address  {instance.url}" if running else "", f"home     {instance.home}", sep="\n", highlight=False)
-    return running and not sick
+    console.print(table)
+    console.print(f"address  {instance.url}\nhome     {escape(str(instance.home))}", highlight=False)
+    return not sick
 
 
 def _join(instance: Instance, supervisor: Supervisor, console: Console) -> None:
