@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field, StrictInt, StrictStr, model_validator
 from starlette.concurrency import run_in_threadpool
 
@@ -89,7 +90,7 @@ class Started(BaseModel):
 def create_app() -> FastAPI:
     """Make the app; settings are read now."""
     settings = RatingsSettings.load()
-    app = FastAPI(title="Quartet: movie ratings", description=__doc__ or "", responses=documented(401, 403, 503))
+    app = FastAPIOffline(title="Quartet: movie ratings", description=__doc__ or "", responses=documented(401, 403, 503))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     install(app)
     _submitting(app, settings.max_rows)
