@@ -43,8 +43,9 @@ test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 	$(PYTHON) -m pytest -n 2 -m "not e2e $(REAL_DATA)" --cov --cov-report=term
 	$(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
-lint: $(READY)  ## style, layers, types, the lock
+lint: $(READY)  ## style, layers, types; lock and docs in step with the code
 	@$(PYTHON) -m deploy.lock --check
+	@$(PYTHON) -m docs.build --check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	PYTHONPATH=$(CURDIR):$(CURDIR)/plugins .venv/bin/lint-imports
