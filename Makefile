@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
-export PYTHONPATH := $(CURDIR)
+export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 unexport PYTHONDONTWRITEBYTECODE  # bytecode halves the time of every command
 
 # real-data tests need a folder that not everybody has; .ci/run names it
@@ -48,7 +48,7 @@ lint: $(READY)  ## style, layers, types; lock and docs in step with the code
 	@$(PYTHON) -m docs.build --check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	PYTHONPATH=$(CURDIR):$(CURDIR)/plugins .venv/bin/lint-imports
+	.venv/bin/lint-imports
 	.venv/bin/pyright
 
 bench: $(READY)  ## measure, one script a workflow

@@ -53,11 +53,11 @@ def ratings_model_selection():
     def pin() -> dict:
         """Fix the data that all work on."""
         from include.ratings import base, selection
-        from quartet.hooks.movielens import MovieLensHook
+        from quartet.hooks import movielens
         from quartet.hooks.storage import StorageHook
 
         store = StorageHook().store("ratings")
-        base_data = base.provide(store.path, RatingsSettings.load().movielens_100k, MovieLensHook().fetch)
+        base_data = base.provide(store.path, RatingsSettings.load().movielens_100k, movielens.fetch)
         return selection.pin(store, base_data, get_current_context()["params"]["training"])
 
     @task

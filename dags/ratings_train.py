@@ -46,7 +46,7 @@ def ratings_train():
         from include.ratings import base, pipeline, reports
         from include.ratings.settings import RatingsSettings
         from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.movielens import MovieLensHook
+        from quartet.hooks import movielens
         from quartet.hooks.storage import StorageHook
 
         context = get_current_context()
@@ -55,7 +55,7 @@ def ratings_train():
         asked = pipeline.Asked(
             params["model"], params["training"], params["reprocess"], run.triggering_user_name or "quartet"
         )
-        base_data = base.provide(store.path, settings.movielens_100k, MovieLensHook().fetch)
+        base_data = base.provide(store.path, settings.movielens_100k, movielens.fetch)
         plan = pipeline.pin(store, base_data, settings, asked, run.run_id, time.time())
         if plan.empty:
             reports.write(store.path, report := pipeline.nothing_done(plan))

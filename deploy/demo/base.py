@@ -50,6 +50,6 @@ def _root() -> StoragePath:
 
 
 def _fetch() -> tuple[bytes, str]:
-    from quartet.hooks.movielens import MovieLensHook
+    from quartet.hooks import movielens
 
-    return MovieLensHook().fetch()
+    return movielens.fetch()

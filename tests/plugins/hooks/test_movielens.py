@@ -11,7 +11,7 @@ import pytest
 
 from include.core.errors import BadDataError
 from include.ratings import base
-from quartet.hooks.movielens import MovieLensHook
+from quartet.hooks.movielens import fetch
 
 
 @pytest.fixture
@@ -41,18 +41,18 @@ def publisher() -> Iterator[str]:
 
 def test_an_archive_with_other_content_is_refused_and_named(publisher):
     with pytest.raises(BadDataError, match=r"good\.zip/u\.data is not the file that GroupLens published"):
-        MovieLensHook(f"{publisher}/good.zip").fetch()
+        fetch(f"{publisher}/good.zip")
 
 
 @pytest.mark.parametrize("address", ["/missing.zip", None])
 def test_what_cannot_be_had_says_what_to_do_and_is_tried_again(publisher, address):
     url = f"{publisher}{address}" if address else "http://127.0.0.1:9/closed.zip"
     with pytest.raises(ConnectionError, match="set MOVIELENS_100K"):
-        MovieLensHook(url).fetch()
+        fetch(url)
 
 
 def test_the_published_archive_is_taken(publisher, monkeypatch):
     content = b"1\t2\t3\t4\n"
     monkeypatch.setitem(base.MD5, "u.data", hashlib.md5(content).hexdigest())
     address = f"{publisher}/good.zip"
-    assert MovieLensHook(address).fetch() == (content, address)
+    assert fetch(address) == (content, address)
