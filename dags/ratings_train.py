@@ -45,8 +45,8 @@ def ratings_train():
 
         from include.ratings import base, pipeline, reports
         from include.ratings.settings import RatingsSettings
-        from quartet.hooks.airflow_api import AirflowApiHook
         from quartet.hooks import movielens
+        from quartet.hooks.airflow_api import AirflowApiHook
         from quartet.hooks.storage import StorageHook
 
         context = get_current_context()

@@ -35,7 +35,8 @@ def provide(console: Console) -> None:
                 title="MovieLens 100K cannot be had",
                 border_style="red",
                 width=min(console.width, 110),
-            )
+            ),
+            soft_wrap=False,
         )
         base.store(root, generate.movielens_like(), base.GENERATED)
 
