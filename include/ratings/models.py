@@ -7,29 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from include.core.objects import StoragePath, list_objects, read_json, write_json
+from include.core.registry import ModelVersion
 
 MOST_PREVIOUS = 50
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is known of one model version."""
-
-    version: int
-    created_at: str
-    """UTC, ISO 8601."""
-    registry_run_id: str
-    artefact: str
-    """Path below the storage root."""
-    sha256: str
-    """Of the artefact."""
-    tags: dict[str, str]
-    metrics: dict[str, float]
-
-    @property
-    def training_version(self) -> int:
-        """The ledger version it was trained on."""
-        return int(self.tags["training_version"])
 
 
 @dataclass(frozen=True)
@@ -45,15 +25,20 @@ class Champion:
     """The newest ledger version for which was decided whether its model becomes champion."""
 
 
-def write_card(root: StoragePath, card: Card) -> None:
+def write_card(root: StoragePath, card: ModelVersion) -> None:
     """Keep the card; the same again is harmless."""
     write_json(root / "models" / f"{card.version}.json", asdict(card))
 
 
-def read_card(root: StoragePath, version: int) -> Card | None:
+def read_card(root: StoragePath, version: int) -> ModelVersion | None:
     """Give the card of *version*; `None`: there is no such version."""
     found = read_json(root / "models" / f"{version}.json")
-    return Card(**found) if found else None
+    return ModelVersion(**found) if found else None
+
+
+def training_version(card: ModelVersion) -> int:
+    """Give the ledger version that a model was trained on."""
+    return int(card.tags["training_version"])
 
 
 def versions(root: StoragePath) -> list[int]:

@@ -1,55 +1,22 @@
 """The two steps of `ratings_train`: pin what a run works on, then train, register and promote exactly that."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from logging import getLogger
-from typing import Any, Protocol
+from typing import Any
 
 from include.core.code import code_version
 from include.core.objects import StoragePath, Store, read_json
+from include.core.registry import ModelVersion, NewModel, Registry
 from include.ratings import base, models, reports, training
 from include.ratings.ingest import ingest
 from include.ratings.ledger import Ledger, UnknownVersionError
-from include.ratings.models import Card
 from include.ratings.settings import RatingsSettings
 
 log = getLogger(__name__)
 
 MODEL = "ratings"
 LOADER = "include.ratings.mlflow_model"
-
-
-class Registered(Protocol):
-    """A version in the registry of models."""
-
-    version: int
-    created_at: float
-    run_id: str
-    artefact: str
-    tags: dict[str, str]
-    metrics: dict[str, float]
-
-
-class Registry(Protocol):
-    """The registry of models as this module uses it."""
-
-    def find(self, name: str, recipe: str) -> Registered | None: ...
-
-    def register(
-        self,
-        name: str,
-        artefact: bytes,
-        *,
-        loader_module: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        requirements: list[str],
-    ) -> Registered: ...
-
-    def promote(self, name: str, version: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -199,43 +166,37 @@ def _model_for(
     settings: RatingsSettings,
     data: training.TrainingData,
     version: int,
-) -> tuple[Card, bool]:
+) -> tuple[ModelVersion, bool]:
     recipe = training.Recipe(data.fingerprint(), plan.base_sha256, plan.algorithm, plan.options, settings.seed)
     found = registry.find(MODEL, recipe.tags()["recipe"])
     reused = found is not None
     if found is None:
         trained = training.train(data, recipe)
-        found = registry.register(
-            MODEL,
-            trained.artefact,
+        tags = {"training_version": str(version), "dag_run_id": plan.run, "quartet": code_version()}
+        new = NewModel(
+            artefact=trained.artefact,
             loader_module=LOADER,
             params={"algorithm": plan.algorithm, "seed": settings.seed, "training_version": version, **plan.options},
             metrics=trained.metrics,
-            tags=recipe.tags() | {"training_version": str(version), "dag_run_id": plan.run, "quartet": code_version()},
-            requirements=[
-                f"scikit-surprise=={recipe.surprise}",
-                f"numpy=={recipe.numpy}",
-                f"pandas=={installed('pandas')}",
-            ],
+            tags=recipe.tags() | tags,
+            requirements=[f"{name}=={installed(name)}" for name in ("scikit-surprise", "numpy", "pandas")],
         )
+        found = registry.register(MODEL, new)
         log.info("Training version %d: model %d fitted, %s", version, found.version, trained.metrics)
     else:
         log.info("Training version %d: model %d has the same recipe and is reused", version, found.version)
-    card = Card(
-        version=found.version,
-        created_at=datetime.fromtimestamp(found.created_at, UTC).isoformat(),
-        registry_run_id=found.run_id,
-        artefact=found.artefact,
-        sha256=found.tags["sha256"],
-        tags=found.tags,
-        metrics=found.metrics,
-    )
-    models.write_card(root, card)
-    return card, reused
+    models.write_card(root, found)
+    return found, reused
 
 
 def _decide(
-    root: StoragePath, plan: Plan, registry: Registry, settings: RatingsSettings, card: Card, version: int, at: str
+    root: StoragePath,
+    plan: Plan,
+    registry: Registry,
+    settings: RatingsSettings,
+    card: ModelVersion,
+    version: int,
+    at: str,
 ) -> str:
     champion = models.champion(root)
     if champion and champion.version == card.version:
@@ -250,7 +211,9 @@ def _decide(
     return f"model {card.version} is the new champion"
 
 
-def _why_not(root: StoragePath, champion: models.Champion | None, card: Card, settings: RatingsSettings) -> str | None:
+def _why_not(
+    root: StoragePath, champion: models.Champion | None, card: ModelVersion, settings: RatingsSettings
+) -> str | None:
     best = models.read_card(root, champion.version) if champion else None
     limit = settings.rmse_rise_limit
     if best is None or limit is None or best.tags["base_sha256"] != card.tags["base_sha256"]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from include.core.objects import StoragePath, read_bytes
+from include.core.registry import ModelVersion
 from include.ratings import models, prediction
 from include.ratings.ledger import Ledger
 from include.ratings.rows import parse_file, parse_pair
@@ -30,19 +31,18 @@ def why(root: StoragePath, ledger: Ledger, name: str, version: int, line: int | 
     made, card = prediction.made(root, name, version), models.read_card(root, version)
     if made is None or card is None:
         raise UnknownPredictionError(f"model {version} has not answered {name}")
-    files = ledger.files(card.training_version)
+    files = ledger.files(models.training_version(card))
     return {
         "filename": name,
         "streaming": {"path": f"streaming/{name}", "sha256": made["streaming_sha256"], "rows": made["rows"]},
         "model": {
             "version": version,
             "created_at": card.created_at,
-            "registry_run_id": card.registry_run_id,
-            "sha256": card.sha256,
+            "run_id": card.run_id,
             "tags": card.tags,
             "metrics": card.metrics,
         },
-        "training": {"version": card.training_version, "files": list(files)},
+        "training": {"version": models.training_version(card), "files": list(files)},
         "dag_runs": {
             "ingest": sorted(set(files.values())),
             "training": card.tags["dag_run_id"],
@@ -70,15 +70,15 @@ def _line(root: StoragePath, made: dict[str, Any], name: str, version: int, line
 
 def versions_used(root: StoragePath) -> list[int]:
     """List the ledger versions that models were trained on."""
-    return sorted({card.training_version for card in _cards(root)})
+    return sorted({models.training_version(card) for card in _cards(root)})
 
 
 def models_trained_on(root: StoragePath, training_version: int) -> list[int]:
     """List the model versions that were trained on *training_version* of the ledger, newest first."""
-    return [card.version for card in _cards(root) if card.training_version == training_version]
+    return [card.version for card in _cards(root) if models.training_version(card) == training_version]
 
 
-def _cards(root: StoragePath) -> Iterator[models.Card]:
+def _cards(root: StoragePath) -> Iterator[ModelVersion]:
     for version in models.versions(root):
         if card := models.read_card(root, version):
             yield card

@@ -5,13 +5,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
 from include.core.objects import read_bytes
+from include.core.registry import ModelVersion, NewModel
 from include.core.settings import PlatformSettings
 from quartet.hooks.storage import StorageHook
 
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 ARTEFACT = "model.pickle"
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of a registered model."""
-
-    version: int
-    created_at: float
-    """Seconds since 1970."""
-    run_id: str
-    artefact: str
-    """Path of the model file below the storage root."""
-    tags: dict[str, str]
-    metrics: dict[str, float]
-    """Of its run."""
 
 
 class RegistryHook(BaseHook):
@@ -77,67 +63,54 @@ class RegistryHook(BaseHook):
                 return found.experiment_id
             raise
 
-    def find(self, name: str, recipe: str) -> RegisteredVersion | None:
+    def find(self, name: str, recipe: str) -> ModelVersion | None:
         """Give the version of the model *name* that was trained by *recipe* (its sha256), if there is one."""
         with self.client() as client:
             found = client.search_model_versions(f"name = '{name}' and tag.recipe = '{recipe}'", max_results=1)
             return self._describe(client, name, int(found[0].version)) if found else None
 
-    def describe(self, name: str, version: int) -> RegisteredVersion:
+    def describe(self, name: str, version: int) -> ModelVersion:
         """Tell what is known of one version."""
         with self.client() as client:
             return self._describe(client, name, version)
 
-    def _describe(self, client: "MlflowClient", name: str, version: int) -> RegisteredVersion:
+    def _describe(self, client: "MlflowClient", name: str, version: int) -> ModelVersion:
         found = client.get_model_version(name, str(version))
         run_id = found.run_id or ""
-        return RegisteredVersion(
+        return ModelVersion(
             version=int(found.version),
-            created_at=found.creation_timestamp / 1000,
+            created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(),
             run_id=run_id,
             artefact=f"mlflow/{name}/{run_id}/artifacts/model/data/{ARTEFACT}",
             tags=dict(found.tags),
             metrics=dict(client.get_run(run_id).data.metrics),
         )
 
-    def register(
-        self,
-        name: str,
-        artefact: bytes,
-        *,
-        loader_module: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        requirements: list[str],
-    ) -> RegisteredVersion:
+    def register(self, name: str, new: NewModel) -> ModelVersion:
         """
         Keep a trained model as one run and one version of the registered model *name*, whole or not at all.
 
-        :param artefact: content of the model file.
-        :param loader_module: module whose `_load_pyfunc` loads it for MLflow's users.
-        :param params: parameters of the run.
-        :param metrics: metrics of the run.
-        :param tags: tags of run and version; `recipe` and `dag_run_id` among them.
-        :param requirements: what the model file needs, as pip requirements.
         :raises DamagedObjectError: the stored file reads back differently; no version is made.
         """
         import mlflow.pyfunc
 
-        sha256 = hashlib.sha256(artefact).hexdigest()
-        tags = dict(tags) | {"sha256": sha256}
+        sha256 = hashlib.sha256(new.artefact).hexdigest()
+        tags = {**new.tags, "sha256": sha256}
         with self.client() as client:
             experiment_id = self.experiment(client, name)
             self._end_abandoned_runs(client, experiment_id, tags["recipe"])
             run = client.create_run(experiment_id, run_name=tags["dag_run_id"], tags=tags)
             run_id = run.info.run_id
-            self._log_batch(client, run_id, params, metrics, run.info.start_time)
+            self._log_batch(client, run_id, new.params, new.metrics, run.info.start_time)
             with tempfile.TemporaryDirectory() as folder:
                 model_file = Path(folder) / ARTEFACT
-                model_file.write_bytes(artefact)
+                model_file.write_bytes(new.artefact)
                 packed = Path(folder) / "model"
                 mlflow.pyfunc.save_model(
-                    str(packed), loader_module=loader_module, data_path=str(model_file), pip_requirements=requirements
+                    str(packed),
+                    loader_module=new.loader_module,
+                    data_path=str(model_file),
+                    pip_requirements=new.requirements,
                 )
                 client.log_artifacts(run_id, str(packed), "model")
             stored = self.storage.path("mlflow", name, run_id, "artifacts", "model", "data", ARTEFACT)

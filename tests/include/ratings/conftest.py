@@ -1,7 +1,6 @@
 """A small platform in a folder: storage, base data, a registry that remembers."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from include.core.objects import Store
+from include.core.registry import ModelVersion, NewModel
 from include.ratings import base, generate, pipeline, reports
 from include.ratings.settings import RatingsSettings
 
@@ -29,39 +29,25 @@ def small_base() -> bytes:
 
 
 @dataclass
-class RegisteredInMemory:
-    """A version in `RegistryInMemory`."""
-
-    version: int
-    artefact: str
-    tags: dict[str, str]
-    metrics: dict[str, float]
-    created_at: float = NOW
-    run_id: str = "run"
-
-
-@dataclass
 class RegistryInMemory:
     """A registry of models for tests; files go below *root*."""
 
     root: Path
-    versions: list[RegisteredInMemory] = field(default_factory=list)
+    versions: list[ModelVersion] = field(default_factory=list)
     champion: int | None = None
 
-    def find(self, name: str, recipe: str) -> RegisteredInMemory | None:
+    def find(self, name: str, recipe: str) -> ModelVersion | None:
         """Give the version trained by *recipe*."""
         return next((each for each in self.versions if each.tags["recipe"] == recipe), None)
 
-    def register(
-        self, name: str, artefact: bytes, *, metrics: Mapping[str, float], tags: Mapping[str, str], **_: Any
-    ) -> RegisteredInMemory:
+    def register(self, name: str, new: NewModel) -> ModelVersion:
         """Keep a version."""
         version = len(self.versions) + 1
         path = f"models/{version}.pickle"
         (self.root / "models").mkdir(exist_ok=True)
-        (self.root / path).write_bytes(artefact)
-        tags = dict(tags) | {"sha256": hashlib.sha256(artefact).hexdigest()}
-        self.versions.append(RegisteredInMemory(version, path, tags, dict(metrics)))
+        (self.root / path).write_bytes(new.artefact)
+        tags = {**new.tags, "sha256": hashlib.sha256(new.artefact).hexdigest()}
+        self.versions.append(ModelVersion(version, AT, "run", path, tags, dict(new.metrics)))
         return self.versions[-1]
 
     def promote(self, name: str, version: int) -> None:

@@ -66,7 +66,11 @@ def test_without_coalescing_each_file_makes_a_model_in_order(platform):
     for number in range(3):
         platform.drop(f"f{number}.txt", f"u{number} m 3 {number}\n")
     assert platform.run().output == [2, 3, 4]
-    assert [models.read_card(platform.store.path, version).training_version for version in (2, 3, 4)] == [1, 2, 3]
+    assert [models.training_version(models.read_card(platform.store.path, version)) for version in (2, 3, 4)] == [
+        1,
+        2,
+        3,
+    ]
     assert champion(platform).version == 4
 
 

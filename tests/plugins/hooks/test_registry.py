@@ -11,6 +11,7 @@ from surprise import BaselineOnly
 
 from include.core.errors import DamagedObjectError
 from include.core.objects import read_bytes
+from include.core.registry import NewModel
 from include.ratings import base, generate, mlflow_model, training
 from include.ratings.dataset import RatingDataset
 from quartet.hooks.registry import RegistryHook
@@ -18,15 +19,15 @@ from quartet.hooks.storage import StorageHook
 
 
 def register(hook: RegistryHook, recipe: str = "r1", artefact: bytes = b"model", run: str = "run-1"):
-    return hook.register(
-        "ratings",
-        artefact,
+    new = NewModel(
+        artefact=artefact,
         loader_module="include.ratings.mlflow_model",
         params={"algorithm": "SVD"},
         metrics={"holdout_rmse": 0.9},
         tags={"recipe": recipe, "dag_run_id": run},
         requirements=["scikit-surprise"],
     )
+    return hook.register("ratings", new)
 
 
 @pytest.fixture
@@ -77,14 +78,14 @@ def test_the_run_of_a_killed_try_is_marked_by_the_next(hook):
         assert client.get_run(left).info.status == "KILLED"
 
 
-def test_mlflow_users_can_load_a_model(hook):
+def test_mlflow_users_can_load_a_model(hook, home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     import mlflow.pyfunc
 
     rows = base.parse(generate.movielens_like(seed=1, ratings=1_500))
     model = BaselineOnly(verbose=False).fit(RatingDataset(rows).full_trainset())
     register(hook, artefact=training.dump(model))
     hook.promote("ratings", 1)
-    mlflow.set_tracking_uri(f"sqlite:///{os.environ['QUARTET_HOME']}/mlflow.db")
     loaded = mlflow.pyfunc.load_model("models:/ratings@champion")
     found = loaded.predict(pd.DataFrame({"user": ["1", "x"], "movie": ["1", "y"]}))
     assert np.allclose(found, [model.predict("1", "1").est, model.predict("x", "y").est])

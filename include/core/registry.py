@@ -1,0 +1,57 @@
+"""The registry of models as the domain sees it; `quartet.hooks.registry` is the one behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a registered model."""
+
+    version: int
+    created_at: str
+    """UTC, ISO 8601."""
+    run_id: str
+    """The run in the registry that made it."""
+    artefact: str
+    """Path of the model file below the storage root."""
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the artefact."""
+        return self.tags["sha256"]
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """A trained model, to be registered."""
+
+    artefact: bytes
+    """Content of the model file."""
+    loader_module: str
+    """Module whose `_load_pyfunc` loads it for MLflow's users."""
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    """`recipe` (what decides the model, as sha256) and `dag_run_id` among them."""
+    requirements: list[str]
+    """What loading it needs, as pip requirements."""
+
+
+class Registry(Protocol):
+    """Keeps models, a version for each training, and which of them is the champion."""
+
+    def find(self, name: str, recipe: str) -> ModelVersion | None:
+        """Give the version of the model *name* that was trained by *recipe*, if there is one."""
+        ...
+
+    def register(self, name: str, new: NewModel) -> ModelVersion:
+        """Keep a model as a new version, whole or not at all."""
+        ...
+
+    def promote(self, name: str, version: int) -> None:
+        """Make *version* the champion."""
+        ...
