@@ -52,7 +52,7 @@ lint: $(READY)  ## style, layers, types; lock and docs in step with the code
 	.venv/bin/pyright
 
 bench: $(READY)  ## measure, one script a workflow
-	@for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit 1; done
+	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit 1; done
 
 lock: $(READY)  ## write requirements.txt from pyproject.toml; UPGRADE=1 takes newer releases
 	@$(PYTHON) -m deploy.lock $(if $(UPGRADE),--upgrade)

@@ -1,6 +1,6 @@
 """All settings of the platform, in the order in which `.env.example` lists them."""
 
-from include.core.errors import SettingsError
+from include.core.errors import BadDataError, SettingsError
 from include.core.settings import PlatformSettings, Settings
 from include.ratings.settings import RatingsSettings
 
@@ -22,3 +22,19 @@ def check() -> None:
             problems.append(str(error))
     if problems:
         raise SettingsError("\n".join(problems))
+    _check_algorithms(RatingsSettings.load())
+
+
+def _check_algorithms(ratings: RatingsSettings) -> None:
+    from include.ratings import algorithms
+
+    for variable, name, options in [
+        ("RATINGS_ALGORITHM", ratings.algorithm, ratings.algorithm_options),
+        *(("RATINGS_CUSTOM_ALGORITHMS", name, {}) for name in ratings.custom_algorithms),
+    ]:
+        if name in algorithms.BUILT_IN and not options:
+            continue  # without the half second that importing them takes
+        try:
+            algorithms.build(name, options, ratings.seed)
+        except BadDataError as error:
+            raise SettingsError(f"{variable}: {error}") from None

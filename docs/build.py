@@ -45,8 +45,10 @@ def pages() -> dict[Path, str]:
 
 
 def page(workflow: str, title: str) -> str:
-    """Make the page of a workflow: its DAGs, its API, its settings."""
-    parts = [MADE, f"# {title}\n", *dag_docs(workflow), *api_docs(workflow), settings_table(CLASSES[title])]
+    """Make the page of a workflow: what it is, its DAGs, its API, its settings."""
+    about = ROOT / "include" / workflow / "README.md"
+    intro = [about.read_text()] if about.exists() else []
+    parts = [MADE, f"# {title}\n", *intro, *dag_docs(workflow), *api_docs(workflow), settings_table(CLASSES[title])]
     return "\n".join(parts)
 
 

@@ -4,6 +4,10 @@ A database that does not answer skips the test; with `CI=true` it fails it.
 """
 
 import os
+import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -48,16 +52,35 @@ def mariadb() -> Iterator[URL]:
     yield from _fresh_database(os.environ.get("QUARTET_TEST_MARIADB") or MARIADB)
 
 
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """Give the URL of an S3 server; moto, in a thread."""
-    from moto.server import ThreadedMotoServer
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """
+    Give the URL of an S3 server: moto, in a process of its own.
+
+    A thread would not do: Delta's library holds Python's lock while it waits for the server.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("moto") / "moto.log"
+    with log.open("w") as output:
+        line = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 60
+        while not _answers(port):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
 
 
 @pytest.fixture

@@ -23,6 +23,15 @@ class Ingested:
     rows_added: int = 0
     rows_replaced: int = 0
 
+    def counts(self) -> dict[str, int]:
+        """Give its figures by name."""
+        return {
+            "files": len(self.files),
+            "rows_added": self.rows_added,
+            "rows_replaced": self.rows_replaced,
+            "files_refused": len(self.refused),
+        }
+
 
 def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coalesce: bool = True) -> Ingested:
     """

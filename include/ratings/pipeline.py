@@ -87,15 +87,7 @@ def pin(store: Store, base_data: base.Base, settings: RatingsSettings, asked: As
         versions, reason = [version], f"back to training version {asked.training} as version {version}"
     else:
         found = ingest(store, base_data.rows, run, now, coalesce=settings.coalesce)
-        files, counts = (
-            found.files,
-            {
-                "files": len(found.files),
-                "rows_added": found.rows_added,
-                "rows_replaced": found.rows_replaced,
-                "files_refused": len(found.refused),
-            },
-        )
+        files, counts = found.files, found.counts()
         versions, reason = _to_train(ledger, champion, asked, settings)
     return Plan(
         run=run,
@@ -203,6 +195,8 @@ def _decide(
         models.settle(root, version)
         registry.promote(MODEL, card.version)
         return f"model {card.version} is the champion"
+    if champion and not plan.asked and version <= champion.decided:  # an old run that was cleared
+        return f"model {card.version} is left: training version {champion.decided} has been decided"
     if reason := None if plan.asked else _why_not(root, champion, card, settings):
         models.settle(root, version)
         log.warning("Model %d is not promoted: %s", card.version, reason)

@@ -268,6 +268,17 @@ def test_ingested_but_not_trained_data_are_trained_by_the_next_run(platform):
     assert platform.run().output == [2]
 
 
+def test_an_old_run_that_is_cleared_does_not_take_the_champion_back(platform):
+    platform.run()
+    plans = []
+    for name, text in (("a.txt", HIGH), ("b.txt", LOW)):
+        platform.drop(name, text)
+        plans.append(platform.plan())
+        platform.train(plans[-1])
+    assert "is left: training version 2 has been decided" in platform.train(plans[0]).reason
+    assert champion(platform).version == 3
+
+
 def test_a_run_twice_leaves_the_same_bytes(platform):
     platform.drop("a.txt", HIGH)
     plan = platform.plan()
