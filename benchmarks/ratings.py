@@ -180,10 +180,12 @@ def ledger(_: Platform | None = None) -> None:
         began = time.monotonic()
         for number in range(10_000):
             table.append({f"f{number:05}.txt": [Rating(str(number), "1", 3.0, number)]}, 0, "run")
-        line("10,000 commits of one row", f"{time.monotonic() - began:.0f} s")
+            if table.crowded():
+                table.compact()
+        line("10,000 commits of one row, compacted on the way", f"{time.monotonic() - began:.0f} s")
         began = time.monotonic()
         Ledger(table.store).compact()
-        line("compaction of them", f"{time.monotonic() - began:.1f} s")
+        line("the last compaction", f"{time.monotonic() - began:.1f} s")
         began = time.monotonic()
         found = len(Ledger(table.store).rows())
         line(f"reading {found:,} rows afterwards", f"{time.monotonic() - began:.2f} s", "< 2 s")

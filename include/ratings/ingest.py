@@ -57,6 +57,8 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
             version = ledger.append(batch, replaced, run)
             if version is None:  # another run was faster: look again
                 break
+            if ledger.crowded():
+                ledger.compact()
             known.update(pairs)
             found.versions.append(version)
             found.files += batch

@@ -42,6 +42,10 @@ DATA_OPERATIONS = {"CREATE TABLE": "create", "WRITE": "ingest", "RESTORE": "rest
 OTHER_OPERATIONS = {"OPTIMIZE": "compact", "VACUUM START": "vacuum", "VACUUM END": "vacuum"}
 
 
+CROWDED = 200
+"""Table files above which a commit is followed by a compaction."""
+
+
 class UnknownVersionError(BadDataError):
     """A version was asked for that the ledger does not have."""
 
@@ -239,6 +243,10 @@ class Ledger:
             return []
         self.newest()
         return [_entry(each) for each in self._table.history(limit)]
+
+    def crowded(self) -> bool:
+        """Tell whether the table has so many small files that every commit and read gets slow."""
+        return self._table.get_add_actions().num_rows > CROWDED
 
     def compact(self, retention_days: int | None = None, keep: Sequence[int] = ()) -> dict[str, int]:
         """

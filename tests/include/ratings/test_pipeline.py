@@ -74,6 +74,18 @@ def test_without_coalescing_each_file_makes_a_model_in_order(platform):
     assert champion(platform).version == 4
 
 
+def test_many_small_commits_are_compacted_on_the_way(platform, monkeypatch):
+    monkeypatch.setattr("include.ratings.ledger.CROWDED", 3)
+    platform.run()
+    for number in range(5):
+        platform.drop(f"f{number}.txt", f"u{number} m 3 {number}\n")
+        platform.plan()
+    ledger = Ledger(platform.store.below("training_table"))
+    assert [entry.operation for entry in ledger.history()].count("compact") == 1
+    assert platform.run().output == [2]
+    assert models.read_card(platform.store.path, 2).metrics["rows_submitted"] == 5
+
+
 def test_a_rating_that_was_there_before_counts_as_replaced(platform):
     row = base.load(platform.store.path).rows[7]
     platform.drop("a.txt", f"{row.user} {row.movie} 1 100\n")
