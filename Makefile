@@ -40,7 +40,7 @@ mlflow: $(READY)  ## open MLflow's pages on the models: http://127.0.0.1:5000, o
 
 test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: the tests on real data are left out",:)
-	$(PYTHON) -m pytest -n 2 -m "not e2e $(REAL_DATA)" --cov --cov-report=term
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e $(REAL_DATA)" --cov --cov-report=term
 	$(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
 lint: $(READY)  ## style, layers, types; lock and docs in step with the code

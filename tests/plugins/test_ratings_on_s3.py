@@ -1,5 +1,6 @@
 """Movie ratings with all data in S3: the same results as on local files."""
 
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -46,18 +47,19 @@ def results(asked_rows: list[str]) -> list[tuple[int, str] | None]:
     return found
 
 
-def test_s3_and_local_files_give_the_same_results(home, s3_storage, monkeypatch):
+def test_s3_and_local_files_give_the_same_results(registry_home, empty_registry, s3_storage, monkeypatch):
     rows = ["1 1", "nobody 1", "1 nothing"]
     on_s3 = results(rows)
     ledger = Ledger(StorageHook().store("ratings", "training_table"))
     assert [entry.operation for entry in ledger.history()] == ["ingest", "create"]
-    monkeypatch.setenv("QUARTET_STORAGE", f"file://{home}/local")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/other.db")
+    monkeypatch.setenv("QUARTET_STORAGE", f"file://{registry_home}/local")
+    shutil.copy(empty_registry, registry_home / "other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registry_home}/other.db")
     assert results(rows) == on_s3
     assert [version for version, _ in on_s3] == [1, 2]
 
 
-def test_a_bad_file_on_s3_is_refused_and_accepted_when_replaced(home, s3_storage):
+def test_a_bad_file_on_s3_is_refused_and_accepted_when_replaced(registry_home, s3_storage):
     root = StorageHook().path("ratings")
     base.store(root, generate.movielens_like(seed=1, ratings=1_500), "test")
     (root / "training" / "a.txt").write_bytes(b"rubbish\n")
@@ -68,7 +70,7 @@ def test_a_bad_file_on_s3_is_refused_and_accepted_when_replaced(home, s3_storage
     assert landing.refusal(root, "training", "a.txt") is None
 
 
-def test_a_damaged_object_on_s3_is_named(home, s3_storage):
+def test_a_damaged_object_on_s3_is_named(registry_home, s3_storage):
     root = StorageHook().path("ratings")
     base.store(root, generate.movielens_like(seed=1, ratings=1_500), "test")
     path = root / "base" / f"{base.load(root).sha256}.data"

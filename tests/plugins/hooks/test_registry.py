@@ -31,7 +31,7 @@ def register(hook: RegistryHook, recipe: str = "r1", artefact: bytes = b"model",
 
 
 @pytest.fixture
-def hook(home) -> RegistryHook:
+def hook(registry_home) -> RegistryHook:
     return RegistryHook()
 
 
@@ -78,8 +78,8 @@ def test_the_run_of_a_killed_try_is_marked_by_the_next(hook):
         assert client.get_run(left).info.status == "KILLED"
 
 
-def test_mlflow_users_can_load_a_model(hook, home, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+def test_mlflow_users_can_load_a_model(hook, registry_home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registry_home}/mlflow.db")
     import mlflow.pyfunc
 
     rows = base.parse(generate.movielens_like(seed=1, ratings=1_500))
@@ -118,7 +118,7 @@ def test_a_record_has_children_and_files_and_is_replaced_when_made_again(hook):
     assert StorageHook().path("mlflow", "selection", parent, "artifacts", "table.csv").read_bytes() == b"a,b\n"
 
 
-def test_on_s3_the_credentials_are_in_the_environment_only_while_they_are_used(home, s3_storage):
+def test_on_s3_the_credentials_are_in_the_environment_only_while_they_are_used(registry_home, s3_storage):
     hook = RegistryHook()
     before = dict(os.environ)
     version = register(hook)

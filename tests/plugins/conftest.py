@@ -1,0 +1,23 @@
+"""Fixtures of the tests that use MLflow."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one migrated, empty database of MLflow, which takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def registry_home(home: Path, empty_registry: Path) -> Path:
+    """Give a `QUARTET_HOME` with an empty registry of models."""
+    shutil.copy(empty_registry, home / "mlflow.db")
+    return home
