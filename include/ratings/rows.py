@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from include.core.errors import BadDataError
+from include.core.messages import shown
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -125,12 +126,6 @@ def parse_file(content: bytes, parse: Callable[[str], T]) -> list[T]:
 def normalised(row: str) -> str:
     """Give the fields of a good row with single blanks between them."""
     return " ".join(BLANKS.split(row.strip(" \t")))
-
-
-def shown(text: str) -> str:
-    """Quote *text* for a message: plain ASCII, at most 60 characters."""
-    quoted = ascii(text[:60])
-    return quoted if len(quoted) <= 62 else quoted[:60] + "…'"
 
 
 def _fields(row: str, names: str) -> list[str]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from include.core.errors import DamagedObjectError
+from include.core.messages import shown
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +62,6 @@ class ProblemError(Exception):
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Give the `responses=` of a route or an app: each status with its meaning and the shape of its body."""
     return {status: {"model": Problem, "description": _DESCRIPTIONS[status]} for status in statuses}
-
-
-def shown(value: object) -> str:
-    """Show a piece of input in a message: ASCII only, at most 60 characters, whatever it is."""
-    if isinstance(value, dict):
-        return f"an object of {len(value)}"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    text = ascii(value[:60] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def answer(

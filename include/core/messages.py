@@ -1,0 +1,11 @@
+"""What goes into messages for people."""
+
+
+def shown(value: object) -> str:
+    """Show a piece of input in a message: ASCII only, at most 60 characters, whatever it is."""
+    if isinstance(value, dict):
+        return f"an object of {len(value)}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    text = ascii(value[:60] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
