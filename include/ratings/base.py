@@ -74,9 +74,9 @@ def checked(files: dict[str, bytes], where: str) -> bytes:
 
 def store(root: StoragePath, data: bytes, source: str) -> None:
     """Keep *data* as the platform's base data, so that workers need neither its source nor the internet."""
-    parse(data)
     digest = hashlib.sha256(data).hexdigest()
     if (read_json(root / "base" / "base.json") or {}) != {"sha256": digest, "source": source}:
+        parse(data)  # nothing that cannot be read is kept
         write_whole(root / "base" / f"{digest}.data", data)
         write_json(root / "base" / "base.json", {"sha256": digest, "source": source})
 

@@ -109,11 +109,11 @@ def _to_train(
     if asked.reprocess:
         return [ledger.head()], "asked to reprocess"
     versions = ledger.data_versions(after=champion.decided if champion else 0)
-    if not versions and champion is None:
+    if versions:
+        return versions[-1:] if settings.coalesce else versions, "new training data"
+    if champion is None:
         return [ledger.head()], "first model"
-    if not versions:
-        return [], f"nothing to do: training version {champion.decided} is the newest" if champion else ""
-    return versions[-1:] if settings.coalesce else versions, "new training data"
+    return [], f"nothing to do: training version {champion.decided} is the newest"
 
 
 def train_and_promote(

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -10,18 +10,11 @@ import pytest
 
 from deploy.embedded.processes import marked
 from include.core.objects import write_whole
+from tests.e2e.platform import wait_for
 
 pytestmark = pytest.mark.e2e
 
 DEADLINE_SECONDS = 90.0
-
-
-def wait_until(what: str, happened: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            pytest.fail(f"within {seconds:.0f} s this did not happen: {what}")
-        time.sleep(0.05)
 
 
 class Watch:
@@ -66,23 +59,23 @@ def watch(platform) -> Iterator[Watch]:
     watch = Watch(platform)
     with watch.api:
         first = watch.drop()
-        wait_until("the trigger is at work", lambda: watch.events(first) > 0)
+        wait_for("the trigger is at work", lambda: watch.events(first) > 0, DEADLINE_SECONDS)
         yield watch
 
 
 def test_files_that_arrive_while_the_triggerer_is_dead_are_reported_once(watch):
     watch.kill()
     names = [watch.drop(), watch.drop()]
-    wait_until("both files are reported", lambda: all(watch.events(name) for name in names))
+    wait_for("both files are reported", lambda: all(watch.events(name) for name in names), DEADLINE_SECONDS)
     later = watch.drop()
-    wait_until("a later file is reported", lambda: watch.events(later) > 0)
+    wait_for("a later file is reported", lambda: watch.events(later) > 0, DEADLINE_SECONDS)
     assert [watch.events(name) for name in [*names, later]] == [1, 1, 1]
 
 
 def test_a_kill_right_after_an_arrival_does_not_lose_the_file(watch):
     name = watch.drop()
-    wait_until("the trigger has fired", lambda: watch.seen(name))
+    wait_for("the trigger has fired", lambda: watch.seen(name), DEADLINE_SECONDS)
     watch.kill()
-    wait_until("the file is reported", lambda: watch.events(name) > 0)
+    wait_for("the file is reported", lambda: watch.events(name) > 0, DEADLINE_SECONDS)
     later = watch.drop()
-    wait_until("a later file is reported", lambda: watch.events(later) > 0)
+    wait_for("a later file is reported", lambda: watch.events(later) > 0, DEADLINE_SECONDS)

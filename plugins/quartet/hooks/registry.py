@@ -39,8 +39,9 @@ class RegistryHook(BaseHook):
         """Give MLflow's client, with the storage's credentials in the environment while it is used."""
         from mlflow import MlflowClient
 
-        before = {name: os.environ.get(name) for name in self.storage.environment()}
-        os.environ.update(self.storage.environment())
+        credentials = self.storage.environment()
+        before = {name: os.environ.get(name) for name in credentials}
+        os.environ.update(credentials)
         try:
             yield MlflowClient(PlatformSettings.load().registry_uri)
         finally:
@@ -68,11 +69,6 @@ class RegistryHook(BaseHook):
         with self.client() as client:
             found = client.search_model_versions(f"name = '{name}' and tag.recipe = '{recipe}'", max_results=1)
             return self._describe(client, name, int(found[0].version)) if found else None
-
-    def describe(self, name: str, version: int) -> ModelVersion:
-        """Tell what is known of one version."""
-        with self.client() as client:
-            return self._describe(client, name, version)
 
     def _describe(self, client: "MlflowClient", name: str, version: int) -> ModelVersion:
         found = client.get_model_version(name, str(version))

@@ -40,7 +40,7 @@ def test_a_version_has_its_file_tags_and_metrics(hook):
     assert (version.version, version.metrics) == (1, {"holdout_rmse": 0.9})
     assert version.tags["sha256"] == hashlib.sha256(b"model").hexdigest()
     assert read_bytes(StorageHook().path(version.artefact), sha256=version.tags["sha256"]) == b"model"
-    assert hook.describe("ratings", 1) == version
+    assert hook.find("ratings", "r1") == version
 
 
 def test_a_version_is_found_by_its_recipe(hook):
