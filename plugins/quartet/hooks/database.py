@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, ErrorType
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine
 
+from include.core.databases import open_engine
 from include.core.settings import PlatformSettings
 
 DRIVERS = {
@@ -23,14 +21,6 @@ DRIVERS = {
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname")
 EXTRAS = {*TLS, "connect_timeout", "read_timeout", "write_timeout", "application_name", "options", "unix_socket"}
 """What of a connection's extras goes to the driver."""
-RECYCLE_SECONDS = 1_800
-SQLITE_BUSY_SECONDS = 30
-READ_ONLY = {
-    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-    "mariadb": "SET SESSION TRANSACTION READ ONLY",
-    "sqlite": "PRAGMA query_only = ON",
-}
 
 
 class DatabaseHook(BaseHook):
@@ -56,15 +46,8 @@ class DatabaseHook(BaseHook):
         :raises ValueError: the connection's type is not supported, or it names no database file.
         :raises FileNotFoundError: the SQLite file to read is not there.
         """
-        url = self.url
-        if url.drivername == "sqlite":
-            url = _sqlite_file(url, read_only)
-        engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True)
-        event.listen(engine, "connect", lambda connection, _: _prepare(connection, engine.dialect.name, read_only))
-        try:
+        with open_engine(self.url, read_only=read_only) as engine:
             yield engine
-        finally:
-            engine.dispose()
 
     @property
     def url(self) -> URL:
@@ -121,26 +104,3 @@ def _is_surely_undefined(conn_id: str) -> bool:
         return True
     answer = comms.send(GetConnection(conn_id=conn_id))
     return isinstance(answer, ErrorResponse) and answer.error == ErrorType.CONNECTION_NOT_FOUND
-
-
-def _sqlite_file(url: URL, read_only: bool) -> URL:
-    path = Path(url.database or "")
-    if not read_only:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return url
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no SQLite database {path}")
-    return url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
-
-
-def _prepare(connection: Any, dialect: str, read_only: bool) -> None:
-    cursor = connection.cursor()
-    if dialect == "sqlite":
-        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        if not read_only:
-            cursor.execute("PRAGMA journal_mode = WAL")
-    if read_only:
-        cursor.execute(READ_ONLY[dialect])
-        connection.commit()
-    cursor.close()

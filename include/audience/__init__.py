@@ -1,0 +1,1 @@
+"""Audience labeling: rules, matching, windows, cleaning, figures, the publication of panels."""

@@ -1,0 +1,135 @@
+"""From posts to labelled rows: the pure part of a label batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from include.audience import matching
+from include.audience.cleaning import Ballot, TiePolicy
+from include.audience.coverage import Coverage
+from include.audience.rules import Rules
+from include.audience.source import Posts
+from include.audience.source_map import SourceMap
+from include.audience.windows import Windows
+
+COLUMNS = ["id", "source_author", "panel", "create_time", "field_content", "match_content"]
+"""Columns of a labelled row, in the order of its tuple."""
+LabelledRow = tuple[str, str, str, datetime, str, str]
+
+
+@dataclass
+class Findings:
+    """What a batch has found so far, beside its rows."""
+
+    received: int = 0
+    authors: dict[int, np.ndarray] = field(default_factory=dict)
+    """Table number → ascending distinct 64-bit hashes of the authors, labelled or not, uint64, shape (n,)."""
+    coverage: Coverage = field(default_factory=Coverage)
+
+    def add(self, other: "Findings") -> None:
+        """Count what another part has found."""
+        self.received += other.received
+        self.coverage.update(other.coverage)
+        for table, hashes in other.authors.items():
+            self.add_authors(table, hashes)
+
+    def add_authors(self, table: int, hashes: np.ndarray) -> None:
+        """Count authors of a table, given by their hashes."""
+        known = self.authors.get(table)
+        self.authors[table] = np.unique(hashes) if known is None else np.union1d(known, hashes)
+
+
+class Labeler:
+    """Labels posts with one rule set and sorts them into the tables of their sources."""
+
+    def __init__(self, rules: Rules, tables: SourceMap, windows: Windows, ties: TiePolicy) -> None:
+        self.rules = rules
+        self.tables = tables
+        self.windows = windows
+        self.ties: TiePolicy = ties
+        self._matcher = matching.build(rules)
+        self._panels = np.array(rules.panels, dtype=object)
+
+    def label(self, posts: Posts, findings: Findings) -> pd.DataFrame:
+        """
+        Label posts and count them into *findings*.
+
+        Returns:
+            Columns `COLUMNS` and `group`, `votes` (1), a row for each labelled post and table; `group` is
+            `window * len(tables) + table`.
+        """
+        text_of, texts = pd.factorize(posts.texts)
+        hits = self._matcher.match(texts.tolist())
+        findings.received += len(posts.ids)
+        findings.coverage.add(hits, np.bincount(text_of, minlength=len(texts)), self.rules)
+        source_of, sources = pd.factorize(posts.s_ids)
+        name_of, names, name_source = _source_authors(posts, source_of, sources)
+        tables_of = [self.tables.tables_of(s_id) for s_id in sources]
+        self._count_authors(names, name_source, tables_of, findings)
+
+        panel_of = matching.panels(hits, self.rules)[text_of]
+        parts = []
+        for source, tables in enumerate(tables_of):
+            rows = np.flatnonzero((panel_of >= 0) & (source_of == source)) if tables else []
+            if len(rows):
+                parts += [(rows, np.full(len(rows), table)) for table in tables]
+        if not parts:
+            return pd.DataFrame()
+        rows, table = (np.concatenate(each) for each in zip(*parts, strict=True))
+        columns = {
+            "id": posts.ids[rows],
+            "source_author": names[name_of[rows]],
+            "panel": self._panels[panel_of[rows]],
+            "create_time": posts.times[rows],
+            "field_content": posts.s_ids[rows],
+            "match_content": posts.texts[rows],
+            "group": self.windows.numbers(posts.times[rows]) * len(self.tables.tables) + table,
+            "votes": np.ones(len(rows), dtype=np.int64),
+        }
+        # dtypes as they are: pandas would copy text into its own kind of column
+        return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
+
+    def settled(self, ballot: Ballot) -> Iterator[tuple[int, int, list[LabelledRow]]]:
+        """Give (window, table number, rows in their order) of everything that was labelled, window by window."""
+        rows = ballot.settle(self.ties)
+        if rows is None:
+            return
+        for group, found in rows.groupby("group", sort=True):
+            window, table = divmod(int(str(group)), len(self.tables.tables))
+            yield window, table, as_tuples(found)
+
+    def _count_authors(
+        self, names: np.ndarray, name_source: np.ndarray, tables_of: list[tuple[int, ...]], findings: Findings
+    ) -> None:
+        hashes = pd.util.hash_array(names, categorize=False)
+        by_table: dict[int, list[int]] = {}
+        for source, tables in enumerate(tables_of):
+            for table in tables:
+                by_table.setdefault(table, []).append(source)
+        for table, sources in by_table.items():
+            findings.add_authors(table, hashes[np.isin(name_source, sources)])
+
+
+def as_tuples(rows: pd.DataFrame) -> list[Any]:
+    """Give the rows as tuples in the order of `COLUMNS`."""
+    times = rows["create_time"].to_numpy().astype("datetime64[s]").tolist()
+    columns = [times if name == "create_time" else rows[name].tolist() for name in COLUMNS]
+    return list(zip(*columns, strict=True))
+
+
+def _source_authors(
+    posts: Posts, source_of: np.ndarray, sources: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the name's place of each row, the distinct names, and the source's place of each name."""
+    author_of, authors = pd.factorize(posts.authors)
+    pair_of, pairs = pd.factorize(source_of.astype(np.int64) * len(authors) + author_of)
+    name_source, name_author = np.divmod(pairs, max(1, len(authors)))
+    names = np.empty(len(pairs), dtype=object)
+    names[:] = [
+        f"{s_id}_{author}".strip() for s_id, author in zip(sources[name_source], authors[name_author], strict=True)
+    ]
+    return pair_of, names, name_source

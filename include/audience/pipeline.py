@@ -1,0 +1,194 @@
+"""The steps of a labeling task: open, label a batch, close, produce. Each may be run again at any time."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from include.audience import authors, plan, production, results, state, tables
+from include.audience.cleaning import Ballot
+from include.audience.labeling import Findings, Labeler
+from include.audience.plan import Plan
+from include.audience.request import Task
+from include.audience.settings import AudienceSettings
+from include.audience.source import Source
+from include.audience.windows import Stretch
+from include.core.databases import open_engine, told_apart, tries
+from include.core.errors import BadDataError
+from include.core.objects import StoragePath
+
+log = logging.getLogger(__name__)
+
+PART_ROWS = 20_000
+"""Rows that are in Python at a time."""
+
+
+class UnknownSchemaError(BadDataError):
+    """There is no such schema, or it is not allowed."""
+
+
+class LabelingFailedError(BadDataError):
+    """Not all batches were labelled; clearing the failed tasks in Airflow resumes."""
+
+
+class Pipeline:
+    """
+    One labeling task.
+
+    Args:
+        settings: servers, schemas, sizes.
+        task: what to do.
+        folder: the task's folder in storage.
+        clock: gives seconds since 1970.
+    """
+
+    def __init__(
+        self, settings: AudienceSettings, task: Task, folder: StoragePath, clock: Callable[[], float]
+    ) -> None:
+        self.settings = settings
+        self.task = task
+        self.folder = folder
+        self.clock = clock
+
+    def open(self, dag_run_id: str) -> list[int]:
+        """
+        Make sure that the task has its row in `state`, and pin what it works on.
+
+        Returns:
+            The numbers of its batches.
+        """
+        with self._results() as engine:
+            tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
+            instant = self.clock()
+            now = datetime.fromtimestamp(instant, self.settings.zone)
+            state.insert_task(engine, self.task, dag_run_id, now, instant)
+            with self._noting_errors(engine):
+                state.reopen(engine, self.task.task_id)
+                with self._source() as source:
+                    pinned = plan.make(self.task, self.settings, source, self.folder)
+                begins = [pinned.windows.begin(stretches[0][0]) for stretches in pinned.batches]
+                results.plan_batches(engine, self.task.task_id, begins)
+        log.info("%d windows in %d batches", len(pinned.windows), len(pinned.batches))
+        return list(range(len(pinned.batches)))
+
+    def label(self, batch: int) -> int:
+        """Label a batch; give the number of rows received."""
+        with self._results() as engine, self._noting_errors(engine), self._source() as source:
+            state.reopen(engine, self.task.task_id)
+            pinned = self._plan()
+            tables_ = plan.load_source_map(self.folder, pinned)
+            labeler = Labeler(plan.load_rules(self.folder, pinned), tables_, pinned.windows, pinned.ties)
+            writer = results.BatchWriter(engine, self.task.task_id, batch, pinned.windows, tables_.tables)
+            writer.begin(self.clock())
+            findings = Findings()
+            for stretch in pinned.batches[batch]:
+                found = tries()(self._label_stretch, labeler, source, writer, stretch)
+                findings.add(found)
+                log.info("windows %d to %d: %d rows", *stretch, found.received)
+            authors.save(self.folder, batch, findings.authors)
+            tries()(writer.finish, findings.received, findings.coverage, self.clock())
+        return findings.received
+
+    def close(self) -> state.Figures:
+        """
+        End the label stage: with its figures, or as failed when a batch is not done.
+
+        Raises:
+            LabelingFailedError: not all batches were labelled; that is in `state` then.
+            TaskStoppedError: the task was aborted.
+        """
+        with self._results() as engine:
+            pinned = plan.load(self.folder)
+            batches = results.progress(engine, self.task.task_id)
+            unfinished = [row.check_point for row in batches if row.check_point is not None]
+            if pinned is None or len(batches) < len(pinned.batches) or unfinished:
+                self._fail(engine, min(unfinished, default=self.task.start_time))
+            names = plan.load_source_map(self.folder, pinned).tables
+            with self._noting_errors(engine):
+                written = results.written(engine, self.task.task_id, names)
+                distinct = authors.count(self.folder, range(len(batches)))
+                figures = state.Figures(
+                    received=sum(row.received for row in batches),
+                    written=sum(written.values()),
+                    result=list(written),
+                    authors=[distinct[names.index(name)] for name in written],
+                    minutes=(max(row.wrote for row in batches) - min(row.began for row in batches)) / 60,
+                )
+                tries()(state.close_labeling, engine, self.task.task_id, figures)
+        return figures
+
+    def produce(self) -> dict[str, int]:
+        """
+        Write the result tables; give the rows of each.
+
+        Raises:
+            TaskStoppedError: the task was aborted.
+        """
+        with self._results() as engine, self._noting_errors(engine):
+            pinned, task_id = self._plan(), self.task.task_id
+            row = state.read(engine, task_id)
+            if row is None or row.stat not in (state.Stat.SUCCESS, state.Stat.BREAK):
+                raise LabelingFailedError(f"task {task_id} has not been labelled")
+            names = row.result.split(",") if row.result else []
+            distinct = [int(count) for count in (row.uniq_source_author or "").split(",") if count]
+            tries()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
+            produced = {name: tries()(production.produce, engine, task_id, name, pinned.ties) for name in names}
+            tries()(state.close_production, engine, task_id, list(produced.values()), distinct)
+        return produced
+
+    def _label_stretch(
+        self, labeler: Labeler, source: Source, writer: results.BatchWriter, stretch: Stretch
+    ) -> Findings:
+        findings, ballot = Findings(), Ballot()
+        for posts in source.read(labeler.windows.span(stretch), PART_ROWS):
+            ballot.add(labeler.label(posts, findings))
+        names = labeler.tables.tables
+        labelled = {(window, names[table]): rows for window, table, rows in labeler.settled(ballot)}
+        writer.write(stretch, labelled)
+        return findings
+
+    def _plan(self) -> Plan:
+        if pinned := plan.load(self.folder):
+            return pinned
+        raise plan.NoPlanError(f"task {self.task.task_id} has no plan: clear it from its first step")
+
+    def _fail(self, engine: Engine, check_point: datetime) -> None:
+        row = state.read(engine, self.task.task_id)
+        error = (row and row.error_message) or "a label task ended without a word; the task's logs in Airflow may tell"
+        state.fail(engine, self.task.task_id, check_point, error)
+        with engine.begin() as connection:
+            state.hold(connection, self.task.task_id)
+        raise LabelingFailedError(f"labeling stopped at {check_point}: {error}; to resume, clear the failed tasks")
+
+    @contextmanager
+    def _results(self) -> Iterator[Engine]:
+        if self.task.output_schema not in self.settings.output_schemas:
+            raise UnknownSchemaError(f"output schema {self.task.output_schema} is not allowed (AUDIENCE_ALLOWED_SCHEMAS)")
+        with told_apart(), open_engine(self.settings.result_url(self.task.output_schema)) as engine:
+            yield engine
+
+    @contextmanager
+    def _source(self) -> Iterator[Source]:
+        try:
+            with open_engine(self.settings.source_url(self.task.target_schema), read_only=True) as engine:
+                yield Source(engine, self.task.target_table, self.task.predict_type)
+        except FileNotFoundError:
+            raise UnknownSchemaError(f"there is no source schema {self.task.target_schema}") from None
+
+    @contextmanager
+    def _noting_errors(self, engine: Engine) -> Iterator[None]:
+        """Keep the text of an error in `state`; it is raised on."""
+        try:
+            with told_apart():
+                yield
+        except state.TaskStoppedError:
+            raise
+        except Exception as error:
+            text = self.settings.without_secrets(f"{type(error).__name__}: {error}")
+            try:
+                state.note_error(engine, self.task.task_id, text)
+            except Exception:
+                log.exception("The error could not be kept in the table state")
+            raise

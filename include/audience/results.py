@@ -1,0 +1,130 @@
+"""What label batches write into the result schema: labelled rows, how far they are, what they found."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, and_, delete, func, select, update
+from sqlalchemy.exc import DBAPIError
+
+from include.audience import state, tables
+from include.audience.coverage import Coverage
+from include.audience.labeling import COLUMNS, LabelledRow
+from include.audience.windows import Span, Stretch, Windows
+from include.core.databases import insert_rows, is_passing
+
+log = logging.getLogger(__name__)
+
+PROGRESS, COVERAGE = tables.PROGRESS, tables.COVERAGE
+Labelled = Mapping[tuple[int, str], Sequence[LabelledRow]]
+"""(window, table name) → rows."""
+
+
+class BatchWriter:
+    """Writes one batch of a task; everything may be written again and replaces what was there."""
+
+    def __init__(self, engine: Engine, task_id: str, batch: int, windows: Windows, names: Sequence[str]) -> None:
+        """Take the names of all tables that the task may write to."""
+        self._engine = engine
+        self._task_id = task_id
+        self._batch = batch
+        self._windows = windows
+        self._present = tables.existing(engine) & set(names)
+
+    def write(self, stretch: Stretch, labelled: Labelled) -> None:
+        """
+        Write the rows of consecutive windows in one transaction.
+
+        When the database refuses it, window after window is tried by itself, so that all before the bad one are kept.
+
+        Raises:
+            TaskStoppedError: the task was aborted; nothing is written.
+            DBAPIError: what the database says of the first window that it refuses.
+        """
+        needed = {name for _, name in labelled} - self._present
+        tables.ensure(self._engine, map(tables.temp, sorted(needed)))
+        self._present |= needed
+        try:
+            self._write(stretch, labelled)
+        except DBAPIError as error:
+            if stretch[0] == stretch[1] or is_passing(error):
+                raise
+            log.warning("windows %d to %d were refused (%s), one by one now", *stretch, type(error.orig).__name__)
+            for window in range(stretch[0], stretch[1] + 1):
+                self._write((window, window), {key: rows for key, rows in labelled.items() if key[0] == window})
+
+    def _write(self, stretch: Stretch, labelled: Labelled) -> None:
+        by_table: dict[str, list[tuple[Any, ...]]] = {}
+        for (_, name), rows in labelled.items():
+            by_table.setdefault(name, []).extend((self._task_id, *row) for row in rows)
+        with self._engine.begin() as connection:
+            state.hold(connection, self._task_id)
+            for name in sorted(self._present):
+                _delete_span(connection, name, self._task_id, self._windows.span(stretch))
+            for name, rows in sorted(by_table.items()):
+                insert_rows(connection, tables.temp(name), ["task_id", *COLUMNS], rows)
+            following = self._windows.begin(min(stretch[1] + 1, len(self._windows) - 1))
+            connection.execute(
+                update(PROGRESS)
+                .where(self._own(PROGRESS), PROGRESS.c.check_point < following)
+                .values(check_point=following)
+            )
+
+    def begin(self, instant: float) -> None:
+        """Note when the batch was begun, at its first try."""
+        with self._engine.begin() as connection:
+            connection.execute(update(PROGRESS).where(self._own(PROGRESS), PROGRESS.c.began.is_(None)).values(began=instant))
+
+    def finish(self, received: int, coverage: Coverage, instant: float) -> None:
+        """Store the figures of the batch and that it is done, in one transaction."""
+        rows = [
+            (self._task_id, self._batch, panel, pattern, counts.matched, counts.sole, counts.conflict)
+            for panel, pattern, counts in coverage.rows()
+        ]
+        with self._engine.begin() as connection:
+            state.hold(connection, self._task_id)
+            connection.execute(delete(COVERAGE).where(self._own(COVERAGE)))
+            insert_rows(connection, COVERAGE, COVERAGE.columns.keys(), rows)
+            connection.execute(
+                update(PROGRESS).where(self._own(PROGRESS)).values(check_point=None, received=received, wrote=instant)
+            )
+
+    def _own(self, table: Any) -> Any:
+        return and_(table.c.task_id == self._task_id, table.c.batch == self._batch)
+
+
+def plan_batches(engine: Engine, task_id: str, begins: Sequence[datetime]) -> None:
+    """Note the batches of a task by their first moments, if that has not been done."""
+    with engine.begin() as connection:
+        known = select(func.count()).select_from(PROGRESS).where(PROGRESS.c.task_id == task_id)
+        if not connection.execute(known).scalar():
+            rows = [(task_id, batch, begin, 0) for batch, begin in enumerate(begins)]
+            insert_rows(connection, PROGRESS, ["task_id", "batch", "check_point", "received"], rows)
+
+
+def progress(engine: Engine, task_id: str) -> Sequence[Row[Any]]:
+    """Give how far the batches of a task are, in their order."""
+    statement = select(PROGRESS).where(PROGRESS.c.task_id == task_id).order_by(PROGRESS.c.batch)
+    with engine.connect() as connection:
+        return connection.execute(statement).all()
+
+
+def written(engine: Engine, task_id: str, names: Sequence[str]) -> dict[str, int]:
+    """Count the labelled rows of a task in each table that has some, in the order of *names*."""
+    present = tables.existing(engine)
+    with engine.connect() as connection:
+        counts = {
+            name: connection.execute(
+                select(func.count()).select_from(table := tables.temp(name)).where(table.c.task_id == task_id)
+            ).scalar_one()
+            for name in names
+            if name in present
+        }
+    return {name: count for name, count in counts.items() if count}
+
+
+def _delete_span(connection: Connection, name: str, task_id: str, span: Span) -> None:
+    table = tables.temp(name)
+    before_end = table.c.create_time <= span.last if span.closed else table.c.create_time < span.last
+    connection.execute(delete(table).where(table.c.task_id == task_id, table.c.create_time >= span.first, before_end))

@@ -1,0 +1,122 @@
+"""The source table: posts with their authors, read by time. It belongs to others and is never changed."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, DateTime, Engine, Integer, String, and_, cast, func, inspect, literal_column, select
+from sqlalchemy import column as named
+from sqlalchemy import table as table_of
+
+from include.audience.windows import Span, Windows
+from include.core.databases import stream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Posts:
+    """
+    Rows of a source table, column by column; every array has the shape (n,).
+
+    Attributes:
+        ids: ids, str objects.
+        s_ids: sources, such as `WH_F0045`, str objects.
+        authors: authors as written, str objects.
+        texts: what is labelled, str objects; `authors` itself where that is the author.
+        times: when they were posted, datetime64[s], local time.
+    """
+
+    ids: np.ndarray
+    s_ids: np.ndarray
+    authors: np.ndarray
+    texts: np.ndarray
+    times: np.ndarray
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A source table.
+
+    Attributes:
+        engine: its schema, read-only.
+        table: its name.
+        text: name of the column that is labelled.
+    """
+
+    engine: Engine
+    table: str
+    text: str
+
+    def read(self, span: Span, rows: int) -> Iterator[Posts]:
+        """Read the rows of a time that have an author, a source and a text: parts of *rows* at most, in any order."""
+        names = list(dict.fromkeys(["id", "s_id", "author", self.text]))
+        known = [named(name).is_not(None) for name in names[1:]]
+        statement = (
+            select(*map(named, names), self._time())
+            .select_from(table_of(self.table))
+            .where(self._within(span), *known)
+        )
+        for part in stream(self.engine, statement, rows):
+            *texts, times = zip(*part, strict=True)
+            columns = dict(zip(names, map(_objects, texts), strict=True))
+            yield Posts(
+                columns["id"],
+                columns["s_id"],
+                columns["author"],
+                columns[self.text],
+                np.array(times, dtype="datetime64[s]"),
+            )
+
+    def count(self, windows: Windows) -> dict[int, int]:
+        """Count the rows of each window that has some, those without an author too: good for planning only."""
+        number = (self._seconds_since(windows.start) // (windows.hours * 3600)).label("number")
+        within = self._within(windows.span((0, len(windows) - 1)))
+        statement = select(number, func.count()).select_from(table_of(self.table)).where(within).group_by(number)
+        rows: dict[int, int] = {}
+        with self.engine.connect() as connection:
+            for found, count in connection.execute(statement):
+                window = min(int(found), len(windows) - 1)
+                rows[window] = rows.get(window, 0) + count
+        return rows
+
+    def warn_without_index(self) -> None:
+        """Log a warning when no index begins with `post_time`: then each read goes through the whole table."""
+        indexes = inspect(self.engine).get_indexes(self.table)
+        if not any(index["column_names"][:1] == ["post_time"] for index in indexes):
+            log.warning("%s has no index on post_time: every read goes through the whole table", self.table)
+
+    @property
+    def _sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    def _time(self) -> ColumnElement[Any]:
+        """Give `post_time`; from SQLite as text in one spelling, whatever stands between date and time."""
+        time = named("post_time", String() if self._sqlite else DateTime())
+        return func.replace(func.substr(time, 1, 19), "T", " ", type_=String()) if self._sqlite else time
+
+    def _within(self, span: Span) -> ColumnElement[bool]:
+        first, last, time = span.first, span.last, self._time()
+        if not self._sqlite:
+            return and_(time >= first, time <= last if span.closed else time < last)
+        # first by days, with which every spelling begins, so that an index on the column is used
+        day_after = last + timedelta(days=1)
+        raw, begin, end = named("post_time", String()), first.isoformat(" "), last.isoformat(" ")
+        days = and_(raw >= first.date().isoformat(), raw < day_after.date().isoformat())
+        return and_(days, time >= begin, time <= end if span.closed else time < end)
+
+    def _seconds_since(self, start: Any) -> ColumnElement[int]:
+        if self._sqlite:
+            seconds = [cast(func.strftime("%s", time), Integer) for time in (self._time(), start.isoformat(" "))]
+            return seconds[0] - seconds[1]
+        return func.timestampdiff(literal_column("SECOND"), start, self._time(), type_=Integer())
+
+
+def _objects(values: tuple[Any, ...]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

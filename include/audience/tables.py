@@ -1,0 +1,139 @@
+"""The tables of a result schema, made when they are first needed."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+PRODUCTION_PREFIX = "wh_panel_mapping_"
+SECRET = "hidden"
+"""Key in a column's `info`: the column is bookkeeping and never shown."""
+
+_OPTIONS = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+_LONG = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_MEDIUM = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+metadata = MetaData()
+
+STATE = Table(
+    "state",
+    metadata,
+    Column("task_id", String(32), primary_key=True),
+    Column("stat", String(32), nullable=False),
+    Column("prod_stat", String(10)),
+    Column("model_type", String(32), nullable=False),
+    Column("predict_type", String(32), nullable=False),
+    Column("date_range", Text),
+    Column("target_table", String(64), nullable=False),  # holds the source schema
+    Column("create_time", DateTime, nullable=False, index=True),
+    Column("peak_memory", Float),
+    Column("length_receive_table", BigInteger),
+    Column("length_output_table", BigInteger),
+    Column("length_prod_table", Text),
+    Column("result", Text),
+    Column("uniq_source_author", Text),
+    Column("rate_of_label", Text),
+    Column("run_time", Double),
+    Column("check_point", DateTime),
+    Column("error_message", Text),
+    Column("dag_run_id", String(250), info={SECRET: True}),
+    Column("inserted", BigInteger, nullable=False, info={SECRET: True}),  # microseconds since 1970: the order of tasks
+    **_OPTIONS,
+)
+
+PROGRESS = Table(
+    "label_progress",
+    metadata,
+    Column("task_id", String(32), primary_key=True),
+    Column("batch", Integer, primary_key=True, autoincrement=False),
+    Column("check_point", DateTime),  # first window that is not written; null: the batch is done
+    Column("received", BigInteger, nullable=False),
+    Column("began", Double),  # seconds since 1970
+    Column("wrote", Double),
+    **_OPTIONS,
+)
+
+COVERAGE = Table(
+    "pattern_coverage",
+    metadata,
+    Column("task_id", String(32), primary_key=True),
+    Column("batch", Integer, primary_key=True, autoincrement=False),
+    Column("panel", String(200), primary_key=True),  # empty: all rows that any pattern matched
+    Column("pattern", Integer, primary_key=True, autoincrement=False),  # place in the pinned rules; -1: the whole panel
+    Column("matched", BigInteger, nullable=False),
+    Column("sole", BigInteger, nullable=False),
+    Column("conflict", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+
+def _rows(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", String(64), nullable=False),
+        Column("task_id", String(32), nullable=False),
+        Column("source_author", _MEDIUM, nullable=False),
+        Column("panel", String(200), nullable=False),
+        Column("create_time", DateTime, nullable=False),
+        Column("field_content", Text, nullable=False),
+        Column("match_content", _LONG, nullable=False),
+        Index(f"ix_{name}_task", "task_id", "create_time"),
+        extend_existing=True,
+        **_OPTIONS,
+    )
+
+
+def temp(name: str) -> Table:
+    """Describe the table of the labelled rows of a source group, such as `fbfans`."""
+    return metadata.tables[name] if name in metadata.tables else _rows(name)
+
+
+def production(name: str) -> Table:
+    """Describe the result table of a source group."""
+    return temp(PRODUCTION_PREFIX + name)
+
+
+def existing(engine: Engine) -> set[str]:
+    """Name the tables that the schema has."""
+    return set(inspect(engine).get_table_names())
+
+
+def ensure(engine: Engine, tables: Iterable[Table]) -> None:
+    """
+    Make the tables that are missing, with their indexes; other processes may do the same at the same time.
+
+    What is there is left alone: changing an index would wait for everybody who uses the table.
+    """
+    inspector = inspect(engine)
+    for table in tables:
+        known = {each["name"] for each in inspector.get_indexes(table.name)} if inspector.has_table(table.name) else None
+        if known is None:
+            with engine.begin() as connection:
+                connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            if known is None or index.name not in known:
+                with engine.begin() as connection:
+                    connection.execute(CreateIndex(index, if_not_exists=True))

@@ -1,0 +1,201 @@
+"""Our own databases: engines that are closed again, big results in parts, errors that say what can be done."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import asyncmy
+from asyncmy.cursors import SSCursor
+from asyncmy.errors import MySQLError
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event, insert
+from sqlalchemy.exc import DBAPIError, OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from include.core.errors import BadDataError
+
+RECYCLE_SECONDS = 1_800
+SQLITE_BUSY_SECONDS = 30
+READ_ONLY = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+STRICT = "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
+"""A value that does not fit is an error, on servers too where it would be cut."""
+
+HOPELESS = {
+    1044: "access to the database is denied",
+    1045: "user or password is wrong",
+    1049: "the database does not exist",
+    1054: "a column does not exist",
+    1146: "a table does not exist",
+    1644: "a trigger refuses the row",
+}
+"""Errors of MariaDB that another try cannot mend."""
+PASSING = {1205, 1213, 2006, 2013}
+"""Errors of MariaDB that another try mends: lock wait timeout, deadlock, lost connections."""
+
+
+class DatabaseRefusedError(BadDataError):
+    """The database answered, and would answer the same to another try."""
+
+
+@contextmanager
+def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
+    """
+    Give an engine whose connections are closed at the end of the block.
+
+    A transaction that may write takes SQLite's lock at its begin, so that two of them wait instead of failing.
+
+    Args:
+        url: PostgreSQL, MariaDB, MySQL or SQLite.
+        read_only: refuse to write; a SQLite file has to exist then, and none is made.
+
+    Raises:
+        FileNotFoundError: the SQLite file to read is not there.
+    """
+    if url.drivername == "sqlite":
+        url = _sqlite_file(url, read_only)
+    engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True)
+    event.listen(engine, "connect", lambda connection, _: _prepare(connection, engine.dialect.name, read_only))
+    if engine.dialect.name == "sqlite":
+        begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def stream(engine: Engine, statement: Select[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+    """
+    Read a big result in parts, without ever holding it whole; the server keeps the rest.
+
+    From MariaDB they come by asyncmy, whose parser is in C: half the time of PyMySQL.
+
+    Args:
+        engine: where to read.
+        statement: what to read.
+        rows: most rows of a part.
+
+    Yields:
+        The next rows, at least one.
+    """
+    if engine.dialect.driver == "pymysql":
+        yield from _stream_mariadb(engine, statement, rows)
+        return
+    with engine.connect() as connection:
+        result = connection.execution_options(yield_per=rows).execute(statement)
+        for part in result.partitions():
+            yield [tuple(row) for row in part]
+
+
+def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert many rows, given as tuples in the order of *columns*, by the driver's own fast way."""
+    if rows:
+        statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
+        order = [list(columns).index(name) for name in statement.positiontup or ()]
+        if order != list(range(len(columns))):
+            rows = [tuple(row[place] for place in order) for row in rows]
+        connection.exec_driver_sql(str(statement), [tuple(row) for row in rows])
+
+
+def code(error: BaseException) -> int | None:
+    """Give the number of an error of MariaDB, whichever driver raised it."""
+    original = error.orig if isinstance(error, DBAPIError) else error if isinstance(error, MySQLError) else None
+    number = original.args[0] if original is not None and original.args else None
+    return number if isinstance(number, int) else None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether another try of the same transaction may succeed."""
+    locked = isinstance(error, OperationalError) and "database is locked" in str(error.orig)
+    return locked or code(error) in PASSING
+
+
+def tries(times: int = 6) -> Retrying:
+    """Try an idempotent piece of work again after an error that passes; other errors are raised as they are."""
+    return Retrying(
+        retry=retry_if_exception(is_passing),
+        stop=stop_after_attempt(times),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        reraise=True,
+    )
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Raise `DatabaseRefusedError` instead of the errors that another try cannot mend."""
+    try:
+        yield
+    except (DBAPIError, MySQLError) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        text = str(original)
+        if reason := HOPELESS.get(code(error) or 0):
+            raise DatabaseRefusedError(f"{reason}: {text}") from error
+        if "no such table" in text or "no such column" in text:  # SQLite
+            raise DatabaseRefusedError(text) from error
+        raise
+
+
+def _stream_mariadb(engine: Engine, statement: Select[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+    compiled = statement.compile(dialect=engine.dialect)
+    loop = asyncio.new_event_loop()
+    url, connection = engine.url, None
+    try:
+        connection = loop.run_until_complete(
+            asyncmy.connect(
+                host=url.host or "localhost",
+                port=url.port or 3306,
+                user=url.username,
+                password=url.password or "",
+                database=url.database,
+                charset="utf8mb4",
+                connect_timeout=int(str(url.query.get("connect_timeout", 10))),
+            )
+        )
+        cursor = connection.cursor(SSCursor)
+        loop.run_until_complete(cursor.execute(str(compiled), compiled.construct_params()))
+        while part := loop.run_until_complete(cursor.fetchmany(rows)):
+            yield part
+        loop.run_until_complete(cursor.close())
+    finally:
+        if connection is not None:
+            with suppress(OSError, RuntimeError):
+                connection.close()  # at once: what the server still sends is not wanted
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def _sqlite_file(url: URL, read_only: bool) -> URL:
+    path = Path(url.database or "")
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return url
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no SQLite database {path}")
+    return url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+
+
+def _prepare(connection: Any, dialect: str, read_only: bool) -> None:
+    if dialect == "sqlite":
+        connection.isolation_level = None  # the listener of `open_engine` begins transactions
+    cursor = connection.cursor()
+    if dialect == "sqlite":
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            cursor.execute("PRAGMA journal_mode = WAL")
+    if dialect in ("mysql", "mariadb"):
+        cursor.execute(STRICT)
+        # with the default, REPEATABLE READ, a DELETE that finds nothing locks the gap, and two tasks deadlock
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    if read_only:
+        cursor.execute(READ_ONLY[dialect])
+        if dialect != "sqlite":
+            connection.commit()
+    cursor.close()
