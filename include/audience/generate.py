@@ -1,7 +1,8 @@
 """Make posts of the shape of a crawled source table, for the demonstration and the tests; no real person is in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,8 @@ SOURCES = {
 AREAS = 20
 """Number of areas of each source."""
 AUTHORS = (
-    "Jennifer {}", "user{}", "訪客{}", "kopi{}", "王志豪{}", "貓奴 {} 號", "Zz_{}", "😀👨‍👩‍👧{}",
-    "{}小姐", "no_one{}", "O'\"q\\{}", "旅人{}　", "Ahmad bin Hassan {}", "路過{}", "ＡＮＮ{}", "喵{}\t",
+    "Jennifer {}", "user{}", "訪客{}", "kopi{}", "王志豪{}", "貓奴 {} 號", "Zz_{}", "😀👨\u200d👩\u200d👧{}",
+    "{}小姐", "no_one{}", "O'\"q\\{}", "旅人{}\u3000", "Ahmad bin Hassan {}", "路過{}", "\uff21nn{}", "喵{}\t",
     "林淑芬{}", "  kk{}", "台北人{}", "ß{}", "mr {}", "x{} ", "İz{}", "長" * 590 + "{}",
 )  # fmt: skip
 """Names with a place for the author's number; one in four is a name of the shipped rules."""
@@ -25,13 +26,13 @@ NULL_AUTHORS, PADDED_AUTHORS = 0.015, 0.01
 """Shares of rows without an author, and with a blank behind it."""
 TITLES = (None, "", "閒聊", "[問題] 請問大家", "Re: 心得分享", "推薦 😀")
 CONTENTS = (
-    None, "", "推", "今天天氣真好", "我工作了3年還是存不到錢", "剛出社會的新鮮人，請多指教", "我兒子不肯睡，怎麼辦？",
-    "產檢要注意什麼", "期中考好難 😭", "我現在大二，想轉系", "這部電影 \"還不錯\"\n第二行\t有 tab \\", "Selamat pagi 大家早安",
-    "今天去吃火鍋，排了一個小時的隊，湯頭很濃，下次還會再來。" * 12,
+    None, "", "推", "今天天氣真好", "我工作了3年還是存不到錢", "剛出社會的新鮮人 請多指教", "我兒子不肯睡怎麼辦",
+    "產檢要注意什麼", "期中考好難 😭", "我現在大二想轉系", "電影 \"還不錯\"\n第二行\t有 tab \\", "Selamat pagi 早安",
+    "今天去吃火鍋、排了一個小時的隊。湯頭很濃、下次還會再來。" * 12,
 )  # fmt: skip
 ODD_TIMES = 0.01
 """Share of rows outside of the range; as many are exactly on a boundary of six hours."""
-SIX_HOURS = 6 * 3600
+SIX_HOURS, DAY = 6 * 3600, 24 * 3600
 PART = 10_000
 """Rows of one insert."""
 
@@ -80,7 +81,7 @@ def rows(
 
 def source_table(name: str = "ts_page_content") -> Table:
     """Describe a source table. SQLite has text `YYYY-MM-DD HH:MM:SS` as `post_time`."""
-    options = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_unicode_ci"}
+    options: dict[str, Any] = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_unicode_ci"}
     return Table(
         name,
         MetaData(),
@@ -110,19 +111,19 @@ def write(
     target = source_table(table)
     target.drop(engine, checkfirst=True)
     target.create(engine)
+    names = target.columns.keys()
     for first in range(0, len(frame), PART):
         part = frame.iloc[first : first + PART]
         times = part["post_time"].to_numpy().astype("datetime64[s]").astype(object)
-        texts = part.drop(columns="post_time").itertuples(index=False, name=None)
         values = map(str, times) if engine.dialect.name == "sqlite" else times
-        lines = [(*text, time) for text, time in zip(texts, values, strict=True)]
+        lines = zip(*(part[name] for name in names[:-1]), values, strict=True)
         with engine.begin() as connection:
-            connection.execute(target.insert(), [dict(zip(frame.columns, line, strict=True)) for line in lines])
+            connection.execute(target.insert(), [dict(zip(names, line, strict=True)) for line in lines])
         if progress:
             progress(first + len(part))
 
 
-def _texts(values: list[str] | list[str | None] | tuple[str | None, ...]) -> np.ndarray:
+def _texts(values: Sequence[str | None]) -> np.ndarray:
     return np.array(values, dtype=object)
 
 
@@ -132,9 +133,9 @@ def _times(random: np.random.Generator, count: int, start: datetime, end: dateti
     times = random.integers(0, seconds + 1, count)
     kind = random.random(count)
     times[kind < ODD_TIMES] -= times[kind < ODD_TIMES] % SIX_HOURS
-    early, late = 1 - ODD_TIMES / 2 <= kind, (1 - ODD_TIMES <= kind) & (kind < 1 - ODD_TIMES / 2)
-    times[early] = -1 - times[early] % 86_400
-    times[late] = seconds + 1 + times[late] % 86_400
+    early, late = kind > 1 - ODD_TIMES / 2, (kind > 1 - ODD_TIMES) & (kind <= 1 - ODD_TIMES / 2)
+    times[early] = -1 - times[early] % DAY
+    times[late] = seconds + 1 + times[late] % DAY
     fixed = [0, seconds, SIX_HOURS, -1, seconds + 1][:count]
     times[: len(fixed)] = fixed
     return np.datetime64(start, "s") + times.astype("timedelta64[s]")

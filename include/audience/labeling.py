@@ -1,9 +1,7 @@
 """From posts to labelled rows: the pure part of a label batch."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,14 +91,17 @@ class Labeler:
         # dtypes as they are: pandas would copy text into its own kind of column
         return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
 
-    def settled(self, ballot: Ballot) -> Iterator[tuple[int, int, list[LabelledRow]]]:
-        """Give (window, table number, rows in their order) of everything that was labelled, window by window."""
+    def settled(self, ballot: Ballot) -> dict[tuple[int, str], list[LabelledRow]]:
+        """Give (window, table name) → rows in their order of everything that was labelled."""
+        labelled: dict[tuple[int, str], list[LabelledRow]] = {}
         rows = ballot.settle(self.ties)
-        if rows is None:
-            return
-        for group, found in rows.groupby("group", sort=True):
-            window, table = divmod(int(str(group)), len(self.tables.tables))
-            yield window, table, as_tuples(found)
+        if rows is not None:
+            times = rows["create_time"].to_numpy().astype("datetime64[s]").tolist()
+            columns = [times if name == "create_time" else rows[name].tolist() for name in COLUMNS]
+            windows, tables = np.divmod(rows["group"].to_numpy(), len(self.tables.tables))
+            for window, table, *row in zip(windows.tolist(), tables.tolist(), *columns, strict=True):
+                labelled.setdefault((window, self.tables.tables[table]), []).append(tuple(row))
+        return labelled
 
     def _count_authors(
         self, names: np.ndarray, name_source: np.ndarray, tables_of: list[tuple[int, ...]], findings: Findings
@@ -112,13 +113,6 @@ class Labeler:
                 by_table.setdefault(table, []).append(source)
         for table, sources in by_table.items():
             findings.add_authors(table, hashes[np.isin(name_source, sources)])
-
-
-def as_tuples(rows: pd.DataFrame) -> list[Any]:
-    """Give the rows as tuples in the order of `COLUMNS`."""
-    times = rows["create_time"].to_numpy().astype("datetime64[s]").tolist()
-    columns = [times if name == "create_time" else rows[name].tolist() for name in COLUMNS]
-    return list(zip(*columns, strict=True))
 
 
 def _source_authors(

@@ -44,9 +44,7 @@ class Pipeline:
         clock: gives seconds since 1970.
     """
 
-    def __init__(
-        self, settings: AudienceSettings, task: Task, folder: StoragePath, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, settings: AudienceSettings, task: Task, folder: StoragePath, clock: Callable[[], float]) -> None:
         self.settings = settings
         self.task = task
         self.folder = folder
@@ -81,7 +79,7 @@ class Pipeline:
             tables_ = plan.load_source_map(self.folder, pinned)
             labeler = Labeler(plan.load_rules(self.folder, pinned), tables_, pinned.windows, pinned.ties)
             writer = results.BatchWriter(engine, self.task.task_id, batch, pinned.windows, tables_.tables)
-            writer.begin(self.clock())
+            writer.begin(pinned.batches[batch][0], self.clock())
             findings = Findings()
             for stretch in pinned.batches[batch]:
                 found = tries()(self._label_stretch, labeler, source, writer, stretch)
@@ -144,9 +142,7 @@ class Pipeline:
         findings, ballot = Findings(), Ballot()
         for posts in source.read(labeler.windows.span(stretch), PART_ROWS):
             ballot.add(labeler.label(posts, findings))
-        names = labeler.tables.tables
-        labelled = {(window, names[table]): rows for window, table, rows in labeler.settled(ballot)}
-        writer.write(stretch, labelled)
+        writer.write(stretch, labeler.settled(ballot))
         return findings
 
     def _plan(self) -> Plan:
@@ -164,9 +160,10 @@ class Pipeline:
 
     @contextmanager
     def _results(self) -> Iterator[Engine]:
-        if self.task.output_schema not in self.settings.output_schemas:
-            raise UnknownSchemaError(f"output schema {self.task.output_schema} is not allowed (AUDIENCE_ALLOWED_SCHEMAS)")
-        with told_apart(), open_engine(self.settings.result_url(self.task.output_schema)) as engine:
+        schema = self.task.output_schema
+        if schema not in self.settings.output_schemas:
+            raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
+        with told_apart(), open_engine(self.settings.result_url(schema)) as engine:
             yield engine
 
     @contextmanager

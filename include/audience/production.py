@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select
 
 from include.audience import state, tables
 from include.audience.cleaning import Ballot, TiePolicy
+from include.audience.source import objects
 from include.core.databases import stream
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def produce(engine: Engine, task_id: str, name: str, ties: TiePolicy) -> int:
             for begin in range(0, len(winners), COPY_ROWS)
         )
     if copied != len(winners):
-        log.warning("%s: %d rows were copied for %d winners: ids are not unique in the source", name, copied, len(winners))
+        log.warning("%s: %d rows for %d winners: ids are not unique in the source", name, copied, len(winners))
     return copied
 
 
@@ -65,7 +66,7 @@ def _winners(engine: Engine, task_id: str, name: str, ties: TiePolicy) -> pd.Dat
     columns = [table.c.source_author, table.c.panel, table.c.create_time, table.c.id]
     ballot = Ballot()
     for part in stream(engine, select(*columns).where(table.c.task_id == task_id), PART_ROWS):
-        authors, panels, times, ids = (np.array([*values, None], dtype=object)[:-1] for values in zip(*part, strict=True))
+        authors, panels, times, ids = map(objects, zip(*part, strict=True))
         rows = {
             "group": np.zeros(len(part), dtype=np.int64),
             "source_author": authors,

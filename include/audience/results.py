@@ -71,10 +71,14 @@ class BatchWriter:
                 .values(check_point=following)
             )
 
-    def begin(self, instant: float) -> None:
-        """Note when the batch was begun, at its first try."""
+    def begin(self, first: Stretch, instant: float) -> None:
+        """Note that the batch is being worked on, from the stretch *first*, and when that began at its first try."""
+        values = {
+            "began": func.coalesce(PROGRESS.c.began, instant),
+            "check_point": func.coalesce(PROGRESS.c.check_point, self._windows.begin(first[0])),
+        }
         with self._engine.begin() as connection:
-            connection.execute(update(PROGRESS).where(self._own(PROGRESS), PROGRESS.c.began.is_(None)).values(began=instant))
+            connection.execute(update(PROGRESS).where(self._own(PROGRESS)).values(values))
 
     def finish(self, received: int, coverage: Coverage, instant: float) -> None:
         """Store the figures of the batch and that it is done, in one transaction."""

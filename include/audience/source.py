@@ -1,13 +1,25 @@
 """The source table: posts with their authors, read by time. It belongs to others and is never changed."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, DateTime, Engine, Integer, String, and_, cast, func, inspect, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Engine,
+    Integer,
+    String,
+    and_,
+    cast,
+    func,
+    inspect,
+    literal_column,
+    select,
+)
 from sqlalchemy import column as named
 from sqlalchemy import table as table_of
 
@@ -53,23 +65,28 @@ class Source:
     text: str
 
     def read(self, span: Span, rows: int) -> Iterator[Posts]:
-        """Read the rows of a time that have an author, a source and a text: parts of *rows* at most, in any order."""
+        """
+        Read the rows of a time that have an author, a source and a text: parts of *rows* at most, in any order.
+
+        The database gives seconds since the begin, which take a third of the time that dates take in Python.
+        """
         names = list(dict.fromkeys(["id", "s_id", "author", self.text]))
         known = [named(name).is_not(None) for name in names[1:]]
         statement = (
-            select(*map(named, names), self._time())
+            select(*map(named, names), self._seconds_since(span.first))
             .select_from(table_of(self.table))
             .where(self._within(span), *known)
         )
+        start = np.datetime64(span.first, "s")
         for part in stream(self.engine, statement, rows):
-            *texts, times = zip(*part, strict=True)
-            columns = dict(zip(names, map(_objects, texts), strict=True))
+            *texts, seconds = zip(*part, strict=True)
+            columns = dict(zip(names, map(objects, texts), strict=True))
             yield Posts(
                 columns["id"],
                 columns["s_id"],
                 columns["author"],
                 columns[self.text],
-                np.array(times, dtype="datetime64[s]"),
+                start + np.array(seconds, dtype=np.int64).astype("timedelta64[s]"),
             )
 
     def count(self, windows: Windows) -> dict[int, int]:
@@ -116,7 +133,8 @@ class Source:
         return func.timestampdiff(literal_column("SECOND"), start, self._time(), type_=Integer())
 
 
-def _objects(values: tuple[Any, ...]) -> np.ndarray:
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """Give values as an array of objects, whatever they are; shape (n,)."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -13,7 +13,7 @@ from include.audience.request import Task
 from include.core.errors import BadDataError
 
 STATE = tables.STATE
-SHOWN = [column for column in STATE.columns if not column.info.get(tables.SECRET)]
+SHOWN = [column for column in STATE.columns if not column.info.get(tables.BOOKKEEPING)]
 """The columns that people see."""
 ERROR_CHARACTERS = 4_000
 

@@ -21,8 +21,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 PRODUCTION_PREFIX = "wh_panel_mapping_"
-SECRET = "hidden"
-"""Key in a column's `info`: the column is bookkeeping and never shown."""
+BOOKKEEPING = "bookkeeping"
+"""Key in a column's `info`: it is never shown."""
 
 _OPTIONS = {
     "mysql_engine": "InnoDB",
@@ -58,8 +58,8 @@ STATE = Table(
     Column("run_time", Double),
     Column("check_point", DateTime),
     Column("error_message", Text),
-    Column("dag_run_id", String(250), info={SECRET: True}),
-    Column("inserted", BigInteger, nullable=False, info={SECRET: True}),  # microseconds since 1970: the order of tasks
+    Column("dag_run_id", String(250), info={BOOKKEEPING: True}),
+    Column("inserted", BigInteger, nullable=False, info={BOOKKEEPING: True}),  # µs since 1970, the tasks' order
     **_OPTIONS,
 )
 
@@ -129,11 +129,13 @@ def ensure(engine: Engine, tables: Iterable[Table]) -> None:
     """
     inspector = inspect(engine)
     for table in tables:
-        known = {each["name"] for each in inspector.get_indexes(table.name)} if inspector.has_table(table.name) else None
-        if known is None:
+        known: set[str | None] = set()
+        if inspector.has_table(table.name):
+            known = {index["name"] for index in inspector.get_indexes(table.name)}
+        else:
             with engine.begin() as connection:
                 connection.execute(CreateTable(table, if_not_exists=True))
         for index in table.indexes:
-            if known is None or index.name not in known:
+            if index.name not in known:
                 with engine.begin() as connection:
                     connection.execute(CreateIndex(index, if_not_exists=True))

@@ -1,7 +1,7 @@
 """Our own databases: engines that are closed again, big results in parts, errors that say what can be done."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
     """
     if url.drivername == "sqlite":
         url = _sqlite_file(url, read_only)
-    engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True)
+    style = {"paramstyle": "format"} if "pymysql" in url.drivername else {}
+    engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True, **style)
     event.listen(engine, "connect", lambda connection, _: _prepare(connection, engine.dialect.name, read_only))
     if engine.dialect.name == "sqlite":
         begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
@@ -94,14 +95,15 @@ def stream(engine: Engine, statement: Select[Any], rows: int) -> Iterator[list[t
             yield [tuple(row) for row in part]
 
 
-def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert many rows, given as tuples in the order of *columns*, by the driver's own fast way."""
-    if rows:
+def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows, given as tuples in the order of *columns*."""
+    if connection.dialect.driver == "pymysql":  # positional as it is: SQLAlchemy would look at each value of each row
         statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
-        order = [list(columns).index(name) for name in statement.positiontup or ()]
-        if order != list(range(len(columns))):
-            rows = [tuple(row[place] for place in order) for row in rows]
-        connection.exec_driver_sql(str(statement), [tuple(row) for row in rows])
+        place = [columns.index(name) for name in statement.positiontup or ()]
+        if values := [tuple([row[each] for each in place]) for row in rows]:
+            connection.exec_driver_sql(str(statement), values)
+    elif values := [dict(zip(columns, row, strict=True)) for row in rows]:
+        connection.execute(insert(table), values)
 
 
 def code(error: BaseException) -> int | None:
@@ -143,7 +145,8 @@ def told_apart() -> Iterator[None]:
 
 
 def _stream_mariadb(engine: Engine, statement: Select[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
-    compiled = statement.compile(dialect=engine.dialect)
+    compiled = statement.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
+    values = compiled.construct_params()
     loop = asyncio.new_event_loop()
     url, connection = engine.url, None
     try:
@@ -159,7 +162,7 @@ def _stream_mariadb(engine: Engine, statement: Select[Any], rows: int) -> Iterat
             )
         )
         cursor = connection.cursor(SSCursor)
-        loop.run_until_complete(cursor.execute(str(compiled), compiled.construct_params()))
+        loop.run_until_complete(cursor.execute(str(compiled), [values[name] for name in compiled.positiontup or ()]))
         while part := loop.run_until_complete(cursor.fetchmany(rows)):
             yield part
         loop.run_until_complete(cursor.close())
