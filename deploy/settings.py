@@ -1,10 +1,15 @@
 """All settings of the platform, in the order in which `.env.example` lists them."""
 
+from include.audience.settings import AudienceSettings
 from include.core.errors import BadDataError, SettingsError
 from include.core.settings import PlatformSettings, Settings
 from include.ratings.settings import RatingsSettings
 
-CLASSES: dict[str, type[Settings]] = {"Platform": PlatformSettings, "Movie ratings": RatingsSettings}
+CLASSES: dict[str, type[Settings]] = {
+    "Platform": PlatformSettings,
+    "Movie ratings": RatingsSettings,
+    "Audience labeling": AudienceSettings,
+}
 
 
 def check() -> None:

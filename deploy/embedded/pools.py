@@ -4,16 +4,20 @@ import httpx
 
 from deploy.embedded.errors import EmbeddedError
 
-POOLS = {"ratings_selection": (2, "model selection: fits of eleven algorithms, about one core each")}
+POOLS = {
+    "ratings_selection": (2, False, "model selection: fits of eleven algorithms, about one core each"),
+    "audience_schemas": (3, True, "labeling of a list of schemas: so many at a time, waiting ones included"),
+}
+"""Name → slots, whether a task that has given its worker back still holds its slot, what it is for."""
 
 
 def ensure(client: httpx.Client) -> list[str]:
     """Create the pools that are missing through the API, and name them; one that exists keeps its size."""
     made = []
-    for name, (slots, description) in POOLS.items():
+    for name, (slots, deferred, description) in POOLS.items():
         if client.get(f"/api/v2/pools/{name}").status_code == httpx.codes.OK:
             continue
-        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": deferred}
         reply = client.post("/api/v2/pools", json=body)
         if reply.status_code not in (httpx.codes.CREATED, httpx.codes.CONFLICT):
             raise EmbeddedError(f"pool {name} could not be made: {reply.status_code} {reply.text[:500]}")

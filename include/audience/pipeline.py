@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
@@ -15,7 +15,7 @@ from include.audience.request import Task
 from include.audience.settings import AudienceSettings
 from include.audience.source import Source
 from include.audience.windows import Stretch
-from include.core.databases import open_engine, told_apart, tries
+from include.core.databases import open_engine, paused_collector, told_apart, tries
 from include.core.errors import BadDataError
 from include.core.objects import StoragePath
 
@@ -41,16 +41,20 @@ class Pipeline:
         settings: servers, schemas, sizes.
         task: what to do.
         folder: the task's folder in storage.
+        dag_run_id: the DAG run that works on it.
         clock: gives seconds since 1970.
     """
 
-    def __init__(self, settings: AudienceSettings, task: Task, folder: StoragePath, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: AudienceSettings, task: Task, folder: StoragePath, dag_run_id: str, clock: Callable[[], float]
+    ) -> None:
         self.settings = settings
         self.task = task
         self.folder = folder
+        self.dag_run_id = dag_run_id
         self.clock = clock
 
-    def open(self, dag_run_id: str) -> list[int]:
+    def open(self) -> list[int]:
         """
         Make sure that the task has its row in `state`, and pin what it works on.
 
@@ -61,7 +65,7 @@ class Pipeline:
             tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
             instant = self.clock()
             now = datetime.fromtimestamp(instant, self.settings.zone)
-            state.insert_task(engine, self.task, dag_run_id, now, instant)
+            state.insert_task(engine, self.task, self.dag_run_id, now, instant)
             with self._noting_errors(engine):
                 state.reopen(engine, self.task.task_id)
                 with self._source() as source:
@@ -71,9 +75,16 @@ class Pipeline:
         log.info("%d windows in %d batches", len(pinned.windows), len(pinned.batches))
         return list(range(len(pinned.batches)))
 
+    def span(self, batch: int) -> str:
+        """Name the time that a batch covers, for people."""
+        pinned = self._plan()
+        stretches = pinned.batches[batch]
+        span = pinned.windows.span((stretches[0][0], stretches[-1][1]))
+        return f"{span.first:%Y-%m-%d %H:%M} - {span.last:%Y-%m-%d %H:%M}"
+
     def label(self, batch: int) -> int:
         """Label a batch; give the number of rows received."""
-        with self._results() as engine, self._noting_errors(engine), self._source() as source:
+        with self._own_results() as engine, self._noting_errors(engine), self._source() as source, paused_collector():
             state.reopen(engine, self.task.task_id)
             pinned = self._plan()
             tables_ = plan.load_source_map(self.folder, pinned)
@@ -97,7 +108,7 @@ class Pipeline:
             LabelingFailedError: not all batches were labelled; that is in `state` then.
             TaskStoppedError: the task was aborted.
         """
-        with self._results() as engine:
+        with self._own_results() as engine:
             pinned = plan.load(self.folder)
             batches = results.progress(engine, self.task.task_id)
             unfinished = [row.check_point for row in batches if row.check_point is not None]
@@ -117,6 +128,10 @@ class Pipeline:
                 tries()(state.close_labeling, engine, self.task.task_id, figures)
         return figures
 
+    def production_time(self) -> datetime:
+        """Tell when production is due, counted from now."""
+        return datetime.fromtimestamp(self.clock() + self.task.countdown, UTC)
+
     def produce(self) -> dict[str, int]:
         """
         Write the result tables; give the rows of each.
@@ -124,7 +139,7 @@ class Pipeline:
         Raises:
             TaskStoppedError: the task was aborted.
         """
-        with self._results() as engine, self._noting_errors(engine):
+        with self._own_results() as engine, self._noting_errors(engine), paused_collector():
             pinned, task_id = self._plan(), self.task.task_id
             row = state.read(engine, task_id)
             if row is None or row.stat not in (state.Stat.SUCCESS, state.Stat.BREAK):
@@ -164,6 +179,12 @@ class Pipeline:
         if schema not in self.settings.output_schemas:
             raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
         with told_apart(), open_engine(self.settings.result_url(schema)) as engine:
+            yield engine
+
+    @contextmanager
+    def _own_results(self) -> Iterator[Engine]:
+        with self._results() as engine:
+            state.check_owner(engine, self.task.task_id, self.dag_run_id)
             yield engine
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Production: one row an author of a task, copied from the labelled rows into the result table."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select
 from include.audience import state, tables
 from include.audience.cleaning import Ballot, TiePolicy
 from include.audience.source import objects
-from include.core.databases import stream
+from include.core.databases import seconds_since, stream
 
 log = logging.getLogger(__name__)
 
 PART_ROWS = 50_000
+EPOCH = datetime(1970, 1, 1)
 COPY_ROWS = 5_000
 """Rows that one statement copies; their ids stand in it."""
 
@@ -63,16 +65,17 @@ def clear_others(engine: Engine, task_id: str, kept: list[str], names: tuple[str
 
 def _winners(engine: Engine, task_id: str, name: str, ties: TiePolicy) -> pd.DataFrame:
     table = tables.temp(name)
-    columns = [table.c.source_author, table.c.panel, table.c.create_time, table.c.id]
+    seconds = seconds_since(engine, EPOCH, table.c.create_time)
+    statement = select(table.c.source_author, table.c.panel, table.c.id, seconds).where(table.c.task_id == task_id)
     ballot = Ballot()
-    for part in stream(engine, select(*columns).where(table.c.task_id == task_id), PART_ROWS):
-        authors, panels, times, ids = map(objects, zip(*part, strict=True))
+    for part in stream(engine, statement, PART_ROWS):
+        authors, panels, ids, times = zip(*part, strict=True)
         rows = {
             "group": np.zeros(len(part), dtype=np.int64),
-            "source_author": authors,
-            "panel": panels,
-            "create_time": times.astype("datetime64[s]"),
-            "id": ids,
+            "source_author": objects(authors),
+            "panel": objects(panels),
+            "create_time": np.array(times, dtype=np.int64).astype("datetime64[s]"),
+            "id": objects(ids),
             "votes": np.ones(len(part), dtype=np.int64),
         }
         ballot.add(pd.DataFrame({column: pd.Series(values, dtype=values.dtype) for column, values in rows.items()}))

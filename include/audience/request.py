@@ -2,12 +2,13 @@
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from include.audience.settings import IDENTIFIER, AudienceSettings
 from include.core.errors import BadDataError
@@ -110,6 +111,27 @@ class Task:
         """Read what `as_json` gave."""
         times = {name: datetime.fromisoformat(fields[name]) for name in ("start_time", "end_time")}
         return cls(**(fields | times))
+
+
+def from_params(params: Mapping[str, Any], settings: AudienceSettings, task_id: str) -> Task:
+    """
+    Read the params of a DAG run.
+
+    Args:
+        params: the fields of a request, and `task_id`; those that are `None` or missing take their defaults.
+        settings: defaults and zone.
+        task_id: the id if the params have none.
+
+    Raises:
+        BadDataError: a field is not valid.
+    """
+    given = {name: params[name] for name in LabelingRequest.model_fields if params.get(name) is not None}
+    try:
+        request = LabelingRequest.model_validate(given)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise BadDataError("; ".join(problems)) from None
+    return make_task(request, settings, params.get("task_id") or task_id)
 
 
 def make_task(request: LabelingRequest, settings: AudienceSettings, task_id: str | None = None) -> Task:

@@ -11,20 +11,17 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Engine,
-    Integer,
     String,
     and_,
-    cast,
     func,
     inspect,
-    literal_column,
     select,
 )
 from sqlalchemy import column as named
 from sqlalchemy import table as table_of
 
 from include.audience.windows import Span, Windows
-from include.core.databases import stream
+from include.core.databases import seconds_since, stream
 
 log = logging.getLogger(__name__)
 
@@ -65,33 +62,26 @@ class Source:
     text: str
 
     def read(self, span: Span, rows: int) -> Iterator[Posts]:
-        """
-        Read the rows of a time that have an author, a source and a text: parts of *rows* at most, in any order.
-
-        The database gives seconds since the begin, which take a third of the time that dates take in Python.
-        """
+        """Read the rows of a time that have an author, a source and a text: parts of *rows* at most, in any order."""
         names = list(dict.fromkeys(["id", "s_id", "author", self.text]))
         known = [named(name).is_not(None) for name in names[1:]]
-        statement = (
-            select(*map(named, names), self._seconds_since(span.first))
-            .select_from(table_of(self.table))
-            .where(self._within(span), *known)
-        )
+        columns = [*map(named, names), seconds_since(self.engine, span.first, self._time())]
+        statement = select(*columns).select_from(table_of(self.table)).where(self._within(span), *known)
         start = np.datetime64(span.first, "s")
         for part in stream(self.engine, statement, rows):
             *texts, seconds = zip(*part, strict=True)
-            columns = dict(zip(names, map(objects, texts), strict=True))
+            found = dict(zip(names, map(objects, texts), strict=True))
             yield Posts(
-                columns["id"],
-                columns["s_id"],
-                columns["author"],
-                columns[self.text],
+                found["id"],
+                found["s_id"],
+                found["author"],
+                found[self.text],
                 start + np.array(seconds, dtype=np.int64).astype("timedelta64[s]"),
             )
 
     def count(self, windows: Windows) -> dict[int, int]:
         """Count the rows of each window that has some, those without an author too: good for planning only."""
-        number = (self._seconds_since(windows.start) // (windows.hours * 3600)).label("number")
+        number = (seconds_since(self.engine, windows.start, self._time()) // (windows.hours * 3600)).label("number")
         within = self._within(windows.span((0, len(windows) - 1)))
         statement = select(number, func.count()).select_from(table_of(self.table)).where(within).group_by(number)
         rows: dict[int, int] = {}
@@ -125,12 +115,6 @@ class Source:
         raw, begin, end = named("post_time", String()), first.isoformat(" "), last.isoformat(" ")
         days = and_(raw >= first.date().isoformat(), raw < day_after.date().isoformat())
         return and_(days, time >= begin, time <= end if span.closed else time < end)
-
-    def _seconds_since(self, start: Any) -> ColumnElement[int]:
-        if self._sqlite:
-            seconds = [cast(func.strftime("%s", time), Integer) for time in (self._time(), start.isoformat(" "))]
-            return seconds[0] - seconds[1]
-        return func.timestampdiff(literal_column("SECOND"), start, self._time(), type_=Integer())
 
 
 def objects(values: Sequence[Any]) -> np.ndarray:

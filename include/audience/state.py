@@ -50,7 +50,7 @@ class Figures:
     minutes: float
 
 
-def insert_task(engine: Engine, task: Task, dag_run_id: str | None, now: datetime, instant: float) -> None:
+def insert_task(engine: Engine, task: Task, dag_run_id: str, now: datetime, instant: float) -> None:
     """
     Insert the row of a new task as `PENDING`, or do nothing if this run has inserted it before.
 
@@ -80,9 +80,21 @@ def insert_task(engine: Engine, task: Task, dag_run_id: str | None, now: datetim
         with engine.begin() as connection:
             connection.execute(insert(STATE), row)
     except IntegrityError:
-        found = read(engine, task.task_id)
-        if found is None or found.dag_run_id != dag_run_id:
-            raise TaskTakenError(f"task {task.task_id} exists already; a new task needs a new id") from None
+        check_owner(engine, task.task_id, dag_run_id)
+
+
+def check_owner(engine: Engine, task_id: str, dag_run_id: str) -> None:
+    """
+    Check that the task belongs to this run.
+
+    Raises:
+        TaskTakenError: it belongs to another run, or there is no such task.
+    """
+    found = read(engine, task_id)
+    if found is None:
+        raise TaskTakenError(f"task {task_id} has not been opened")
+    if found.dag_run_id != dag_run_id:
+        raise TaskTakenError(f"task {task_id} belongs to the run {found.dag_run_id}; a new task needs a new id")
 
 
 def remove(engine: Engine, task_id: str) -> None:

@@ -1,6 +1,7 @@
 """The tables of a result schema, made when they are first needed."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,7 +25,7 @@ PRODUCTION_PREFIX = "wh_panel_mapping_"
 BOOKKEEPING = "bookkeeping"
 """Key in a column's `info`: it is never shown."""
 
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
