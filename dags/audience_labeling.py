@@ -18,7 +18,7 @@ how many. To resume a failed task, clear what failed: finished batches stay. An 
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import Context, Param, dag, get_current_context, task
 
 from dags.common import DEFAULTS
 from include.audience.settings import IDENTIFIER, AudienceSettings
@@ -29,8 +29,17 @@ MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+
 NAME = f"^{IDENTIFIER.pattern}$"
 
 
+def record_failure(context: Context) -> None:
+    """Leave no task `PENDING` when its run has failed, whatever became of `close_labeling`."""
+    from quartet.hooks.audience import AudienceHook
+
+    with AudienceHook().pipeline(context) as pipeline:
+        pipeline.record_failure()
+
+
 @dag(
     schedule=None,
+    on_failure_callback=record_failure,
     default_args=DEFAULTS | {"execution_timeout": timedelta(hours=12)},
     doc_md=__doc__,
     tags=["audience"],
@@ -43,9 +52,7 @@ NAME = f"^{IDENTIFIER.pattern}$"
         "end_time": Param("2021-01-01 00:00:00", type="string", pattern=MOMENT, description="last moment, inclusive"),
         "target_schema": Param(SETTINGS.input_schema, type="string", pattern=NAME, description="source schema"),
         "target_table": Param("ts_page_content", type="string", pattern=NAME, description="source table"),
-        "output_schema": Param(
-            SETTINGS.output_schema, type="string", pattern=NAME, description="result schema"
-        ),
+        "output_schema": Param(SETTINGS.output_schema, type="string", pattern=NAME, description="result schema"),
         "countdown": Param(5, type="integer", minimum=0, maximum=86_400, description="seconds before production"),
         "queue": Param("queue1", type="string", maxLength=256, description="kept with the request"),
         "task_id": Param(None, type=["null", "string"], pattern="^[0-9a-f]{32}$", description="empty: a new one"),

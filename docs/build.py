@@ -82,13 +82,19 @@ def api_docs(workflow: str) -> Iterator[str]:
 
 
 def routes(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
-    """Give method, path and the docstring's first line of each function below `@app.get(…)` and its like."""
+    """Give method, path and the docstring's first line of each function below `@app.get(…)`; hidden ones are left out."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for call in node.decorator_list:
                 match call:
-                    case ast.Call(ast.Attribute(ast.Name("app"), method), [ast.Constant(str(route)), *_]):
+                    case ast.Call(ast.Attribute(ast.Name("app"), method), [ast.Constant(str(route)), *_]) if shown(call):
                         yield method, route, (ast.get_docstring(node) or "").split("\n")[0]
+
+
+def shown(call: ast.Call) -> bool:
+    """Tell whether a route's decorator leaves it in the schema."""
+    hidden = [keyword.value for keyword in call.keywords if keyword.arg == "include_in_schema"]
+    return not any(isinstance(value, ast.Constant) and value.value is False for value in hidden)
 
 
 def settings_table(settings: type[Settings]) -> str:

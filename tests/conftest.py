@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+OWN = ("AIRFLOW_", "AUDIENCE_", "AWS_", "INPUT_", "MLFLOW_", "OUTPUT_", "QUARTET_", "RATINGS_")
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="quartet-airflow-")  # one for each worker of pytest-xdist
 atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
 
-for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "QUARTET_", "RATINGS_", "MLFLOW_", "AWS_"))]:
+for _name in [name for name in os.environ if name.startswith(OWN)]:
     if not _name.startswith(("QUARTET_TEST_", "QUARTET_REAL_DATA")):
         del os.environ[_name]
 os.environ |= {

@@ -15,11 +15,11 @@ import pytest
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-POSTGRES = "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
-MARIADB = "mysql+pymysql://root@127.0.0.1:3306/mysql"
+POSTGRES = os.environ.get("QUARTET_TEST_POSTGRES") or "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
+MARIADB = os.environ.get("QUARTET_TEST_MARIADB") or "mysql+pymysql://root@127.0.0.1:3306/mysql"
 
 
-def _fresh_database(server: str) -> Iterator[URL]:
+def fresh_database(server: str) -> Iterator[URL]:
     """Make a database with a name of its own, and drop it at the end."""
     name = f"quartet_test_{uuid.uuid4().hex}"
     engine = create_engine(make_url(server), isolation_level="AUTOCOMMIT")
@@ -43,13 +43,13 @@ def _fresh_database(server: str) -> Iterator[URL]:
 @pytest.fixture
 def postgres() -> Iterator[URL]:
     """Give the URL of an empty PostgreSQL database; the server is `QUARTET_TEST_POSTGRES` or the local one."""
-    yield from _fresh_database(os.environ.get("QUARTET_TEST_POSTGRES") or POSTGRES)
+    yield from fresh_database(POSTGRES)
 
 
 @pytest.fixture
 def mariadb() -> Iterator[URL]:
     """Give the URL of an empty MariaDB database; the server is `QUARTET_TEST_MARIADB` or the local one."""
-    yield from _fresh_database(os.environ.get("QUARTET_TEST_MARIADB") or MARIADB)
+    yield from fresh_database(MARIADB)
 
 
 def _answers(port: int) -> bool:

@@ -75,6 +75,7 @@ def platform(**environment: str) -> Iterator[Platform]:
         port = free.getsockname()[1]
     variables = {**os.environ, "QUARTET_HOME": str(home), "QUARTET_PORT": str(port), **environment}
     variables["PYTHONPATH"] = str(ROOT)
+    variables["QUARTET_ENV_FILE"] = str(home / "none")  # the figures are those of the defaults
     movielens = variables.get("QUARTET_REAL_DATA", str(ROOT.parent / "shared" / "data")) + "/movielens-100k"
     if Path(movielens).is_dir():
         variables.setdefault("MOVIELENS_100K", movielens)

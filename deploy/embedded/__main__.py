@@ -72,9 +72,10 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
 
             models.serve(instance, platform.mlflow_port, console)
         case "demo":
-            from deploy.demo import base
+            from deploy.demo import base, posts
 
             base.provide(console)
+            posts.provide(console)
             commands.up(instance, console)
             os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
         case "airflow":

@@ -111,9 +111,9 @@ class Pipeline:
         with self._own_results() as engine:
             pinned = plan.load(self.folder)
             batches = results.progress(engine, self.task.task_id)
-            unfinished = [row.check_point for row in batches if row.check_point is not None]
-            if pinned is None or len(batches) < len(pinned.batches) or unfinished:
-                self._fail(engine, min(unfinished, default=self.task.start_time))
+            if pinned is None or len(batches) < len(pinned.batches) or any(row.check_point for row in batches):
+                state.withdraw(engine, self.task.task_id)
+                raise LabelingFailedError(self._record_failure(engine))
             names = plan.load_source_map(self.folder, pinned).tables
             with self._noting_errors(engine):
                 written = results.written(engine, self.task.task_id, names)
@@ -127,6 +127,11 @@ class Pipeline:
                 )
                 tries()(state.close_labeling, engine, self.task.task_id, figures)
         return figures
+
+    def record_failure(self) -> None:
+        """Say that the label stage failed, if nobody has said how it ended: for a run that failed without `close`."""
+        with self._own_results() as engine:
+            self._record_failure(engine)
 
     def production_time(self) -> datetime:
         """Tell when production is due, counted from now."""
@@ -165,13 +170,14 @@ class Pipeline:
             return pinned
         raise plan.NoPlanError(f"task {self.task.task_id} has no plan: clear it from its first step")
 
-    def _fail(self, engine: Engine, check_point: datetime) -> None:
-        row = state.read(engine, self.task.task_id)
-        error = (row and row.error_message) or "a label task ended without a word; the task's logs in Airflow may tell"
+    def _record_failure(self, engine: Engine) -> str:
+        row, batches = state.read(engine, self.task.task_id), results.progress(engine, self.task.task_id)
+        check_point = min((row.check_point for row in batches if row.check_point), default=self.task.start_time)
+        error = (row and row.error_message) or "a task ended without a word; its log in Airflow may tell"
         state.fail(engine, self.task.task_id, check_point, error)
         with engine.begin() as connection:
             state.hold(connection, self.task.task_id)
-        raise LabelingFailedError(f"labeling stopped at {check_point}: {error}; to resume, clear the failed tasks")
+        return f"labeling stopped at {check_point}: {error}; to resume, clear the failed tasks in Airflow"
 
     @contextmanager
     def _results(self) -> Iterator[Engine]:
@@ -201,7 +207,7 @@ class Pipeline:
         try:
             with told_apart():
                 yield
-        except state.TaskStoppedError:
+        except (state.TaskStoppedError, LabelingFailedError):  # `state` tells already
             raise
         except Exception as error:
             text = self.settings.without_secrets(f"{type(error).__name__}: {error}")

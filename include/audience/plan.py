@@ -1,5 +1,7 @@
 """What a task works on, fixed once: rules, source map, windows, batches. It lies in storage until nobody needs it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,19 +103,29 @@ def load_rules(folder: StoragePath, plan: Plan) -> Rules:
     Raises:
         DamagedObjectError: they are not what was pinned.
     """
-    text = read_bytes(folder / "rules.csv").decode()
-    found = rules.parse_csv(text, plan.task.model_type, plan.task.predict_type, "rules.csv")
-    _check(folder / "rules.csv", found.checksum, plan.rules_checksum)
+    with _intact(folder / "rules.csv"):
+        text = read_bytes(folder / "rules.csv").decode()
+        found = rules.parse_csv(text, plan.task.model_type, plan.task.predict_type, "rules.csv")
+        _check(found.checksum, plan.rules_checksum)
     return found
 
 
 def load_source_map(folder: StoragePath, plan: Plan) -> SourceMap:
     """Give the pinned source map; raises like `load_rules`."""
-    found = source_map.parse(read_bytes(folder / "source_map.json").decode(), "source_map.json")
-    _check(folder / "source_map.json", found.checksum, plan.map_checksum)
+    with _intact(folder / "source_map.json"):
+        found = source_map.parse(read_bytes(folder / "source_map.json").decode(), "source_map.json")
+        _check(found.checksum, plan.map_checksum)
     return found
 
 
-def _check(path: StoragePath, found: str, expected: str) -> None:
+def _check(found: str, expected: str) -> None:
     if found != expected:
-        raise DamagedObjectError(f"{path}: checksum {expected} was expected, found {found}")
+        raise ValueError(f"checksum {expected} was expected, found {found}")
+
+
+@contextmanager
+def _intact(path: StoragePath) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:  # not UTF-8, cannot be parsed, or is something else
+        raise DamagedObjectError(f"{path} is damaged: {error}") from error

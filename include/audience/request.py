@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from include.audience.settings import IDENTIFIER, AudienceSettings
 from include.core.errors import BadDataError
@@ -51,24 +51,37 @@ def local(time: datetime, zone: ZoneInfo) -> datetime:
     return time.astimezone(zone).replace(tzinfo=None) if time.tzinfo else time
 
 
+def plain(text: str) -> str:
+    """
+    Give *text* as it is, if databases and queues can carry it.
+
+    Raises:
+        ValueError: it has half a character (`"\\ud800"` in JSON), or a NUL.
+    """
+    if "\0" in text or text.encode("utf-8", "replace").decode() != text:
+        raise ValueError(f"Unicode text without NUL was expected, found {shown(text)}")
+    return text
+
+
 Moment = Annotated[
     datetime, BeforeValidator(moment), WithJsonSchema({"type": "string", "examples": ["2020-01-01 00:00:00"]})
 ]
+Text = Annotated[str, AfterValidator(plain)]
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
 
 
 class LabelingRequest(BaseModel):
     """What to label. Every field has a default."""
 
-    model_type: str = Field(default="keyword_model", description="`keyword_model` or `rule_model`")
-    predict_type: str = Field(default="author_name", description="`author_name`, `content` or `s_area_id`")
+    model_type: Text = Field(default="keyword_model", description="`keyword_model` or `rule_model`")
+    predict_type: Text = Field(default="author_name", description="`author_name`, `content` or `s_area_id`")
     start_time: Moment = Field(default=FIRST, description="first moment, inclusive")
     end_time: Moment = Field(default=LAST, description="last moment, inclusive")
     target_schema: Identifier = Field(default="", description="source schema; default: INPUT_SCHEMA")
     target_table: Identifier = Field(default="ts_page_content", description="source table")
     output_schema: Identifier = Field(default="", description="schema of the results; default: OUTPUT_SCHEMA")
     countdown: int = Field(default=5, ge=0, le=86_400, description="seconds between labeling and production")
-    queue: str = Field(default="queue1", max_length=256, description="queue of the workers, where they have queues")
+    queue: Text = Field(default="queue1", max_length=256, description="queue of the workers, where they have queues")
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ def remove(engine: Engine, task_id: str) -> None:
 def read(engine: Engine, task_id: str) -> Row[Any] | None:
     """Give the row of a task."""
     with engine.connect() as connection:
-        return connection.execute(select(STATE).where(STATE.c.task_id == task_id)).first()
+        row = connection.execute(select(STATE).where(STATE.c.task_id == task_id)).first()
+    return row if row and row.task_id == task_id else None  # to MariaDB trailing blanks make no difference
 
 
 def newest(engine: Engine, limit: int) -> list[dict[str, Any]]:
@@ -138,6 +139,12 @@ def reopen(engine: Engine, task_id: str) -> None:
     _update(engine, task_id, Stat.FAILURE, stat=Stat.PENDING, check_point=None, error_message=None)
     with engine.begin() as connection:
         hold(connection, task_id)
+
+
+def withdraw(engine: Engine, task_id: str) -> None:
+    """Take back the success of a label stage that has been run again and is no longer complete."""
+    figures = ("length_receive_table", "length_output_table", "length_prod_table", "uniq_source_author", "rate_of_label")
+    _update(engine, task_id, Stat.SUCCESS, stat=Stat.PENDING, prod_stat=None, **dict.fromkeys(figures))
 
 
 def close_labeling(engine: Engine, task_id: str, figures: Figures) -> None:
@@ -213,7 +220,7 @@ def stop(engine: Engine, task_id: str) -> str | None:
     """Abort a task that has not come to its end; give the status it had, `None` if there is no such task."""
     with engine.begin() as connection:
         row = connection.execute(select(STATE).where(STATE.c.task_id == task_id).with_for_update()).first()
-        if row is None:
+        if row is None or row.task_id != task_id:
             return None
         if row.stat == Stat.PENDING or (row.stat == Stat.SUCCESS and row.prod_stat is None):
             connection.execute(update(STATE).where(STATE.c.task_id == task_id).values(stat=Stat.BREAK))

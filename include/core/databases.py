@@ -27,7 +27,7 @@ from sqlalchemy import (
     insert,
     literal_column,
 )
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from include.core.errors import BadDataError
@@ -169,6 +169,8 @@ def told_apart() -> Iterator[None]:
     """Raise `DatabaseRefusedError` instead of the errors that another try cannot mend."""
     try:
         yield
+    except NoSuchTableError as error:
+        raise DatabaseRefusedError(f"{HOPELESS[1146]}: {error}") from error
     except (DBAPIError, MySQLError) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
         text = str(original)

@@ -1,9 +1,10 @@
 """Settings of the platform, and the base that every workflow's settings class builds on.
 
 A setting is an environment variable; a file `.env` in the repository root is read too and loses against the
-environment. `make docs` writes `.env.example` from the classes.
+environment (`QUARTET_ENV_FILE` names another file). `make docs` writes `.env.example` from the classes.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,13 +14,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from include.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
+ENV_FILE = Path(os.environ.get("QUARTET_ENV_FILE") or ROOT / ".env")
 
 
 class Settings(BaseSettings):
     """Base of the settings classes: reads the environment and `.env`; an empty value means the default."""
 
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
     @classmethod

@@ -47,7 +47,7 @@ class Platform:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")} | {
             "QUARTET_HOME": str(self.home),
             "QUARTET_PORT": str(self.instance.port),
-            # said here, so that no `.env` leads the tests to other data
+            "QUARTET_ENV_FILE": str(self.home / "none"),  # no `.env` leads the tests to other data
             "QUARTET_STORAGE": self.instance.storage_url,
             "MLFLOW_TRACKING_URI": registry,
             "PYTHONPATH": str(ROOT),
@@ -83,6 +83,17 @@ class Platform:
         pid = self.components()[component].pid
         psutil.Process(pid).kill()
         return pid
+
+    def kill_task(self, dag_id: str, task_id: str) -> bool:
+        """Send kill -9 to the process of a running task, and tell whether there was one."""
+        path, query = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances", {"state": "running", "task_id": task_id}
+        for task in self.client.get(path, params=query).raise_for_status().json()["task_instances"]:
+            for process in self.processes().values():
+                title = " ".join(process.cmdline())
+                if task["id"] in title and "LocalExecutor" not in title:  # the task, not the worker that watches it
+                    process.kill()
+                    return True
+        return False
 
     def processes(self, component: str | None = None) -> dict[int, psutil.Process]:
         """Give all processes of this home, or of one component, by their ids."""

@@ -133,7 +133,7 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_under_load(ratings
 
     load = threading.Thread(target=post_all)
     load.start()
-    wait_for("the training is killed", lambda: kill_task(ratings, "train"), 60)
+    wait_for("the training is killed", lambda: platform.kill_task("ratings_train", "train"), 60)
     platform.kill("triggerer")
     platform.kill("scheduler")
     load.join()
@@ -142,18 +142,6 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_under_load(ratings
     wait_for("all lines are in the table", lambda: ratings.lines("kill") == Counter(lines), 120)
     wait_for("the newest commit has its model", ratings.settled, 180)
     assert ratings.lines("kill") == Counter(lines)
-
-
-def kill_task(ratings: Ratings, task_id: str) -> bool:
-    """Send kill -9 to the process of a running task, and tell whether there was one."""
-    query = {"state": "running", "task_id": task_id}
-    for task in ratings.get("/api/v2/dags/ratings_train/dagRuns/~/taskInstances", **query)["task_instances"]:
-        for process in ratings.platform.processes().values():
-            title = " ".join(process.cmdline())
-            if task["id"] in title and "LocalExecutor" not in title:  # the task itself, not the worker that watches it
-                process.kill()
-                return True
-    return False
 
 
 def test_the_selection_compares_what_is_asked(ratings):
@@ -177,17 +165,3 @@ def test_the_demo_checks_itself(ratings):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "predictions by model" in done.stdout
-
-
-def test_no_request_makes_the_api_fail(ratings):
-    checks = "not_a_server_error,status_code_conformance,response_schema_conformance,content_type_conformance"
-    bounds = ["--max-time", "25", "--max-examples", "20", "--generation-deterministic"]
-    address = f"{ratings.platform.url}/ratings/openapi.json"
-    done = subprocess.run(
-        [Path(sys.executable).with_name("st"), "run", address, "--checks", checks, *bounds, "--no-color"],
-        env=ratings.platform.environment,
-        cwd=ratings.platform.home,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout
