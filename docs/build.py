@@ -82,19 +82,27 @@ def api_docs(workflow: str) -> Iterator[str]:
 
 
 def routes(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
-    """Give method, path and the docstring's first line of each function below `@app.get(…)`; hidden ones are left out."""
+    """
+    Give method, path and the docstring's first line of each function below `@app.get(…)` and its like.
+
+    Routes with `include_in_schema=False` are left out.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for call in node.decorator_list:
                 match call:
-                    case ast.Call(ast.Attribute(ast.Name("app"), method), [ast.Constant(str(route)), *_]) if shown(call):
-                        yield method, route, (ast.get_docstring(node) or "").split("\n")[0]
+                    case ast.Call(ast.Attribute(ast.Name("app"), method), [ast.Constant(str(route)), *_], keywords):
+                        if not is_hidden(keywords):
+                            yield method, route, (ast.get_docstring(node) or "").split("\n")[0]
 
 
-def shown(call: ast.Call) -> bool:
-    """Tell whether a route's decorator leaves it in the schema."""
-    hidden = [keyword.value for keyword in call.keywords if keyword.arg == "include_in_schema"]
-    return not any(isinstance(value, ast.Constant) and value.value is False for value in hidden)
+def is_hidden(keywords: list[ast.keyword]) -> bool:
+    """Tell whether the keywords of a route's decorator have `include_in_schema=False`."""
+    found = {keyword.arg: keyword.value for keyword in keywords}
+    match found.get("include_in_schema"):
+        case ast.Constant(False):
+            return True
+    return False
 
 
 def settings_table(settings: type[Settings]) -> str:

@@ -6,6 +6,7 @@ million for 1.7 million authors.
 
 import io
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def save(folder: StoragePath, batch: int, hashes: Mapping[int, np.ndarray]) -> N
         hashes: table number → distinct hashes, uint64, shape (n,).
     """
     buffer = io.BytesIO()
-    np.savez(buffer, **{str(table): values for table, values in hashes.items()})
+    arrays: dict[str, Any] = {str(table): values for table, values in hashes.items()}
+    np.savez(buffer, **arrays)
     write_whole(_path(folder, batch), buffer.getvalue())
 
 

@@ -1,7 +1,7 @@
 """From labelled rows to one row an author and panel: votes, ties, the latest row."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def tally(rows: pd.DataFrame) -> pd.DataFrame:
         A row for each group, author and panel, ascending by `create_time`, `id`; `votes` is their sum.
     """
     key = [*AUTHOR, "panel"]
-    votes = rows.groupby(key, sort=False)["votes"].sum()
+    votes: Any = rows.groupby(key, sort=False)["votes"].sum()
     latest = rows.sort_values(["create_time", "id"], kind="stable").drop_duplicates(key, keep="last")
     return latest.drop(columns="votes").join(votes, on=key)
 
@@ -42,8 +42,8 @@ def settle(tallied: pd.DataFrame, ties: TiePolicy) -> pd.DataFrame:
         The rows that are left, in their order.
     """
     top = tallied.groupby(AUTHOR, sort=False)["votes"].transform("max")
-    winners = tallied[tallied["votes"] == top]
-    return winners[~winners.duplicated(AUTHOR, keep=False)] if ties == "drop" else winners
+    winners = tallied.loc[tallied["votes"] == top]
+    return winners.drop_duplicates(AUTHOR, keep=False) if ties == "drop" else winners
 
 
 class Ballot:

@@ -22,8 +22,8 @@ def coverage_report(engine: Engine, task_id: str, rules: Rules, received: int) -
         received: rows that it has received.
 
     Returns:
-        `totals` of all rows, `panels` in ascending order, `patterns` in the order of the rules, and `never_fired`, those
-        of them that matched no row. `match_type` is `None` for a regular expression.
+        `totals` of all rows, `panels` in ascending order, `patterns` in the order of the rules, and `never_fired`,
+        those of them that matched no row. `match_type` is `None` for a regular expression.
     """
     found = _sums(engine, task_id)
     whole = found.get((ALL, WHOLE), NEVER)
@@ -47,11 +47,11 @@ def coverage_report(engine: Engine, task_id: str, rules: Rules, received: int) -
 
 def _sums(engine: Engine, task_id: str) -> dict[Key, Counts]:
     rows = tables.COVERAGE
-    sums = [func.sum(column) for column in (rows.c.matched, rows.c.sole, rows.c.conflict)]
+    sums = [func.sum(column).label(column.name) for column in (rows.c.matched, rows.c.sole, rows.c.conflict)]
     statement = select(rows.c.panel, rows.c.pattern, *sums).where(rows.c.task_id == task_id)
     with engine.connect() as connection:
         found = connection.execute(statement.group_by(rows.c.panel, rows.c.pattern)).all()
-    return {(panel, pattern): Counts(*map(int, counts)) for panel, pattern, *counts in found}
+    return {(row.panel, row.pattern): Counts(int(row.matched), int(row.sole), int(row.conflict)) for row in found}
 
 
 def _counts(counts: Counts) -> dict[str, int]:

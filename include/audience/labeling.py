@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from include.audience import matching
 from include.audience.cleaning import Ballot, TiePolicy
@@ -60,11 +61,11 @@ class Labeler:
             Columns `COLUMNS` and `group`, `votes` (1), a row for each labelled post and table; `group` is
             `window * len(tables) + table`.
         """
-        text_of, texts = pd.factorize(posts.texts)
+        text_of, texts = _numbered(posts.texts)
         hits = self._matcher.match(texts.tolist())
         findings.received += len(posts.ids)
         findings.coverage.add(hits, np.bincount(text_of, minlength=len(texts)), self.rules)
-        source_of, sources = pd.factorize(posts.s_ids)
+        source_of, sources = _numbered(posts.s_ids)
         name_of, names, name_source = _source_authors(posts, source_of, sources)
         tables_of = [self.tables.tables_of(s_id) for s_id in sources]
         self._count_authors(names, name_source, tables_of, findings)
@@ -106,7 +107,7 @@ class Labeler:
     def _count_authors(
         self, names: np.ndarray, name_source: np.ndarray, tables_of: list[tuple[int, ...]], findings: Findings
     ) -> None:
-        hashes = pd.util.hash_array(names, categorize=False)
+        hashes = hash_array(names, categorize=False)
         by_table: dict[int, list[int]] = {}
         for source, tables in enumerate(tables_of):
             for table in tables:
@@ -115,12 +116,18 @@ class Labeler:
             findings.add_authors(table, hashes[np.isin(name_source, sources)])
 
 
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the place of each value among the distinct ones, and these."""
+    places, distinct = pd.factorize(values)
+    return places, np.asarray(distinct)
+
+
 def _source_authors(
     posts: Posts, source_of: np.ndarray, sources: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the name's place of each row, the distinct names, and the source's place of each name."""
-    author_of, authors = pd.factorize(posts.authors)
-    pair_of, pairs = pd.factorize(source_of.astype(np.int64) * len(authors) + author_of)
+    author_of, authors = _numbered(posts.authors)
+    pair_of, pairs = _numbered(source_of.astype(np.int64) * len(authors) + author_of)
     name_source, name_author = np.divmod(pairs, max(1, len(authors)))
     names = np.empty(len(pairs), dtype=object)
     names[:] = [

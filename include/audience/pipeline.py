@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from include.audience import authors, plan, production, results, state, tables
 from include.audience.cleaning import Ballot
@@ -112,6 +114,8 @@ class Pipeline:
             pinned = plan.load(self.folder)
             batches = results.progress(engine, self.task.task_id)
             if pinned is None or len(batches) < len(pinned.batches) or any(row.check_point for row in batches):
+                with engine.begin() as connection:
+                    state.hold(connection, self.task.task_id)
                 state.withdraw(engine, self.task.task_id)
                 raise LabelingFailedError(self._record_failure(engine))
             names = plan.load_source_map(self.folder, pinned).tables
@@ -152,7 +156,10 @@ class Pipeline:
             names = row.result.split(",") if row.result else []
             distinct = [int(count) for count in (row.uniq_source_author or "").split(",") if count]
             tries()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
-            produced = {name: tries()(production.produce, engine, task_id, name, pinned.ties) for name in names}
+            # two tables at a time, so that one is cleaned here while the database copies the other
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                rows = pool.map(lambda name: tries()(production.produce, engine, task_id, name, pinned.ties), names)
+                produced = dict(zip(names, rows, strict=True))
             tries()(state.close_production, engine, task_id, list(produced.values()), distinct)
         return produced
 
@@ -173,10 +180,8 @@ class Pipeline:
     def _record_failure(self, engine: Engine) -> str:
         row, batches = state.read(engine, self.task.task_id), results.progress(engine, self.task.task_id)
         check_point = min((row.check_point for row in batches if row.check_point), default=self.task.start_time)
-        error = (row and row.error_message) or "a task ended without a word; its log in Airflow may tell"
+        error = str((row and row.error_message) or "a task ended without a word; its log in Airflow may tell")
         state.fail(engine, self.task.task_id, check_point, error)
-        with engine.begin() as connection:
-            state.hold(connection, self.task.task_id)
         return f"labeling stopped at {check_point}: {error}; to resume, clear the failed tasks in Airflow"
 
     @contextmanager
@@ -210,9 +215,15 @@ class Pipeline:
         except (state.TaskStoppedError, LabelingFailedError):  # `state` tells already
             raise
         except Exception as error:
-            text = self.settings.without_secrets(f"{type(error).__name__}: {error}")
             try:
-                state.note_error(engine, self.task.task_id, text)
+                state.note_error(engine, self.task.task_id, self.settings.without_secrets(_words(error)))
             except Exception:
                 log.exception("The error could not be kept in the table state")
             raise
+
+
+def _words(error: Exception) -> str:
+    """Put an error into words for people, without the statement that it came from."""
+    if isinstance(error, BadDataError):
+        return str(error)
+    return f"{type(error).__name__}: {error.orig if isinstance(error, DBAPIError) else error}"

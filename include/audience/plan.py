@@ -93,7 +93,8 @@ def load(folder: StoragePath) -> Plan | None:
     if fields is None:
         return None
     fields["batches"] = [[(first, last) for first, last in batch] for batch in fields["batches"]]
-    return Plan(**(fields | {"task": Task.from_json(fields["task"])}))
+    fields["task"] = Task.from_json(fields["task"])
+    return Plan(**fields)
 
 
 def load_rules(folder: StoragePath, plan: Plan) -> Rules:

@@ -45,7 +45,7 @@ def produce(engine: Engine, task_id: str, name: str, ties: TiePolicy) -> int:
         state.hold(connection, task_id)
         _clear(connection, task_id, name)
         copied = sum(
-            _copy(connection, task_id, name, winners[begin : begin + COPY_ROWS])
+            _copy(connection, task_id, name, winners.iloc[begin : begin + COPY_ROWS])
             for begin in range(0, len(winners), COPY_ROWS)
         )
     if copied != len(winners):

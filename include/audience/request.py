@@ -122,7 +122,7 @@ class Task:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Task":
         """Read what `as_json` gave."""
-        times = {name: datetime.fromisoformat(fields[name]) for name in ("start_time", "end_time")}
+        times: dict[str, Any] = {name: datetime.fromisoformat(fields[name]) for name in ("start_time", "end_time")}
         return cls(**(fields | times))
 
 

@@ -126,9 +126,9 @@ class AudienceSettings(Settings):
 
     def without_secrets(self, text: str) -> str:
         """Replace the passwords in *text*."""
-        for secret in (self.input_password, self.output_password):
-            if value := secret.get_secret_value():
-                text = text.replace(value, "***")
+        secrets = {each.get_secret_value() for each in (self.input_password, self.output_password)} - {""}
+        for secret in sorted(secrets, key=len, reverse=True):  # one may be part of the other
+            text = text.replace(secret, "***")
         return text
 
     def _url(self, host: str, port: int, user: str, password: SecretStr, schema: str) -> URL:

@@ -143,8 +143,9 @@ def reopen(engine: Engine, task_id: str) -> None:
 
 def withdraw(engine: Engine, task_id: str) -> None:
     """Take back the success of a label stage that has been run again and is no longer complete."""
-    figures = ("length_receive_table", "length_output_table", "length_prod_table", "uniq_source_author", "rate_of_label")
-    _update(engine, task_id, Stat.SUCCESS, stat=Stat.PENDING, prod_stat=None, **dict.fromkeys(figures))
+    lengths = dict.fromkeys(("length_receive_table", "length_output_table", "length_prod_table"))
+    figures = lengths | dict.fromkeys(("prod_stat", "uniq_source_author", "rate_of_label"))
+    _update(engine, task_id, Stat.SUCCESS, stat=Stat.PENDING, **figures)
 
 
 def close_labeling(engine: Engine, task_id: str, figures: Figures) -> None:

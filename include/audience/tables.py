@@ -1,6 +1,7 @@
 """The tables of a result schema, made when they are first needed."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -90,10 +91,12 @@ COVERAGE = Table(
 )
 
 
-def _rows(name: str) -> Table:
+@cache
+def temp(name: str) -> Table:
+    """Describe the table of the labelled rows of a source group, such as `fbfans`."""
     return Table(
         name,
-        metadata,
+        MetaData(),  # of its own, so that threads may ask for the same table at the same time
         Column("id", String(64), nullable=False),
         Column("task_id", String(32), nullable=False),
         Column("source_author", _MEDIUM, nullable=False),
@@ -102,14 +105,8 @@ def _rows(name: str) -> Table:
         Column("field_content", Text, nullable=False),
         Column("match_content", _LONG, nullable=False),
         Index(f"ix_{name}_task", "task_id", "create_time"),
-        extend_existing=True,
         **_OPTIONS,
     )
-
-
-def temp(name: str) -> Table:
-    """Describe the table of the labelled rows of a source group, such as `fbfans`."""
-    return metadata.tables[name] if name in metadata.tables else _rows(name)
 
 
 def production(name: str) -> Table:

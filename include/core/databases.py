@@ -48,12 +48,14 @@ HOPELESS = {
     1045: "user or password is wrong",
     1049: "the database does not exist",
     1054: "a column does not exist",
+    1142: "access to a table is denied",
     1146: "a table does not exist",
     1644: "a trigger refuses the row",
+    1698: "user or password is wrong",
 }
 """Errors of MariaDB that another try cannot mend."""
-PASSING = {1205, 1213, 2006, 2013}
-"""Errors of MariaDB that another try mends: lock wait timeout, deadlock, lost connections."""
+PASSING = {1205, 1213, 1317, 1927, 2006, 2013}
+"""Errors of MariaDB that another try mends: lock wait timeout, deadlock, what somebody has killed, lost connections."""
 
 
 class DatabaseRefusedError(BadDataError):
@@ -88,7 +90,7 @@ def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
         engine.dispose()
 
 
-def stream(engine: Engine, statement: Select[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+def stream(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> Iterator[list[tuple[Any, ...]]]:
     """
     Read a big result in parts, without ever holding it whole; the server keeps the rest.
 
@@ -181,7 +183,7 @@ def told_apart() -> Iterator[None]:
         raise
 
 
-def _stream_mariadb(engine: Engine, statement: Select[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> Iterator[list[tuple[Any, ...]]]:
     compiled = statement.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
     values = compiled.construct_params()
     loop = asyncio.new_event_loop()

@@ -1,14 +1,14 @@
 """The answers of the audience API: objects with `error_code` and `error_message`, for failures too."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from starlette.exceptions import HTTPException
 
 from quartet.api import problems
@@ -65,6 +65,11 @@ FIGURES = {"matched": 7, "sole": 5, "conflict": 1}
 PATTERN = {"panel": "/female", "pattern": "lily", "match_type": "partially"}
 
 
+LocalTime = Annotated[  # the format `date-time` of JSON schema would have an offset
+    datetime, WithJsonSchema({"type": "string", "examples": ["2020-01-01T00:00:00"]})
+]
+
+
 def _example(value: Any) -> Any:
     return {"json_schema_extra": {"examples": [value]}}
 
@@ -74,8 +79,8 @@ class Accepted(BaseModel):
 
     model_type: str
     predict_type: str = Field(description="`author` where `author_name` was asked for")
-    start_time: datetime
-    end_time: datetime
+    start_time: LocalTime
+    end_time: LocalTime
     target_schema: str
     target_table: str
     output_schema: str
@@ -99,21 +104,25 @@ class TaskRow(BaseModel):
 
     task_id: str
     stat: str = Field(description="label stage: `PENDING`, `SUCCESS`, `FAILURE`, or `BREAK` after an abort")
-    prod_stat: str | None = Field(description="`finish` when all result tables are written; `no_data`: nothing to write")
+    prod_stat: str | None = Field(
+        description="`finish` when all result tables are written; `no_data`: nothing to write"
+    )
     model_type: str
     predict_type: str
     date_range: str
     target_table: str = Field(description="the source schema")
-    create_time: datetime
+    create_time: LocalTime
     peak_memory: float | None
     length_receive_table: int | None = Field(description="source rows received")
     length_output_table: int | None = Field(description="labelled rows written")
-    length_prod_table: int | str | None = Field(description="rows of the result tables; a number when there is one table")
+    length_prod_table: int | str | None = Field(
+        description="rows of the result tables; a number when there is one table"
+    )
     result: str = Field(description="names of the tables with labelled rows")
     uniq_source_author: str | None = Field(description="distinct authors")
     rate_of_label: str | None = Field(description="authors with a panel, in percent")
     run_time: float | None = Field(description="duration of the label stage, in minutes")
-    check_point: datetime | None = Field(description="after a failure: all before it is written")
+    check_point: LocalTime | None = Field(description="after a failure: all before it is written")
     error_message: str | None = Field(description="the last error")
 
 
@@ -149,7 +158,7 @@ class SampledRow(BaseModel):
     task_id: str
     source_author: str
     panel: str
-    create_time: datetime
+    create_time: LocalTime
     field_content: str = Field(description="the source")
     match_content: str = Field(description="what was labelled")
 
@@ -163,37 +172,44 @@ class Sample(BaseModel):
     error_message: list[SampledRow] | str
 
 
-class Figures(BaseModel):
-    """Rows that something matched."""
-
-    matched: int
-    sole: int = Field(description="those of them that nothing else of its kind matched")
-    conflict: int = Field(description="those of them that another panel matched too")
+MATCHED = "rows that it matched"
+SOLE = "those of them that nothing else of its kind matched"
+CONFLICT = "those of them that another panel matched too"
 
 
-class Totals(Figures):
-    """All rows."""
+class Totals(BaseModel):
+    """All rows of the task."""
 
     received: int
+    matched: int = Field(description="rows that any pattern matched")
     unmatched: int
+    sole: int = Field(description="rows that exactly one pattern matched")
+    conflict: int = Field(description="rows that several panels matched")
 
 
-class PanelFigures(Figures):
+class PanelFigures(BaseModel):
     """Rows of a panel."""
 
     panel: str
+    matched: int = Field(description=MATCHED)
+    sole: int = Field(description=SOLE)
+    conflict: int = Field(description=CONFLICT)
 
 
 class SilentPattern(BaseModel):
     """A pattern that matched no row."""
 
     panel: str
-    pattern: str
-    match_type: str | None = Field(description="`None` for a regular expression")
+    pattern: str = Field(description="keyword or regular expression")
+    match_type: str | None = Field(description="where the keyword may be; null for a regular expression")
 
 
-class PatternFigures(SilentPattern, Figures):
+class PatternFigures(SilentPattern):
     """Rows of a pattern."""
+
+    matched: int = Field(description=MATCHED)
+    sole: int = Field(description=SOLE)
+    conflict: int = Field(description=CONFLICT)
 
 
 class CoverageContent(BaseModel):
@@ -224,3 +240,26 @@ class Coverage(BaseModel):
     error_code: int
     error_message: str
     content: CoverageContent | None
+
+
+def install(app: FastAPI) -> None:
+    """Make *app* answer input that is not valid as FastAPI does, but whatever was sent; other errors are `Problem`s."""
+    problems.install(app)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+async def _invalid(_: Request, error: Any) -> Response:
+    return _unprocessable([{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()])
+
+
+async def _http_error(_: Request, error: Any) -> Response:
+    if error.status_code == 400 and error.__cause__ is not None:  # so FastAPI says of what Python's JSON refuses
+        reason = f"JSON that can be read was expected ({type(error.__cause__).__name__})"
+        return _unprocessable([{"type": "json_invalid", "loc": ["body"], "msg": reason}])
+    return problems.answer(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _unprocessable(detail: Sequence[dict[str, Any]]) -> Response:
+    # ASCII, since UTF-8 cannot carry half a character; without the input, which may be anything
+    return Response(json.dumps({"detail": detail}), 422, media_type="application/json")

@@ -64,7 +64,7 @@ async def get_run(request: Request, dag_id: str, run_id: str) -> dict[str, Any]:
 
 
 async def end(request: Request, dag_id: str, run_id: str) -> None:
-    """End a run of a DAG as failed, under the caller's name; its tasks are killed. Raises `ProblemError` like `trigger`."""
+    """End a run of a DAG and its tasks as failed, under the caller's name; raises `ProblemError` like `trigger`."""
     path = f"/dags/{_segment(dag_id)}/dagRuns/{_segment(run_id)}"
     await _call(request, "PATCH", path, params={"update_mask": "state"}, json={"state": "failed"})
 

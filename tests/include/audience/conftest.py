@@ -82,9 +82,7 @@ class Outcome:
     @property
     def figures(self) -> dict[str, Any]:
         """What is in `state`, without what differs between two runs of the same: the clock, the id."""
-        return {
-            name: value for name, value in self.state.items() if name not in ("task_id", "create_time", "run_time")
-        }
+        return {name: value for name, value in self.state.items() if name not in ("task_id", "create_time", "run_time")}
 
     @property
     def content(self) -> tuple[Any, ...]:
@@ -171,10 +169,10 @@ class Lab:
         return make_task(LabelingRequest(**fields), self.settings, task_id.zfill(32))
 
     def pipeline(self, task_id: str = "1", **asked: Any) -> Pipeline:
-        """Give the steps of a task; *asked* are settings and fields of the request."""
-        changed = {name: value for name, value in asked.items() if name in AudienceSettings.model_fields}
-        task = self.task(task_id, **{name: value for name, value in asked.items() if name not in changed})
-        settings = self.settings.model_copy(update=changed)
+        """Give the steps of a task; *asked* are fields of the request, and settings."""
+        fields = {name: value for name, value in asked.items() if name in LabelingRequest.model_fields}
+        task = self.task(task_id, **fields)
+        settings = self.settings.model_copy(update={n: value for n, value in asked.items() if n not in fields})
         return Pipeline(settings, task, self.root / task.task_id, f"run-{task_id}", self.clock)
 
     def run(self, task_id: str = "1", *, times: int = 1, **asked: Any) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pymysql.err import OperationalError
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, event, text
 
 from include.audience.labeling import Labeler
 from tests.include.audience.conftest import DCARD, Lab, post
@@ -19,47 +19,100 @@ POSTS = (
     post("c", "Lily", "06:00:00"),
     post("d", "Mark", "12:00:00"),
 )
-LAST_WORDS = [
-    "UPDATE label_progress SET check_point=",  # of a write of labelled rows
-    "UPDATE label_progress SET check_point=NULL",  # of a batch
-    "UPDATE state SET stat='SUCCESS'",
-    "INSERT INTO wh_panel_mapping_forum",
-    "UPDATE state SET prod_stat",
-]
-"""How statements begin that end a transaction, parameters filled in."""
+LATE = pytest.mark.parametrize(
+    "words",
+    [
+        "INSERT INTO forum",  # the last table of the labelled rows
+        "label_progress.check_point <",  # what ends the transaction that writes them
+        ", received=",  # a batch is done
+        "length_receive_table=",  # the label stage is done
+        "INSERT INTO wh_panel_mapping_forum",
+        "prod_stat=",  # production is done
+    ],
+)
+"""What a statement late in a transaction has in it."""
 
 
 @contextmanager
 def striking(words: str, strike: Callable[[Any], None]) -> Iterator[list[str]]:
-    """Do something the first time that a statement that begins with *words* is about to be sent."""
+    """Do something the first time that a statement with *words* in it is about to be sent."""
     struck: list[str] = []
 
     def look(cursor: Any, statement: str, parameters: Any, context: Any) -> None:
-        values = [parameters] if isinstance(parameters, dict) else []
-        filled = statement % {k: v if v is None else repr(v) for k, v in values[0].items()} if values else statement
-        if filled.replace("None", "NULL").startswith(words) and not struck:
+        if words in statement and not struck:
             struck.append(statement)
             strike(cursor)
 
-    names = ("do_execute", "do_executemany")
-    for name in names:
+    for name in ("do_execute", "do_executemany"):
         event.listen(Engine, name, look)
     try:
         yield struck
     finally:
-        for name in names:
-            event.remove(Engine, name, look)
-
-
-def test_it(lab):
-    lab.load(*POSTS)
-    def look(cursor, statement, parameters, context):
-        print(statement.replace("\n", " "), parameters)
-    for name in ("do_execute", "do_executemany"):
-        event.listen(Engine, name, look)
-    try:
-        lab.run()
-    finally:
         for name in ("do_execute", "do_executemany"):
             event.remove(Engine, name, look)
-    assert 0
+
+
+def check(lab: Lab, words: str, strike: Callable[[Any], None]) -> None:
+    lab.load(*POSTS)
+    with striking(words, strike) as struck:
+        found = lab.run("1")
+    assert struck
+    assert found.content == lab.run("2").content
+
+
+@LATE
+@MARIADB
+def test_a_deadlock_is_tried_again(lab, words):
+    def refuse(cursor: Any) -> None:
+        raise OperationalError(1213, "Deadlock found, try restarting transaction")
+
+    check(lab, words, refuse)
+
+
+@LATE
+@MARIADB
+def test_a_lost_connection_is_tried_again(lab, words):
+    def cut(cursor: Any) -> None:
+        with lab.connected(lab.result_url) as connection:
+            connection.execute(text(f"KILL {cursor.connection.thread_id()}"))
+
+    check(lab, words, cut)
+
+
+@LATE
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_a_locked_file_is_tried_again(lab, words):
+    def refuse(cursor: Any) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    check(lab, words, refuse)
+
+
+@MARIADB
+@pytest.mark.parametrize("kill", ["KILL", "KILL QUERY"])
+def test_a_source_that_breaks_off_is_read_again(lab, monkeypatch, kill):
+    """The texts are so long that the server has not yet sent all of them when it is stopped."""
+    count = 20
+    lab.rules("panel,keyword,match_type\nfemale,ballet,start\n", predict_type="content")
+    lab.load(*(post(f"r{number:02}", f"author {number}", "00:00:00", content="x") for number in range(count)))
+    running = "SELECT id FROM information_schema.processlist WHERE db = :db AND command = 'Query'"
+    label, killed = Labeler.label, []
+
+    def label_and_kill(*args: Any) -> Any:
+        if not killed:
+            with lab.connected(lab.result_url) as connection:
+                for number in connection.execute(text(running), {"db": lab.settings.input_schema}).scalars():
+                    killed.append(number)
+                    connection.execute(text(f"{kill} {number}"))
+        return label(*args)
+
+    with lab.connected(lab.source_url) as connection:
+        connection.execute(text("UPDATE ts_page_content SET content = REPEAT('x', 1000000)"))
+        connection.execute(text("UPDATE ts_page_content SET content = 'ballet' WHERE id = 'r19'"))
+    monkeypatch.setattr(Labeler, "label", label_and_kill)
+    monkeypatch.setattr("include.audience.pipeline.PART_ROWS", 1)
+    found = lab.run(predict_type="content")
+    assert len(killed) == 1
+    assert found.state["length_receive_table"] == count
+    assert found.state["uniq_source_author"] == str(count)
+    assert [row[0] for row in found.production["fbpm"]] == ["r19"]

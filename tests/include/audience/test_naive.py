@@ -181,7 +181,7 @@ ALTERNATING = [
 
 
 @SQLITE
-@settings(max_examples=25, **QUIET)
+@settings(max_examples=12, **QUIET)
 @given(posts(), TIES, st.sampled_from([5, 24, 27]), st.sampled_from([1, 7, 300_000]), st.sampled_from([1, 2, 32]))
 @example(ALTERNATING, "keep", 27, 1, 32)
 @example(ALTERNATING, "drop", 24, 7, 2)
@@ -198,7 +198,7 @@ def test_any_posts_and_any_batches_on_mariadb(lab, posts, ties, batch_rows):
 
 
 @SQLITE
-@settings(max_examples=15, **QUIET)
+@settings(max_examples=10, **QUIET)
 @given(posts(), TIES, st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.booleans())
 @example(ALTERNATING, "drop", 1, 1, 0, True)
 def test_any_sizes_of_parts_any_order_and_a_rerun(lab, posts, ties, part, stretch, fold, again):

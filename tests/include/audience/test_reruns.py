@@ -117,7 +117,7 @@ class TestResume:
             error = DatabaseRefusedError if lab.on_mariadb else IntegrityError
             with pytest.raises(error, match="not this one"):
                 steps.label(0)
-            with pytest.raises(LabelingFailedError, match="stopped at 2020-01-01 12:00:00: .*not this one"):
+            with pytest.raises(LabelingFailedError, match=r"stopped at 2020-01-01 12:00:00: .*not this one"):
                 steps.close()
             with pytest.raises(LabelingFailedError, match="has not been labelled"):
                 steps.produce()

@@ -25,7 +25,7 @@ def {name}():
 
 {name}()
 """
-DAGS = ["ratings_train", "ratings_predict", "ratings_model_selection"]
+DAGS = ["ratings_train", "ratings_predict", "ratings_model_selection", "audience_labeling"]
 PASSWORDS = {"admin": "a", "viewer": "v"}
 
 

@@ -18,6 +18,8 @@ from quartet.api.auth import PUBLIC, Access, Guard, Public, may_read, may_run
 from quartet_plugin import QuartetPlugin
 from tests.plugins.api.client import Client
 
+TASK = {"task_id": "8fec5762412c11ec836d04ea56825baa"}
+FBFANS = {"table_name": "wh_panel_mapping_fbfans"}
 PREDICTION = "predict-2019-05-09T16:35:04.313814.txt"
 
 
@@ -44,6 +46,18 @@ EXAMPLES: dict[str, Example] = {
     "GET /ratings/jobs": Example(),
     "GET /ratings/predictions/{filename}/why": Example(path={"filename": PREDICTION}),
     "POST /ratings/rollback": Example({"model": 1}),
+    "POST /audience/api/tasks/": Example({}),
+    "POST /audience/api/tasks": Example({}),
+    "GET /audience/api/tasks/": Example(),
+    "GET /audience/api/tasks": Example(),
+    "GET /audience/api/tasks/{task_id}": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/sample/": Example(path=TASK, query=FBFANS),
+    "GET /audience/api/tasks/{task_id}/sample": Example(path=TASK, query=FBFANS),
+    "POST /audience/api/tasks/{task_id}/abort": Example(path=TASK),
+    "POST /audience/api/tasks/{task_id}/abort/": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
 }
 
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
@@ -111,7 +125,7 @@ def test_all_routes_are_known_in_kind():
     assert {getattr(route, "path", repr(route)) for route in odd} <= DOCUMENTATION
 
 
-@pytest.mark.parametrize("path", ["/ratings/docs", "/ratings/redoc"])
+@pytest.mark.parametrize("path", ["/ratings/docs", "/ratings/redoc", "/audience/docs", "/audience/redoc"])
 def test_the_documentation_needs_no_internet(airflow: Client, path: str):
     page = airflow.get(path).text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)

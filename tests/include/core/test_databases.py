@@ -1,0 +1,336 @@
+"""Engines, big results in parts, and which errors can be mended by another try."""
+
+import gc
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from asyncmy.errors import OperationalError as AsyncError
+from pymysql.err import IntegrityError as WrongRow
+from pymysql.err import OperationalError as DriverError
+from sqlalchemy import (
+    URL,
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    column,
+    create_engine,
+    func,
+    inspect,
+    literal,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from include.core.databases import (
+    DatabaseRefusedError,
+    code,
+    insert_rows,
+    is_passing,
+    open_engine,
+    paused_collector,
+    seconds_since,
+    stream,
+    told_apart,
+    tries,
+)
+
+THINGS = Table(
+    "things", MetaData(), Column("id", Integer, primary_key=True, autoincrement=False), Column("name", String(5))
+)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """Give a database with the empty table `things`."""
+    found = (
+        make_url(f"sqlite:///{tmp_path}/folder/file.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("mariadb").update_query_dict({"charset": "utf8mb4"})
+    )
+    with open_engine(found) as engine:
+        THINGS.create(engine)
+    return found
+
+
+def rows(engine: Engine, part: int = 100) -> list[tuple]:
+    return [row for rows in stream(engine, select(THINGS).order_by(THINGS.c.id), part) for row in rows]
+
+
+def fill(engine: Engine, *things: tuple[int, str | None]) -> None:
+    with engine.begin() as connection:
+        insert_rows(connection, THINGS, ["id", "name"], things)
+
+
+def wrapped(error: BaseException) -> DBAPIError:
+    return OperationalError("SELECT 1", {}, error)
+
+
+def test_rows_come_back_in_parts(url):
+    with open_engine(url) as engine:
+        fill(engine, *((number, f"n{number}") for number in range(7)))
+        parts = list(stream(engine, select(THINGS.c.name).order_by(THINGS.c.id), 3))
+    assert parts == [[("n0",), ("n1",), ("n2",)], [("n3",), ("n4",), ("n5",)], [("n6",)]]
+
+
+def test_parameters_of_a_stream_are_bound(url):
+    with open_engine(url) as engine:
+        fill(engine, (1, "a'b"), (2, "%s"), (3, "\\"), (4, "😀"))
+        for number, name in ((1, "a'b"), (2, "%s"), (3, "\\"), (4, "😀")):
+            statement = select(THINGS.c.id).where(THINGS.c.name == name, THINGS.c.id.in_([1, 2, 3, 4]))
+            assert list(stream(engine, statement, 9)) == [[(number,)]]
+
+
+def test_an_empty_result_has_no_part(url):
+    with open_engine(url) as engine:
+        assert list(stream(engine, select(THINGS), 9)) == []
+
+
+def test_a_stream_may_be_left_and_another_one_follows(url):
+    with open_engine(url) as engine:
+        fill(engine, *((number, "n") for number in range(50)))
+        first = stream(engine, select(THINGS), 1)
+        assert len(next(first)) == 1
+        first.close()
+        assert len(rows(engine)) == 50
+
+
+def test_rows_are_inserted_in_the_order_of_the_names(url):
+    with open_engine(url) as engine, engine.begin() as connection:
+        insert_rows(connection, THINGS, ["name", "id"], [("b", 2), (None, 1), ("%s'\"", 3)])
+    with open_engine(url) as engine:
+        assert rows(engine) == [(1, None), (2, "b"), (3, "%s'\"")]
+
+
+def test_no_row_inserts_nothing(url):
+    with open_engine(url) as engine:
+        fill(engine)
+        assert rows(engine) == []
+
+
+def test_a_transaction_that_fails_leaves_nothing(url):
+    with open_engine(url) as engine:
+        with pytest.raises(IntegrityError):
+            fill(engine, (1, "a"), (1, "b"))
+        assert rows(engine) == []
+
+
+def test_a_read_only_engine_writes_nothing(url):
+    with open_engine(url, read_only=True) as engine:
+        assert rows(engine) == []
+        with pytest.raises(DBAPIError, match=r"readonly|READ ONLY"):
+            fill(engine, (1, "a"))
+
+
+def test_seconds_since_a_start(url):
+    moments = {"2020-01-01 00:00:00": 0, "2020-01-01 00:00:01": 1, "2020-03-01 00:00:00": 60 * 86_400}
+    with open_engine(url) as engine, engine.connect() as connection:
+        for moment, seconds in moments.items():
+            found = connection.scalar(select(seconds_since(engine, datetime(2020, 1, 1), literal(moment))))
+            assert found == seconds
+
+
+def test_all_connections_are_closed_at_the_end(mariadb):
+    own = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = :db"
+    with open_engine(mariadb) as engine:
+        list(stream(engine, select(literal(1)), 1))
+    watcher = create_engine(mariadb.set(database="mysql"))
+    with watcher.connect() as connection:
+        assert connection.scalar(text(own), {"db": mariadb.database}) == 0
+    watcher.dispose()
+
+
+@pytest.mark.parametrize("url", ["mariadb"], indirect=True)
+class TestMariaDB:
+    """Sessions of MariaDB."""
+
+    def test_a_value_that_is_too_long_is_an_error(self, url):
+        with open_engine(url) as engine:
+            with pytest.raises(DBAPIError, match="Data too long"):
+                fill(engine, (1, "sixsix"))
+            with engine.connect() as connection:
+                assert "STRICT_ALL_TABLES" in connection.scalar(text("SELECT @@sql_mode"))
+
+    def test_a_select_locks_no_gaps(self, url):
+        with open_engine(url) as engine, engine.connect() as connection:
+            assert connection.scalar(text("SELECT @@tx_isolation")) == "READ-COMMITTED"
+
+    @pytest.mark.parametrize(("kill", "number"), [("KILL", {2013, 1927}), ("KILL QUERY", {1317})])
+    def test_a_stream_that_is_cut_off_raises(self, url, kill, number):
+        running = text("SELECT id FROM information_schema.processlist WHERE db = :db AND info LIKE '%seq_1_to%'")
+        many = select(func.repeat("x", 1_000)).select_from(text("seq_1_to_100000"))
+        with open_engine(url) as engine:
+            parts = stream(engine, many, 10)
+            assert len(next(parts)) == 10
+            with engine.connect() as connection:
+                mine = connection.scalar(text("SELECT CONNECTION_ID()"))
+                found = connection.scalars(running, {"db": url.database}).all()
+                for other in set(found) - {mine}:
+                    connection.execute(text(f"{kill} {other}"))
+            with pytest.raises(AsyncError) as raised:
+                list(parts)
+        assert code(raised.value) in number
+        assert is_passing(raised.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+class TestSQLite:
+    """Files of SQLite."""
+
+    def test_a_missing_file_is_not_made_by_reading(self, url, tmp_path):
+        for name in ("none.db", "no folder/none.db"):
+            missing = url.set(database=str(tmp_path / name))
+            with (
+                pytest.raises(FileNotFoundError, match="there is no SQLite database"),
+                open_engine(missing, read_only=True),
+            ):
+                pass
+        assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+    def test_a_path_with_special_characters_can_be_read(self, url, tmp_path):
+        odd = url.set(database=str(tmp_path / "a b?c#d%e" / "f&g.db"))
+        with open_engine(odd) as engine:
+            THINGS.create(engine)
+        with open_engine(odd, read_only=True) as engine:
+            assert rows(engine) == []
+
+    def test_readers_do_not_wait_for_a_writer(self, url):
+        with open_engine(url) as writer, open_engine(url, read_only=True) as reader, writer.begin() as connection:
+            insert_rows(connection, THINGS, ["id", "name"], [(1, "a")])
+            assert rows(reader) == []
+
+
+def test_the_number_of_an_error():
+    assert code(wrapped(DriverError(1213, "Deadlock"))) == 1213
+    assert code(AsyncError(2013, "Lost connection")) == 2013
+    assert code(wrapped(sqlite3.OperationalError("no such table: x"))) is None
+    assert code(wrapped(DriverError())) is None
+    assert code(ValueError(1213)) is None
+
+
+@pytest.mark.parametrize("number", [1205, 1213, 1317, 1927, 2006, 2013])
+def test_errors_that_pass(number):
+    assert is_passing(wrapped(DriverError(number, "")))
+    assert is_passing(AsyncError(number, ""))
+
+
+def test_a_locked_file_passes():
+    assert is_passing(wrapped(sqlite3.OperationalError("database is locked")))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        wrapped(DriverError(1146, "")),
+        IntegrityError("", {}, WrongRow(1062, "Duplicate entry")),
+        wrapped(sqlite3.OperationalError("no such table: x")),
+        ValueError("database is locked"),
+        OSError(1213, "else"),
+    ],
+)
+def test_errors_that_do_not_pass(error):
+    assert not is_passing(error)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait between tries."""
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+
+
+def test_another_try_follows_an_error_that_passes(quick):
+    errors = [wrapped(DriverError(1213, "")), wrapped(DriverError(2013, ""))]
+
+    def work(value: int) -> int:
+        if errors:
+            raise errors.pop()
+        return value
+
+    assert tries()(work, 7) == 7
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1213, 6), (1146, 1)])
+def test_tries_come_to_an_end(quick, number, expected):
+    error, made = wrapped(DriverError(number, "")), []
+
+    def work() -> None:
+        made.append(1)
+        raise error
+
+    with pytest.raises(OperationalError) as raised:
+        tries()(work)
+    assert raised.value is error
+    assert len(made) == expected
+
+
+@pytest.mark.parametrize("number", [1044, 1045, 1049, 1054, 1142, 1146, 1644, 1698])
+@pytest.mark.parametrize("wrap", [lambda number: wrapped(DriverError(number, "why")), lambda n: AsyncError(n, "why")])
+def test_errors_that_another_try_cannot_mend_are_told_apart(number, wrap):
+    with pytest.raises(DatabaseRefusedError, match="why") as raised, told_apart():
+        raise wrap(number)
+    assert isinstance(raised.value, ValueError)
+    assert code(raised.value.__cause__) == number
+
+
+@pytest.mark.parametrize("error", [wrapped(DriverError(1213, "")), AsyncError(2013, ""), KeyError("x")])
+def test_other_errors_stay_what_they_are(error):
+    with pytest.raises(type(error)) as raised, told_apart():
+        raise error
+    assert raised.value is error
+
+
+def test_a_missing_table_or_column_is_told_apart(url):
+    with open_engine(url) as engine:
+        for wrong in (select(text("1")).select_from(text("no_thing")), select(column("nowhere")).select_from(THINGS)):
+            with pytest.raises(DatabaseRefusedError, match=r"no_thing|nowhere"), told_apart():
+                list(stream(engine, wrong, 1))
+            with (
+                pytest.raises(DatabaseRefusedError, match=r"no_thing|nowhere"),
+                told_apart(),
+                engine.connect() as opened,
+            ):
+                opened.execute(wrong)
+        with pytest.raises(DatabaseRefusedError, match="no_thing"), told_apart():
+            inspect(engine).get_indexes("no_thing")
+
+
+@pytest.mark.parametrize("url", ["mariadb"], indirect=True)
+def test_a_missing_database_and_a_wrong_user_are_told_apart(url):
+    for wrong in (url.set(database="no_such_database"), url.set(username="nobody", password="wrong")):
+        with (
+            pytest.raises(DatabaseRefusedError, match=r"the database does not exist|is denied|is wrong"),
+            told_apart(),
+            open_engine(wrong) as engine,
+            engine.connect(),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("url", ["mariadb"], indirect=True)
+def test_a_trigger_that_refuses_is_told_apart(url):
+    with open_engine(url) as engine:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER refuse BEFORE INSERT ON things FOR EACH ROW "
+                "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'"
+            )
+        with pytest.raises(DatabaseRefusedError, match=r"a trigger refuses the row: .*not this one"), told_apart():
+            fill(engine, (1, "a"))
+
+
+def test_the_collector_is_paused_and_comes_back_after_an_error_too():
+    with paused_collector():
+        assert not gc.isenabled()
+        with paused_collector():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(KeyError), paused_collector():
+        raise KeyError
+    assert gc.isenabled()
