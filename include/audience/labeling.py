@@ -107,7 +107,7 @@ class Labeler:
     def _count_authors(
         self, names: np.ndarray, name_source: np.ndarray, tables_of: list[tuple[int, ...]], findings: Findings
     ) -> None:
-        hashes = hash_array(names, categorize=False)
+        hashes = hash_array(names, categorize=False)  # pyright: ignore[reportCallIssue]  # pandas.util has no types
         by_table: dict[int, list[int]] = {}
         for source, tables in enumerate(tables_of):
             for table in tables:

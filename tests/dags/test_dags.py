@@ -10,7 +10,14 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 ROOT = Path(__file__).resolve().parents[2]
-DAGS = ["audience_labeling", "audience_schemas", "housekeeping", "ratings_model_selection", "ratings_predict", "ratings_train"]
+DAGS = [
+    "audience_labeling",
+    "audience_schemas",
+    "housekeeping",
+    "ratings_model_selection",
+    "ratings_predict",
+    "ratings_train",
+]
 HEAVY = ["pandas", "numpy", "pyarrow", "pyspark", "mlflow", "surprise", "implicit", "duckdb", "deltalake", "matplotlib"]
 LINES = 120
 """A DAG file reads as a table of contents."""
