@@ -124,9 +124,9 @@ def test_missing_pools_are_made_and_existing_ones_keep_their_size():
         return httpx.Response(201)
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://test") as client:
-        assert pools.ensure(client) == ["ratings_selection"]
+        assert pools.ensure(client) == list(pools.POOLS)
         assert pools.ensure(client) == []
-    assert made == {"ratings_selection": 2}
+    assert made == {name: slots for name, (slots, _, _) in pools.POOLS.items()}
 
 
 def test_a_refused_pool_is_an_error():

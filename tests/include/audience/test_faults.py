@@ -19,17 +19,13 @@ POSTS = (
     post("c", "Lily", "06:00:00"),
     post("d", "Mark", "12:00:00"),
 )
-LATE = pytest.mark.parametrize(
-    "words",
-    [
-        "INSERT INTO forum",  # the last table of the labelled rows
-        "label_progress.check_point <",  # what ends the transaction that writes them
-        ", received=",  # a batch is done
-        "length_receive_table=",  # the label stage is done
-        "INSERT INTO wh_panel_mapping_forum",
-        "prod_stat=",  # production is done
-    ],
-)
+LATE = [
+    "label_progress.check_point <",  # labelled rows have been inserted
+    ", received=",  # a batch is done
+    "length_receive_table=",  # the label stage is done
+    "INSERT INTO wh_panel_mapping_forum",
+    "prod_stat=",  # production is done
+]
 """What a statement late in a transaction has in it."""
 
 
@@ -60,8 +56,8 @@ def check(lab: Lab, words: str, strike: Callable[[Any], None]) -> None:
     assert found.content == lab.run("2").content
 
 
-@LATE
 @MARIADB
+@pytest.mark.parametrize("words", LATE)
 def test_a_deadlock_is_tried_again(lab, words):
     def refuse(cursor: Any) -> None:
         raise OperationalError(1213, "Deadlock found, try restarting transaction")
@@ -69,8 +65,8 @@ def test_a_deadlock_is_tried_again(lab, words):
     check(lab, words, refuse)
 
 
-@LATE
 @MARIADB
+@pytest.mark.parametrize("words", LATE[::3])
 def test_a_lost_connection_is_tried_again(lab, words):
     def cut(cursor: Any) -> None:
         with lab.connected(lab.result_url) as connection:
@@ -79,8 +75,8 @@ def test_a_lost_connection_is_tried_again(lab, words):
     check(lab, words, cut)
 
 
-@LATE
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("words", LATE[::3])
 def test_a_locked_file_is_tried_again(lab, words):
     def refuse(cursor: Any) -> None:
         raise sqlite3.OperationalError("database is locked")

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from include.audience import state, tables
+from include.audience import production, state, tables
 from include.audience.labeling import Labeler
 from include.audience.pipeline import LabelingFailedError, Pipeline
 from include.audience.state import TaskStoppedError, TaskTakenError
@@ -70,10 +70,9 @@ def label_all(steps: Pipeline, batches: list[int]) -> list[int]:
     return failed
 
 
-@pytest.mark.parametrize("asked", [DAY, APART])
-def test_each_step_twice_leaves_the_same(lab, asked):
+def test_each_step_twice_leaves_the_same(lab):
     lab.load(*POSTS)
-    assert lab.run("2", times=2, **asked).content == lab.run("1", **asked).content
+    assert lab.run("2", times=2, **APART).content == lab.run("1", **DAY).content
 
 
 def test_a_step_may_be_run_again_after_the_end(lab):
@@ -162,6 +161,19 @@ class TestResume:
         steps.label(0)
         expected = {"stat": "PENDING", "check_point": None, "error_message": None}
         assert expected.items() <= lab.outcome().state.items()
+
+    def test_an_error_that_another_try_has_mended_is_forgotten(self, lab):
+        lab.load(*POSTS)
+        steps = lab.pipeline(**DAY)
+        with refusing(lab, "e"):
+            batches = steps.open()
+            assert label_all(steps, batches) == [0]
+        assert "not this one" in lab.outcome().state["error_message"]
+        assert label_all(steps, batches) == []
+        steps.close()
+        found = lab.outcome().state
+        assert (found["stat"], found["error_message"]) == ("SUCCESS", None)
+        assert found["run_time"] == 1.0  # from the first begin, though that try did not come to its end
 
     def test_a_batch_that_was_never_begun_is_not_done(self, lab):
         lab.load(*POSTS)
@@ -253,7 +265,25 @@ class TestAbort:
         assert lab.outcome().production == {}
         assert lab.outcome().state["stat"] == "BREAK"
 
+    def test_in_production_nothing_is_replaced(self, lab, monkeypatch):
+        lab.load(*POSTS)
+        steps = lab.pipeline(**DAY)
+        label_all(steps, steps.open())
+        steps.close()
+        winners = production._winners
 
+        def find_and_stop(*args):
+            stop(lab)
+            return winners(*args)
+
+        monkeypatch.setattr(production, "_winners", find_and_stop)
+        with pytest.raises(TaskStoppedError):
+            steps.produce()
+        assert lab.outcome().production == {}
+        assert (lab.outcome().state["stat"], lab.outcome().state["prod_stat"]) == ("BREAK", None)
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 class TestPinned:
     """What a task works on does not change with the files that it came from."""
 
@@ -273,7 +303,6 @@ class TestPinned:
         steps.produce()
         assert lab.outcome().content == expected.content
 
-    @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
     @pytest.mark.parametrize("name", ["rules.csv", "source_map.json"])
     @pytest.mark.parametrize(
         "change",

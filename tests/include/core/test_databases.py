@@ -2,6 +2,7 @@
 
 import gc
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -199,6 +200,17 @@ class TestSQLite:
             THINGS.create(engine)
         with open_engine(odd, read_only=True) as engine:
             assert rows(engine) == []
+
+    def test_transactions_that_read_and_then_write_wait_for_each_other(self, url):
+        with open_engine(url) as engine, ThreadPoolExecutor(4) as pool:
+
+            def count_up(_: int) -> None:
+                with engine.begin() as connection:
+                    number = connection.scalar(select(func.count()).select_from(THINGS))
+                    insert_rows(connection, THINGS, ["id", "name"], [(number, "n")])
+
+            list(pool.map(count_up, range(40)))
+            assert [row[0] for row in rows(engine)] == list(range(40))
 
     def test_readers_do_not_wait_for_a_writer(self, url):
         with open_engine(url) as writer, open_engine(url, read_only=True) as reader, writer.begin() as connection:
