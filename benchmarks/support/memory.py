@@ -26,10 +26,22 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
+        workers: dict[int, psutil.Process] = {}
+        others: set[int] = set()  # looked at once: looking at all again and again would take half a core
         while not self._stop.wait(0.1):
-            for process in self.platform.processes():
+            for pid in set(psutil.pids()) - workers.keys() - others:
                 try:
-                    if "airflow worker" in " ".join(process.cmdline()):  # so Airflow calls those that run tasks
-                        self.megabytes = max(self.megabytes, process.memory_info().rss / 2**20)
+                    process = psutil.Process(pid)
+                    named = "airflow worker" in " ".join(process.cmdline())  # so Airflow calls those that run tasks
+                    ours = named and process.environ().get("QUARTET_HOME") == str(self.platform.home)
                 except psutil.Error:
                     continue
+                if ours:
+                    workers[pid] = process
+                else:
+                    others.add(pid)
+            for pid, process in list(workers.items()):
+                try:
+                    self.megabytes = max(self.megabytes, process.memory_info().rss / 2**20)
+                except psutil.Error:
+                    del workers[pid]

@@ -1,8 +1,9 @@
 """From labelled rows to one row an author and panel: votes, ties, the latest row."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 TiePolicy = Literal["drop", "keep"]
@@ -24,10 +25,11 @@ def tally(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row for each group, author and panel, ascending by `create_time`, `id`; `votes` is their sum.
     """
-    key = [*AUTHOR, "panel"]
-    votes: Any = rows.groupby(key, sort=False)["votes"].sum()
-    latest = rows.sort_values(["create_time", "id"], kind="stable").drop_duplicates(key, keep="last")
-    return latest.drop(columns="votes").join(votes, on=key)
+    ordered = rows.sort_values(["create_time", "id"], kind="stable")
+    voter = _numbers(ordered, [*AUTHOR, "panel"])
+    votes = np.bincount(voter, weights=ordered["votes"]).astype(np.int64)
+    latest = ~pd.Series(voter).duplicated(keep="last").to_numpy()
+    return ordered.loc[latest].assign(votes=votes[voter[latest]])
 
 
 def settle(tallied: pd.DataFrame, ties: TiePolicy) -> pd.DataFrame:
@@ -41,9 +43,12 @@ def settle(tallied: pd.DataFrame, ties: TiePolicy) -> pd.DataFrame:
     Returns:
         The rows that are left, in their order.
     """
-    top = tallied.groupby(AUTHOR, sort=False)["votes"].transform("max")
-    winners = tallied.loc[tallied["votes"] == top]
-    return winners.drop_duplicates(AUTHOR, keep=False) if ties == "drop" else winners
+    author = _numbers(tallied, AUTHOR)
+    top = tallied["votes"].groupby(author).transform("max")
+    winners = tallied["votes"] == top
+    if ties == "drop":
+        winners &= np.bincount(author, weights=winners)[author] == 1
+    return tallied.loc[winners]
 
 
 class Ballot:
@@ -72,3 +77,8 @@ class Ballot:
 
 def _together(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return tally(pd.concat(parts, ignore_index=True)) if len(parts) > 1 else parts[0]
+
+
+def _numbers(rows: pd.DataFrame, key: list[str]) -> np.ndarray:
+    """Number the groups of rows that are equal in *key*: the number of each row's group, shape (n,)."""
+    return rows.groupby(key, sort=False).ngroup().to_numpy()

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -156,10 +155,7 @@ class Pipeline:
             names = row.result.split(",") if row.result else []
             distinct = [int(count) for count in (row.uniq_source_author or "").split(",") if count]
             tries()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
-            # two tables at a time, so that one is cleaned here while the database copies the other
-            with ThreadPoolExecutor(max_workers=2) as pool:
-                rows = pool.map(lambda name: tries()(production.produce, engine, task_id, name, pinned.ties), names)
-                produced = dict(zip(names, rows, strict=True))
+            produced = {name: tries()(production.produce, engine, task_id, name, pinned.ties) for name in names}
             tries()(state.close_production, engine, task_id, list(produced.values()), distinct)
         return produced
 

@@ -15,7 +15,7 @@ from include.core.databases import seconds_since, stream
 
 log = logging.getLogger(__name__)
 
-PART_ROWS = 50_000
+PART_ROWS = 20_000
 EPOCH = datetime(1970, 1, 1)
 COPY_ROWS = 5_000
 """Rows that one statement copies; their ids stand in it."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import asyncmy
 from asyncmy.cursors import SSCursor
 from asyncmy.errors import MySQLError
+from pymysql.converters import conversions
 from sqlalchemy import (
     URL,
     ColumnElement,
@@ -78,8 +79,10 @@ def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
     """
     if url.drivername == "sqlite":
         url = _sqlite_file(url, read_only)
-    style = {"paramstyle": "format"} if "pymysql" in url.drivername else {}
-    engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True, **style)
+    options: dict[str, Any] = {}
+    if "pymysql" in url.drivername:
+        options = {"paramstyle": "format", "connect_args": {"conv": conversions | {datetime: _quoted}}}
+    engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True, **options)
     event.listen(engine, "connect", lambda connection, _: _prepare(connection, engine.dialect.name, read_only))
     if engine.dialect.name == "sqlite":
         begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
@@ -211,6 +214,11 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
                 connection.close()  # at once: what the server still sends is not wanted
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+def _quoted(time: datetime, _: Any = None) -> str:
+    """Put a time into SQL; PyMySQL's own way takes a third of the time of an insert."""
+    return f"'{time.isoformat(' ')}'"
 
 
 def _sqlite_file(url: URL, read_only: bool) -> URL:
