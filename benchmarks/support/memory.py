@@ -32,14 +32,12 @@ class PeakMemory:
             for pid in set(psutil.pids()) - workers.keys() - others:
                 try:
                     process = psutil.Process(pid)
-                    named = "airflow worker" in " ".join(process.cmdline())  # so Airflow calls those that run tasks
-                    ours = named and process.environ().get("QUARTET_HOME") == str(self.platform.home)
+                    if process.environ().get("QUARTET_HOME") != str(self.platform.home):
+                        others.add(pid)
+                    elif "airflow worker" in " ".join(process.cmdline()):  # so Airflow calls those that run tasks
+                        workers[pid] = process
                 except psutil.Error:
                     continue
-                if ours:
-                    workers[pid] = process
-                else:
-                    others.add(pid)
             for pid, process in list(workers.items()):
                 try:
                     self.megabytes = max(self.megabytes, process.memory_info().rss / 2**20)

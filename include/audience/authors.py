@@ -5,39 +5,69 @@ million for 1.7 million authors.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from include.core.objects import StoragePath, read_bytes, write_whole
 
+LOOSE = 500_000
+"""So many hashes are gathered before they are sorted into the distinct ones."""
 
-def save(folder: StoragePath, batch: int, hashes: Mapping[int, np.ndarray]) -> None:
+
+class AuthorHashes:
+    """Distinct hashes a table, uint64; what is held grows with the number of authors, not of posts."""
+
+    def __init__(self) -> None:
+        self._parts: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+        self._loose = 0
+
+    def add(self, table: int, hashes: np.ndarray) -> None:
+        """Count the authors of a part, given by their hashes; shape (n,)."""
+        self._parts[table].append(hashes)
+        self._loose += len(hashes)
+        if self._loose > LOOSE:
+            self.distinct()
+
+    def update(self, other: "AuthorHashes") -> None:
+        """Count those of another part."""
+        for table, hashes in other.distinct().items():
+            self.add(table, hashes)
+
+    def distinct(self) -> dict[int, np.ndarray]:
+        """Give table number → ascending distinct hashes."""
+        found = {table: np.unique(np.concatenate(parts)) for table, parts in self._parts.items()}
+        for table, hashes in found.items():
+            self._parts[table] = [hashes]
+        self._loose = 0
+        return found
+
+
+def save(folder: StoragePath, batch: int, hashes: AuthorHashes) -> None:
     """
     Store the hashes of a batch; an earlier try of the batch is replaced.
 
     Args:
         folder: the task's folder.
         batch: number of the batch.
-        hashes: table number → distinct hashes, uint64, shape (n,).
+        hashes: what was counted.
     """
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {str(table): values for table, values in hashes.items()}
+    arrays: dict[str, Any] = {str(table): values for table, values in hashes.distinct().items()}
     np.savez(buffer, **arrays)
     write_whole(_path(folder, batch), buffer.getvalue())
 
 
 def count(folder: StoragePath, batches: Iterable[int]) -> dict[int, int]:
     """Give table number → distinct authors of all *batches* together."""
-    known: dict[int, np.ndarray] = {}
+    known = AuthorHashes()
     for batch in batches:
         with np.load(io.BytesIO(read_bytes(_path(folder, batch)))) as arrays:
             for table in arrays.files:
-                values = arrays[table]
-                before = known.get(int(table))
-                known[int(table)] = values if before is None else np.union1d(before, values)
-    return {table: len(values) for table, values in known.items()}
+                known.add(int(table), arrays[table])
+    return {table: len(hashes) for table, hashes in known.distinct().items()}
 
 
 def _path(folder: StoragePath, batch: int) -> StoragePath:

@@ -54,7 +54,7 @@ def settle(tallied: pd.DataFrame, ties: TiePolicy) -> pd.DataFrame:
 class Ballot:
     """Tallies rows that come in parts; what it holds grows with the number of authors, not of rows."""
 
-    def __init__(self, fold: int = 50_000) -> None:
+    def __init__(self, fold: int = 20_000) -> None:
         """Fold the parts into one when they have more than *fold* rows."""
         self._fold = fold
         self._parts: list[pd.DataFrame] = []

@@ -78,7 +78,7 @@ def _winners(engine: Engine, task_id: str, name: str, ties: TiePolicy) -> pd.Dat
             "id": objects(ids),
             "votes": np.ones(len(part), dtype=np.int64),
         }
-        ballot.add(pd.DataFrame({column: pd.Series(values, dtype=values.dtype) for column, values in rows.items()}))
+        ballot.add(pd.DataFrame(rows))
     found = ballot.settle(ties)
     return pd.DataFrame() if found is None else found
 

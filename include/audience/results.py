@@ -1,24 +1,24 @@
 """What label batches write into the result schema: labelled rows, how far they are, what they found."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
+import pandas as pd
 from sqlalchemy import Connection, Engine, Row, and_, delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from include.audience import state, tables
 from include.audience.coverage import Coverage
-from include.audience.labeling import COLUMNS, LabelledRow
+from include.audience.labeling import COLUMNS
 from include.audience.windows import Span, Stretch, Windows
-from include.core.databases import insert_rows, is_passing
+from include.core.databases import INSERT_ROWS, insert_rows, is_passing
 
 log = logging.getLogger(__name__)
 
 PROGRESS, COVERAGE = tables.PROGRESS, tables.COVERAGE
-Labelled = Mapping[tuple[int, str], Sequence[LabelledRow]]
-"""(window, table name) → rows."""
 
 
 class BatchWriter:
@@ -30,11 +30,12 @@ class BatchWriter:
         self._task_id = task_id
         self._batch = batch
         self._windows = windows
+        self._names = list(names)
         self._present = tables.existing(engine) & set(names)
 
-    def write(self, stretch: Stretch, labelled: Labelled) -> None:
+    def write(self, stretch: Stretch, labelled: pd.DataFrame) -> None:
         """
-        Write the rows of consecutive windows in one transaction.
+        Write the rows of consecutive windows, as `Labeler.settled` gives them, in one transaction.
 
         When the database refuses it, window after window is tried by itself, so that all before the bad one are kept.
 
@@ -42,7 +43,7 @@ class BatchWriter:
             TaskStoppedError: the task was aborted; nothing is written.
             DBAPIError: what the database says of the first window that it refuses.
         """
-        needed = {name for _, name in labelled} - self._present
+        needed = {self._names[table] for table in labelled["table"].unique()} - self._present
         tables.ensure(self._engine, map(tables.temp, sorted(needed)))
         self._present |= needed
         try:
@@ -52,18 +53,16 @@ class BatchWriter:
                 raise
             log.warning("windows %d to %d were refused (%s), one by one now", *stretch, type(error.orig).__name__)
             for window in range(stretch[0], stretch[1] + 1):
-                self._write((window, window), {key: rows for key, rows in labelled.items() if key[0] == window})
+                self._write((window, window), labelled.loc[labelled["window"] == window])
 
-    def _write(self, stretch: Stretch, labelled: Labelled) -> None:
-        by_table: dict[str, list[tuple[Any, ...]]] = {}
-        for (_, name), rows in labelled.items():
-            by_table.setdefault(name, []).extend((self._task_id, *row) for row in rows)
+    def _write(self, stretch: Stretch, labelled: pd.DataFrame) -> None:
         with self._engine.begin() as connection:
             state.hold(connection, self._task_id)
             for name in sorted(self._present):
                 _delete_span(connection, name, self._task_id, self._windows.span(stretch))
-            for name, rows in sorted(by_table.items()):
-                insert_rows(connection, tables.temp(name), ["task_id", *COLUMNS], rows)
+            for table in sorted(labelled["table"].unique()):
+                rows = _tuples(self._task_id, labelled.loc[labelled["table"] == table])
+                insert_rows(connection, tables.temp(self._names[table]), ["task_id", *COLUMNS], rows)
             following = self._windows.begin(min(stretch[1] + 1, len(self._windows) - 1))
             connection.execute(
                 update(PROGRESS)
@@ -132,3 +131,12 @@ def _delete_span(connection: Connection, name: str, task_id: str, span: Span) ->
     table = tables.temp(name)
     before_end = table.c.create_time <= span.last if span.closed else table.c.create_time < span.last
     connection.execute(delete(table).where(table.c.task_id == task_id, table.c.create_time >= span.first, before_end))
+
+
+def _tuples(task_id: str, rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """Give rows with their task, a part at a time: as Python's objects they are large."""
+    for begin in range(0, len(rows), INSERT_ROWS):
+        part = rows.iloc[begin : begin + INSERT_ROWS]
+        times = part["create_time"].to_numpy().astype("datetime64[s]").tolist()
+        columns = [times if name == "create_time" else part[name].tolist() for name in COLUMNS]
+        yield from zip(repeat(task_id), *columns)

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,6 +36,7 @@ from include.core.errors import BadDataError
 
 RECYCLE_SECONDS = 1_800
 SQLITE_BUSY_SECONDS = 30
+INSERT_ROWS = 5_000
 READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "mysql": "SET SESSION TRANSACTION READ ONLY",
@@ -117,14 +119,15 @@ def stream(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> It
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows, given as tuples in the order of *columns*."""
-    if connection.dialect.driver == "pymysql":  # positional as it is: SQLAlchemy would look at each value of each row
-        statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
-        place = [columns.index(name) for name in statement.positiontup or ()]
-        if values := [tuple([row[each] for each in place]) for row in rows]:
-            connection.exec_driver_sql(str(statement), values)
-    elif values := [dict(zip(columns, row, strict=True)) for row in rows]:
-        connection.execute(insert(table), values)
+    """Insert rows, given as tuples in the order of *columns*; few of them are copied at a time."""
+    statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
+    place = [columns.index(name) for name in statement.positiontup or ()]
+    following = iter(rows)
+    while part := list(islice(following, INSERT_ROWS)):
+        if connection.dialect.driver == "pymysql":  # as it is: SQLAlchemy would look at each value of each row
+            connection.exec_driver_sql(str(statement), [tuple([row[each] for each in place]) for row in part])
+        else:
+            connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in part])
 
 
 def seconds_since(engine: Engine, start: datetime, time: ColumnElement[Any]) -> ColumnElement[int]:
@@ -205,7 +208,7 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
         )
         cursor = connection.cursor(SSCursor)
         loop.run_until_complete(cursor.execute(str(compiled), [values[name] for name in compiled.positiontup or ()]))
-        while part := loop.run_until_complete(cursor.fetchmany(rows)):
+        while part := loop.run_until_complete(_next_rows(connection, cursor, rows)):
             yield part
         loop.run_until_complete(cursor.close())
     finally:
@@ -214,6 +217,18 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
                 connection.close()  # at once: what the server still sends is not wanted
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+async def _next_rows(connection: Any, cursor: Any, rows: int) -> list[tuple[Any, ...]]:
+    """Fetch rows; meanwhile only the server may send: asyncmy buffers all that comes, however slowly it is taken."""
+    transport = connection._transport  # there is no public way; None when the connection is lost
+    if transport:
+        transport.resume_reading()
+    try:
+        return await cursor.fetchmany(rows)
+    finally:
+        if transport:
+            transport.pause_reading()
 
 
 def _quoted(time: datetime, _: Any = None) -> str:
