@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from include.audience import tables
@@ -97,12 +97,6 @@ def check_owner(engine: Engine, task_id: str, dag_run_id: str) -> None:
         raise TaskTakenError(f"task {task_id} belongs to the run {found.dag_run_id}; a new task needs a new id")
 
 
-def remove(engine: Engine, task_id: str) -> None:
-    """Remove the row of a task that never began."""
-    with engine.begin() as connection:
-        connection.execute(delete(STATE).where(STATE.c.task_id == task_id))
-
-
 def read(engine: Engine, task_id: str) -> Row[Any] | None:
     """Give the row of a task."""
     with engine.connect() as connection:
@@ -155,22 +149,18 @@ def close_labeling(engine: Engine, task_id: str, figures: Figures) -> None:
     Raises:
         TaskStoppedError: the task was aborted.
     """
-    with engine.begin() as connection:
-        hold(connection, task_id)
-        connection.execute(
-            update(STATE)
-            .where(STATE.c.task_id == task_id)
-            .values(
-                stat=Stat.SUCCESS,
-                result=",".join(figures.result),
-                uniq_source_author=_listed(figures.authors),
-                length_receive_table=figures.received,
-                length_output_table=figures.written,
-                run_time=figures.minutes,
-                check_point=None,
-                error_message=None,
-            )
-        )
+    _store(
+        engine,
+        task_id,
+        stat=Stat.SUCCESS,
+        result=",".join(figures.result),
+        uniq_source_author=_listed(figures.authors),
+        length_receive_table=figures.received,
+        length_output_table=figures.written,
+        run_time=figures.minutes,
+        check_point=None,
+        error_message=None,
+    )
 
 
 def fail(engine: Engine, task_id: str, check_point: datetime | None, error: str) -> None:
@@ -203,18 +193,14 @@ def close_production(engine: Engine, task_id: str, produced: list[int], authors:
         TaskStoppedError: the task was aborted.
     """
     rates = [str(round(rows / count * 100, 2)) for rows, count in zip(produced, authors, strict=True)]
-    with engine.begin() as connection:
-        hold(connection, task_id)
-        connection.execute(
-            update(STATE)
-            .where(STATE.c.task_id == task_id)
-            .values(
-                prod_stat=FINISH if produced else NO_DATA,
-                length_prod_table=_listed(produced) or "0",
-                rate_of_label=",".join(rates) or None,
-                error_message=None,
-            )
-        )
+    _store(
+        engine,
+        task_id,
+        prod_stat=FINISH if produced else NO_DATA,
+        length_prod_table=_listed(produced) or "0",
+        rate_of_label=",".join(rates) or None,
+        error_message=None,
+    )
 
 
 def stop(engine: Engine, task_id: str) -> str | None:
@@ -226,6 +212,12 @@ def stop(engine: Engine, task_id: str) -> str | None:
         if row.stat == Stat.PENDING or (row.stat == Stat.SUCCESS and row.prod_stat is None):
             connection.execute(update(STATE).where(STATE.c.task_id == task_id).values(stat=Stat.BREAK))
         return row.stat
+
+
+def _store(engine: Engine, task_id: str, **values: Any) -> None:
+    with engine.begin() as connection:
+        hold(connection, task_id)
+        connection.execute(update(STATE).where(STATE.c.task_id == task_id).values(**values))
 
 
 def _update(engine: Engine, task_id: str, before: Stat, **values: Any) -> None:
