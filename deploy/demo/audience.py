@@ -28,8 +28,8 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     if state["length_receive_table"] != posts.expected() or not figures:
         raise DemoError(f"{posts.expected()} posts were expected to be received, found {state}")
     name, produced, authors, rate = figures[0]
-    look = f"{TASKS}{task_id}/sample/?table_name=wh_panel_mapping_{name}"
-    row = _answer(platform.get(look))["error_message"][0]
+    table = f"wh_panel_mapping_{name}"
+    row = _answer(platform.get(f"{TASKS}{task_id}/sample/", table_name=table))["error_message"][0]
     database = f"audience/{settings.output_schema}.db"
     received, written = state["length_receive_table"], state["length_output_table"]
     return [
@@ -44,9 +44,9 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
             "audience",
             f"{name}: {produced:,} of {authors:,} authors are in a panel ({rate} %), "
             f"such as {row['source_author'].strip()[:40]!r} in {row['panel']}",
-            f"{database}, table wh_panel_mapping_{name}",
+            f"{database}, table {table}",
             seconds,
-            look,
+            f"{TASKS}{task_id}/sample/?table_name={table}",
         ),
     ]
 
