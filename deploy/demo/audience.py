@@ -31,11 +31,12 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     table = f"wh_panel_mapping_{name}"
     row = _answer(platform.get(f"{TASKS}{task_id}/sample/", table_name=table))["error_message"][0]
     database = f"audience/{settings.output_schema}.db"
+    rates = ", ".join(f"{name} {rate} %" for name, _, _, rate in figures)
     received, written = state["length_receive_table"], state["length_output_table"]
     return [
         Produced(
             "audience",
-            f"task {task_id}: {received:,} posts, {written:,} labelled rows in {len(figures)} tables",
+            f"task {task_id}: {received:,} posts, {written:,} labelled rows; authors in a panel: {rates}",
             f"{database}, table state",
             seconds,
             f"{TASKS}{task_id}",
