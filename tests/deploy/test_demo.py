@@ -1,13 +1,15 @@
 """The demo's parts that need no platform."""
 
 import io
+import sqlite3
+from contextlib import closing
 
 import httpx
 import pytest
 from rich.console import Console
 
+from deploy.demo import audience, posts, ratings
 from deploy.demo import base as demo_base
-from deploy.demo import ratings
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import Produced, show
 from include.core.errors import BadDataError
@@ -79,3 +81,60 @@ def test_the_table_says_what_where_how_long_and_where_to_look():
     show(shown, "http://h:1", [Produced("ratings", "a [model]", "ratings/models/1.json", 1.23, "/ratings/models")])
     for part in ("a [model]", "ratings/models/1.json", "1.2", "http://h:1/ratings/models"):
         assert part in text(shown)
+
+
+def source_rows(home, statement: str = "SELECT count(*) FROM ts_page_content") -> int:
+    with closing(sqlite3.connect(home / "data/audience/wh_demo.db")) as connection:
+        return connection.execute(statement).fetchone()[0]
+
+
+def test_the_demos_posts_are_made_once(home):
+    posts.provide(console())
+    assert source_rows(home) == posts.ROWS
+    before = (home / "data/audience/wh_demo.db").stat().st_mtime_ns
+    posts.provide(console())
+    assert (home / "data/audience/wh_demo.db").stat().st_mtime_ns == before
+    received = source_rows(
+        home,
+        "SELECT count(*) FROM ts_page_content WHERE author IS NOT NULL AND s_id IS NOT NULL"
+        " AND post_time BETWEEN '2020-01-01 00:00:00' AND '2021-01-01 00:00:00'",
+    )
+    assert posts.expected() == received
+
+
+def test_a_table_of_others_is_left_alone(home):
+    (home / "data/audience").mkdir(parents=True)
+    with closing(sqlite3.connect(home / "data/audience/wh_demo.db")) as connection:
+        connection.execute("CREATE TABLE ts_page_content (id TEXT)")
+        connection.execute("INSERT INTO ts_page_content VALUES ('theirs')")
+        connection.commit()
+    posts.provide(console())
+    assert posts.main(["--rows", "10"]) == 1
+    assert source_rows(home) == 1
+
+
+def test_a_source_of_any_size_is_made_on_demand(home):
+    assert posts.main(["--rows", "123"]) == 0
+    assert source_rows(home) == 123
+
+
+def test_a_server_of_the_users_is_left_alone(home, monkeypatch):
+    monkeypatch.setenv("INPUT_HOST", "db.example")
+    shown = console()
+    posts.provide(shown)
+    assert "leaves audience labeling out" in text(shown)
+    assert not (home / "data").exists()
+
+
+def test_figures_are_read_from_the_lists():
+    state = {"result": "a,b", "length_prod_table": "2,30", "uniq_source_author": "4,60", "rate_of_label": "50.0,50.1"}
+    assert audience._figures(state) == [("b", 30, 60, "50.1"), ("a", 2, 4, "50.0")]
+    single = {"result": "a", "length_prod_table": 2, "uniq_source_author": "4", "rate_of_label": "50.0"}
+    assert audience._figures(single) == [("a", 2, 4, "50.0")]
+    nothing = {"result": "", "length_prod_table": 0, "uniq_source_author": None, "rate_of_label": None}
+    assert audience._figures(nothing) == []
+
+
+def test_an_error_of_the_audience_api_is_told():
+    with pytest.raises(DemoError, match="answered 503: no database"):
+        audience._answer({"error_code": 503, "error_message": "no database"})
