@@ -1,10 +1,7 @@
 """Movie ratings on the real platform: through the API, by dropped files, with processes killed in the middle."""
 
-import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -153,15 +150,3 @@ def test_the_selection_compares_what_is_asked(ratings):
     assert done["note"].endswith("BaselineOnly is best")
     (chart,) = (ratings.platform.home / "data/mlflow/ratings_selection").rglob("comparison.svg")
     assert b"NormalPredictor" in chart.read_bytes()
-
-
-def test_the_demo_checks_itself(ratings):
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.demo"],
-        env=ratings.platform.environment,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "predictions by model" in done.stdout
