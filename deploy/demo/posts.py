@@ -59,17 +59,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rows(engine: Engine) -> int:
-    if not inspect(engine).has_table("ts_page_content"):
+    table = generate.source_table()
+    if not inspect(engine).has_table(table.name):
         return -1
     with engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(generate.source_table())).scalar_one()
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def _is_ours(engine: Engine) -> bool:
     """Tell whether there is no table, or one with only generated posts."""
-    if _rows(engine) < 1:
-        return True
     table = generate.source_table()
+    if not inspect(engine).has_table(table.name):
+        return True
     with engine.connect() as connection:
         return connection.execute(select(table.c.id).where(table.c.id.not_like("%_GEN")).limit(1)).first() is None
 

@@ -57,11 +57,12 @@ class Coverage:
         for found, count in weight.items():
             panels = {rules.patterns[each].panel for each in found}
             keys = [(rules.patterns[each].panel, each) for each in found]
-            self._add([*keys, *((panel, WHOLE) for panel in panels), (ALL, WHOLE)], count, self.matched)
+            wholes = [(panel, WHOLE) for panel in panels]
+            self._add([*keys, *wholes, (ALL, WHOLE)], count, self.matched)
             if len(panels) > 1:
-                self._add([*keys, *((panel, WHOLE) for panel in panels), (ALL, WHOLE)], count, self.conflict)
+                self._add([*keys, *wholes, (ALL, WHOLE)], count, self.conflict)
             else:
-                self._add([(panel, WHOLE) for panel in panels], count, self.sole)
+                self._add(wholes, count, self.sole)
             if len(found) == 1:
                 self._add([*keys, (ALL, WHOLE)], count, self.sole)
 

@@ -80,7 +80,7 @@ class Labeler:
             "field_content": sources[source_of[rows]],  # one text for many rows: what is kept is small
             "match_content": texts[text_of[rows]],
             "group": self.windows.numbers(posts.times[rows]) * len(self.tables.tables) + table,
-            "votes": np.ones(len(rows), dtype=np.int64),
+            "votes": 1,
         }
         return pd.DataFrame(columns)  # text becomes Arrow's, a quarter of the size of Python's
 

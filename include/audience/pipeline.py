@@ -13,7 +13,7 @@ from include.audience.cleaning import Ballot
 from include.audience.labeling import Findings, Labeler
 from include.audience.plan import Plan
 from include.audience.request import Task
-from include.audience.settings import AudienceSettings
+from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.source import Source
 from include.audience.windows import Stretch
 from include.core.databases import open_engine, paused_collector, told_apart, tries
@@ -24,10 +24,6 @@ log = logging.getLogger(__name__)
 
 PART_ROWS = 20_000
 """Rows that are in Python at a time."""
-
-
-class UnknownSchemaError(BadDataError):
-    """There is no such schema, or it is not allowed."""
 
 
 class LabelingFailedError(BadDataError):
@@ -182,10 +178,8 @@ class Pipeline:
 
     @contextmanager
     def _results(self) -> Iterator[Engine]:
-        schema = self.task.output_schema
-        if schema not in self.settings.output_schemas:
-            raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
-        with told_apart(), open_engine(self.settings.result_url(schema)) as engine:
+        self.settings.check_output(self.task.output_schema)
+        with told_apart(), open_engine(self.settings.result_url(self.task.output_schema)) as engine:
             yield engine
 
     @contextmanager

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select
 
 from include.audience import state, tables
 from include.audience.cleaning import Ballot, TiePolicy
-from include.audience.source import objects
 from include.core.databases import seconds_since, stream
 
 log = logging.getLogger(__name__)
@@ -71,12 +70,12 @@ def _winners(engine: Engine, task_id: str, name: str, ties: TiePolicy) -> pd.Dat
     for part in stream(engine, statement, PART_ROWS):
         authors, panels, ids, times = zip(*part, strict=True)
         rows = {
-            "group": np.zeros(len(part), dtype=np.int64),
-            "source_author": objects(authors),
-            "panel": objects(panels),
+            "group": 0,
+            "source_author": authors,
+            "panel": panels,
             "create_time": np.array(times, dtype=np.int64).astype("datetime64[s]"),
-            "id": objects(ids),
-            "votes": np.ones(len(part), dtype=np.int64),
+            "id": ids,
+            "votes": 1,
         }
         ballot.add(pd.DataFrame(rows))
     found = ballot.settle(ties)

@@ -81,7 +81,7 @@ class LabelingRequest(BaseModel):
     target_table: Identifier = Field(default="ts_page_content", description="source table")
     output_schema: Identifier = Field(default="", description="schema of the results; default: OUTPUT_SCHEMA")
     countdown: int = Field(default=5, ge=0, le=86_400, description="seconds between labeling and production")
-    queue: Text = Field(default="queue1", max_length=256, description="queue of the workers, where they have queues")
+    queue: Text = Field(default="queue1", max_length=256, description="kept with the request")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,17 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
+from include.audience import rules, source_map
+from include.core.errors import BadDataError
 from include.core.settings import ROOT, PlatformSettings, Settings
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
 """Names of schemas and tables: letters, digits, `_`, `$`, `-`; 1 to 64 of them."""
 CONNECT_SECONDS = 10
-HERE = Path(__file__).parent
+
+
+class UnknownSchemaError(BadDataError):
+    """There is no such schema, or it is not allowed."""
 
 
 class AudienceSettings(Settings):
@@ -56,10 +61,10 @@ class AudienceSettings(Settings):
         default="", description="folder of the SQLite files; empty: folder `data/audience` below QUARTET_HOME"
     )
     rules_dir: Path = Field(
-        default=HERE / "rules", description="folder of the rules, `<model type>/<predict type>.csv` each"
+        default=rules.DEFAULT, description="folder of the rules, `<model type>/<predict type>.csv` each"
     )
     source_map: Path = Field(
-        default=HERE / "source_map.json", description="JSON file: which sources go to which result table"
+        default=source_map.DEFAULT, description="JSON file: which sources go to which result table"
     )
     window_hours: int = Field(
         default=6, ge=1, le=8784, description="length of the windows that are labelled one by one, in hours, 1 to 8784"
@@ -115,6 +120,11 @@ class AudienceSettings(Settings):
     def output_schemas(self) -> set[str]:
         """All schemas that a task may write to."""
         return {self.output_schema, *self.allowed_schemas}
+
+    def check_output(self, schema: str) -> None:
+        """Raise `UnknownSchemaError` for a schema that no task may write to."""
+        if schema not in self.output_schemas:
+            raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
 
     def source_url(self, schema: str) -> URL:
         """Address of a source schema."""

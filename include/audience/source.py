@@ -70,7 +70,7 @@ class Source:
         start = np.datetime64(span.first, "s")
         for part in stream(self.engine, statement, rows):
             *texts, seconds = zip(*part, strict=True)
-            found = dict(zip(names, map(objects, texts), strict=True))
+            found = dict(zip(names, map(_objects, texts), strict=True))
             yield Posts(
                 found["id"],
                 found["s_id"],
@@ -117,7 +117,7 @@ class Source:
         return and_(days, time >= begin, time <= end if span.closed else time < end)
 
 
-def objects(values: Sequence[Any]) -> np.ndarray:
+def _objects(values: Sequence[Any]) -> np.ndarray:
     """Give values as an array of objects, whatever they are; shape (n,)."""
     array = np.empty(len(values), dtype=object)
     array[:] = values

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
-from include.audience import tables
 from include.audience.request import LabelingRequest, make_task
 from include.audience.settings import AudienceSettings
 from quartet.api import envelopes, runs
@@ -52,8 +51,6 @@ def create_app() -> FastAPI:
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     envelopes.install(app)
-    for name in (*RESULT_TABLES, *RESULT_TABLES.values()):  # described now: threads would do it at the same time
-        tables.temp(name)
     _operating(app, desk)
     _following(app, desk)
     _looking(app, desk)

@@ -14,7 +14,7 @@ from include.audience import plan, rules, source_map, state, tables
 from include.audience.coverage_report import coverage_report
 from include.audience.request import RangeError, Task
 from include.audience.sampling import sample
-from include.audience.settings import AudienceSettings
+from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.state import Stat
 from include.core.databases import open_engine, tries
 from include.core.errors import BadDataError, DamagedObjectError
@@ -54,10 +54,6 @@ class UnknownTaskError(BadDataError):
     """There is no such task."""
 
 
-class SchemaError(BadDataError):
-    """The schema of the results is not one that a task may write to."""
-
-
 DATABASE_FAULTS = (SQLAlchemyError, OSError, UnicodeError)
 STORAGE_FAULTS = (BotoCoreError, ClientError, DamagedObjectError)
 
@@ -81,7 +77,7 @@ class Desk:
             rules.read(self.settings.rules_dir, task.model_type, task.predict_type)
         except RangeError as error:
             return Created(error_code=400, error_message=str(error))
-        except (*DATABASE_FAULTS, SchemaError) as error:
+        except (*DATABASE_FAULTS, UnknownSchemaError) as error:
             text = f"cannot connect to output schema, additional error message: {self.told(error)}"
             return Created(error_code=503, error_message=text)
         except BadDataError as error:
@@ -190,8 +186,7 @@ class Desk:
         return self.settings.without_secrets(text).encode("utf-8", "backslashreplace").decode()
 
     def _prepare(self, schema: str) -> None:
-        if schema not in self.settings.output_schemas:
-            raise SchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
+        self.settings.check_output(schema)
         with self._writing(schema) as engine:
             tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
 
