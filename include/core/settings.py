@@ -25,15 +25,18 @@ class Settings(BaseSettings):
     )
 
     @classmethod
-    def load(cls) -> Self:
+    def load(cls, **given: Any) -> Self:
         """
         Read and check all settings of this class.
+
+        Args:
+            given: values that stand before those of the environment, by the names of the fields.
 
         Raises:
             SettingsError: a value is not allowed; one line for each such variable.
         """
         try:
-            return cls()
+            return cls(**given)
         except ValidationError as error:
             raise SettingsError("\n".join(cls._explain(problem) for problem in error.errors())) from None
 

@@ -1,0 +1,1 @@
+"""Article recommendations: events, dwell, popularity, models of likeness, lists, the newsrooms' pages."""

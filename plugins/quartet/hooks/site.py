@@ -1,0 +1,230 @@
+"""A newsroom's site over HTTP, with manners: no faster than it bears, few repetitions, nowhere else."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import islice
+from urllib.parse import urlsplit
+
+import httpx
+from aiolimiter import AsyncLimiter
+from airflow.sdk import BaseHook
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from include.articles.newsrooms.base import Kind, PageError, Question, Reply
+from include.articles.sites import Site
+
+BODY_BYTES = 5_000_000
+REDIRECTS = 10
+GONE = (404, 410)
+REFUSALS = 20
+"""After so many articles in a row that the site did not answer for, it is left alone."""
+
+Answer = Reply | PageError
+
+
+class PassingError(PageError):
+    """Another try may succeed, after so many seconds if the site said how many."""
+
+    def __init__(self, kind: Kind, detail: str, wait_seconds: float = 0) -> None:
+        super().__init__(kind, detail)
+        self.wait_seconds = wait_seconds
+
+
+class SiteHook(BaseHook):
+    """
+    Ask a site about its articles.
+
+    :param site: which, and how fast.
+    :param base_url: the address that stands in for the site's own, such as that of a copy.
+    :param wait_seconds: between first and second attempt; doubled for each further one.
+    """
+
+    def __init__(self, site: Site, base_url: str = "", wait_seconds: float = 2.0) -> None:
+        super().__init__()
+        self.site = site
+        self.base_url = (base_url or site.base_url).rstrip("/")
+        self.wait_seconds = wait_seconds
+
+    def fetch(self, questions: Iterable[Question]) -> Iterator[tuple[Question, Answer]]:
+        """
+        Ask about articles, and give each answer as soon as it is there, in any order.
+
+        Nothing is sent while the caller works on an answer. What goes wrong with one article is its answer.
+        """
+        waiting, asked = iter(questions), dict[asyncio.Task[Answer], Question]()
+        with asyncio.Runner() as runner:
+            visit = runner.run(Visit.begin(self.site, self.base_url, self.wait_seconds))
+            try:
+                while True:
+                    for question in islice(waiting, self.site.concurrent_requests - len(asked)):
+                        asked[runner.get_loop().create_task(visit.ask(question))] = question
+                    if not asked:
+                        return
+                    for task in runner.run(_first_done(asked)):
+                        yield asked.pop(task), task.result()
+            finally:
+                self.log.info("%s: %d requests sent", self.base_url, visit.requests)
+                runner.run(visit.end(asked))
+
+
+async def _first_done(tasks: Iterable[asyncio.Task[Answer]]) -> set[asyncio.Task[Answer]]:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return done
+
+
+class Visit:
+    """
+    Requests to a site that share its limits; within one event loop.
+
+    :param client: sends them.
+    :param requests: sent so far, redirects and repetitions included.
+    """
+
+    def __init__(self, site: Site, base_url: str, wait_seconds: float, client: httpx.AsyncClient) -> None:
+        self.site = site
+        self.base_url = base_url
+        self.client = client
+        self.requests = 0
+        self._host, self._folder = _plain(urlsplit(base_url).hostname), urlsplit(base_url).path
+        self._is_copy = base_url != site.base_url.rstrip("/")
+        self._limiter = AsyncLimiter(1, 1 / site.requests_per_second)  # of 1, so that there are no bursts
+        self._backoff = wait_exponential(multiplier=wait_seconds, max=site.max_wait_seconds)
+        self._quiet_until = 0.0
+        self._refusals = 0
+
+    @classmethod
+    async def begin(cls, site: Site, base_url: str, wait_seconds: float) -> "Visit":
+        """Begin as if a request had just been sent: a task that is tried again may have sent one."""
+        client = httpx.AsyncClient(
+            headers={"User-Agent": site.user_agent},
+            timeout=site.timeout_seconds,
+            limits=httpx.Limits(max_connections=site.concurrent_requests),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # each article is a first visit
+        )
+        visit = cls(site, base_url, wait_seconds, client)
+        await visit._limiter.acquire()
+        return visit
+
+    async def end(self, unfinished: Iterable[asyncio.Task[Answer]]) -> None:
+        """Give up what is under way and close the connections."""
+        tasks = list(unfinished)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.client.aclose()
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask about one article, several times if need be."""
+        if self._refusals >= REFUSALS:
+            return PageError("not_asked", f"{self.base_url} did not answer for {REFUSALS} articles in a row")
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(PassingError),
+            stop=stop_after_attempt(self.site.attempts),
+            wait=self._wait,
+            reraise=True,
+        )
+        try:
+            reply = await attempts(self._follow, f"{self.base_url}{question.target}")
+        except PageError as error:
+            refused = error.kind in ("http_status", "timeout", "connection")
+            self._refusals = self._refusals + 1 if refused else 0
+            return error
+        self._refusals = 0
+        return reply
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked_for = error.wait_seconds if isinstance(error, PassingError) else 0
+        return max(self._backoff(state), asked_for)
+
+    async def _follow(self, url: str) -> Reply:
+        """Send a request and those that it is redirected to."""
+        try:
+            request = self.client.build_request("GET", url)
+        except httpx.InvalidURL as error:
+            raise PageError("bad_url", f"{url[:200]}: {error}") from None
+        seen: set[httpx.URL] = set()
+        while True:
+            if request.url in seen or len(seen) > REDIRECTS:
+                raise PageError("redirect_loop", f"{url} led to {request.url} after {len(seen)} redirects")
+            if not self._is_ours(request.url):
+                raise PageError("redirect_elsewhere", f"{url} led to {request.url}")
+            seen.add(request.url)
+            response, body = await self._exchange(request)
+            if response.next_request is None:
+                break
+            request = response.next_request
+        path = urlsplit(str(response.url)).path
+        inside = path.removeprefix(self._folder) if path.startswith(f"{self._folder}/") else path
+        return Reply(response.url.host, inside, body, response.charset_encoding)
+
+    def _is_ours(self, url: httpx.URL) -> bool:
+        """Tell whether an address is on the site; a copy must not lead to the original."""
+        host, domain = _plain(url.host), self.site.domain
+        of_site = not self._is_copy and (host == domain or host.endswith(f".{domain}"))
+        return url.scheme in ("http", "https") and (host == self._host or of_site)
+
+    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        await self._turn()
+        try:
+            async with asyncio.timeout(self.site.timeout_seconds):
+                response = await self.client.send(request, stream=True)
+                try:
+                    self._check_status(response)
+                    return response, await _read(response)
+                finally:
+                    await response.aclose()
+        except (TimeoutError, httpx.TimeoutException):
+            raise PassingError("timeout", f"{request.url}: nothing in {self.site.timeout_seconds:g} s") from None
+        except httpx.DecodingError as error:
+            raise PageError("bad_encoding", f"{request.url}: {error}") from None
+        except httpx.RequestError as error:
+            raise PassingError("connection", f"{request.url}: {type(error).__name__}: {error}") from None
+        except (httpx.InvalidURL, ValueError) as error:  # of a redirect
+            raise PageError("bad_url", f"{request.url} led to no address: {error}") from None
+
+    async def _turn(self) -> None:
+        """Wait until another request may be sent."""
+        await self._limiter.acquire()
+        while (wait := self._quiet_until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(wait)
+            await self._limiter.acquire()
+        self.requests += 1
+
+    def _check_status(self, response: httpx.Response) -> None:
+        if response.is_success or response.next_request:
+            return
+        status, detail = response.status_code, f"{response.url}: status {response.status_code}"
+        if status in GONE:
+            raise PageError("not_found", detail)
+        if status != 429 and status < 500:
+            raise PageError("http_status", detail)
+        wait = min(_retry_after(response), self.site.max_wait_seconds)
+        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + wait)
+        raise PassingError("http_status", detail, wait)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > BODY_BYTES:
+            raise PageError("too_large", f"{response.url}: at most {BODY_BYTES} bytes were expected")
+    return bytes(body)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Say for how many seconds the site wants to be left alone, 0 or more."""
+    value = response.headers.get("Retry-After", "")
+    try:
+        wait = float(value) if value.isdecimal() else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):  # no date, or one without zone
+        return 0
+    return max(wait, 0)
+
+
+def _plain(host: str | None) -> str:
+    return (host or "").lower().removeprefix("www.")

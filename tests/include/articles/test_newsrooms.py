@@ -1,0 +1,278 @@
+"""What the newsrooms say about their articles, read from replies."""
+
+import json
+import os
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.articles.newsrooms.base import Metadata, PageError, Question, Reply, instant
+from include.articles.sites import Site
+
+REPLIES = Path(__file__).with_name("replies")
+WCP = Site(name="wcp", kind="washington_city_paper", domain="washingtoncitypaper.com")
+RIVER = Site(name="river", kind="wordpress", domain="river.example", path_pattern=r"/\d{4}/(?P<slug>[^/]+)/?(amp/?)?")
+POST = json.loads((REPLIES / "wordpress_post.json").read_text())[0]
+
+
+def page(body: str | bytes, path: str = "/article/101/alpha/", asked: str = "/article/101/alpha/", **reply) -> Metadata:
+    """Read a page of Washington City Paper."""
+    newsroom = WCP.newsroom
+    external_id = newsroom.external_id(asked) or ""
+    question = Question(external_id, asked, newsroom.target(external_id, asked))
+    data = body.encode() if isinstance(body, str) else body
+    answer = Reply("washingtoncitypaper.com", path, data, **reply)
+    return newsroom.validate(question, answer, newsroom.parse(answer))
+
+
+def html(title: str = "<header><h1>T</h1></header>", time: str = "2026-03-01T00:00:00Z") -> str:
+    return f'<html><head><meta property="article:published_time" content="{time}"></head><body>{title}</body></html>'
+
+
+def posts(
+    *found: Any, asked: str = "/2026/council-votes/", host: str = "river.example", site: Site = RIVER
+) -> Metadata:
+    """Read a reply of a WordPress site."""
+    newsroom = site.newsroom
+    external_id = newsroom.external_id(asked) or ""
+    question = Question(external_id, asked, newsroom.target(external_id, asked))
+    answer = Reply(host, "/wp-json/wp/v2/posts/", json.dumps(found).encode())
+    return newsroom.validate(question, answer, newsroom.parse(answer))
+
+
+def kind(call: Any, *arguments: Any, **named: Any) -> str:
+    with pytest.raises(PageError) as caught:
+        call(*arguments, **named)
+    return caught.value.kind
+
+
+def test_a_page_of_washington_city_paper():
+    assert page((REPLIES / "wcp_article.html").read_text()) == Metadata(
+        "101",
+        "Council Votes on Bike Lanes & Buses",
+        "/article/101/alpha/",
+        datetime(2021, 4, 13, 19, 0, 45, tzinfo=UTC),
+    )
+
+
+def test_a_sponsored_page_is_excluded():
+    assert page((REPLIES / "wcp_sponsored.html").read_text()).excluded_reason == "tag_exclude"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<div class="tag-exclude"><header><h1>T</h1></header></div>',
+        '<div id="primary" class="tag-exclude"><header><h1>T</h1></header></div>',
+        '<div id="primary"><header><h1 class="tag-excluded">T</h1></header></div>',
+    ],
+)
+def test_only_what_is_tagged_within_the_main_part_is_excluded(body):
+    assert page(body).excluded_reason is None
+
+
+def test_the_path_is_the_one_that_the_site_led_to():
+    assert (
+        page(html(), path="/article/101/a-new-slug/", asked="/article/0101/old/?x=1").path == "/article/101/a-new-slug/"
+    )
+
+
+@pytest.mark.parametrize("path", ["/article/102/alpha/", "/", "/404", "/food/article/101/alpha/"])
+def test_a_page_that_led_elsewhere_is_not_the_article(path):
+    assert kind(page, html(), path=path) == "not_an_article"
+
+
+@pytest.mark.parametrize(
+    "title", ["", "<h1>T</h1>", "<header><h2>T</h2></header>", "<header><h1> \n&nbsp;</h1></header>"]
+)
+def test_a_page_without_a_title_is_refused(title):
+    assert kind(page, html(title)) == "no_title"
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "2026-03-01", "2026-03-01T00:00:00", "2026-13-01T00:00:00Z"])
+def test_a_time_that_cannot_be_read_is_missing(time):
+    assert page(html(time=time)).published_at is None
+    assert page("<header><h1>T</h1></header>").published_at is None
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/article/101/alpha/", "/article/101/alpha/"),
+        ("/v/s/washingtoncitypaper.com/article/101/alpha/", "/article/101/alpha/"),
+        ("/c/s/washingtoncitypaper.com/article/101/alpha/?amp=1", "/article/101/alpha/?amp=1"),
+    ],
+)
+def test_the_site_is_asked_for_the_page_itself_not_for_that_of_a_cache(path, target):
+    assert WCP.newsroom.target("101", path) == target
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "title"),
+    [
+        ("Café".encode(), "utf-8", "Café"),
+        ("Café".encode("latin-1"), "iso-8859-1", "Café"),
+        ("Café".encode("latin-1"), None, "Caf\ufffd"),
+        ("Café".encode(), "klingon", "Café"),
+        ("Café".encode(), "hex", "Café"),
+        (b"a\0b", None, "ab"),
+    ],
+)
+def test_text_is_read_as_the_headers_say(body, charset, title):
+    assert page(b"<header><h1>" + body, charset=charset).title == title
+
+
+def test_the_first_bytes_of_a_page_say_more_than_the_headers():
+    assert page("<header><h1>Café</h1></header>".encode("utf-8-sig"), charset="iso-8859-1").title == "Café"
+
+
+def test_text_is_read_as_the_page_says():
+    body = '<meta charset="windows-1252"><header><h1>Café</h1></header>'.encode("cp1252")
+    assert page(body).title == "Café"
+
+
+def test_a_title_has_an_end_and_a_path_is_not_too_long():
+    assert page(html(f"<header><h1>{'x' * 5_000}</h1></header>")).title == "x" * 1_000
+    assert kind(page, html(), path=f"/article/101/{'x' * 2_000}") == "not_an_article"
+
+
+@given(
+    st.binary(max_size=300), st.sampled_from([None, "utf-8", "utf-16", "utf-7", "cp1252", "hex", "idna", "undefined"])
+)
+def test_any_bytes_are_a_page_with_a_title_that_a_database_takes_or_without_one(body, charset):
+    with suppress(PageError):
+        title = page(b"<header><h1>" + body, charset=charset).title
+        assert title.encode()
+        assert "\0" not in title
+
+
+@pytest.mark.real_data
+def test_saved_pages_of_many_newsrooms_are_read_without_an_exception():
+    files = sorted(Path(os.environ["QUARTET_REAL_DATA"], "html_articles").rglob("*.html"))
+    dated = titled = 0
+    for file in files:
+        found: Any = WCP.newsroom.parse(Reply("x", "/", file.read_bytes()))
+        assert found.published_at is None or found.published_at.utcoffset() == timedelta(0)
+        dated, titled = dated + (found.published_at is not None), titled + bool(found.title.strip())
+    assert len(files) > 150
+    assert dated > 10
+    assert titled > 10
+
+
+def test_a_post_of_a_wordpress_site():
+    assert posts(POST) == Metadata(
+        "council-votes",
+        "Council\u2019s Vote & What It Means",
+        "/2026/council-votes/",
+        datetime(2026, 3, 1, 17, 30, tzinfo=UTC),
+    )
+
+
+def test_posts_are_asked_for_by_slug():
+    assert RIVER.newsroom.target("caf%c3%a9", "/2026/caf%c3%a9/") == (
+        "/wp-json/wp/v2/posts/?slug=caf%C3%A9&_fields=id,date_gmt,modified_gmt,slug,status,type,link,title"
+    )
+    spanish = RIVER.model_copy(update={"lang": "es"})
+    assert "slug=x&lang=es&_fields" in Site(**spanish.model_dump()).newsroom.target("x", "/2026/x/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "host"),
+    [
+        ("/2026/council-votes", "river.example"),
+        ("/2026/council-votes/?fbclid=1", "river.example"),
+        ("/2026/council-votes/amp/", "river.example"),
+        ("/2026/council-votes/", "127.0.0.1"),  # a copy: links still name the site
+    ],
+)
+def test_forms_of_the_same_address_are_accepted(asked, host):
+    assert posts(POST, asked=asked, host=host).path == "/2026/council-votes/"
+
+
+def test_a_copy_may_name_itself():
+    assert posts(POST | {"link": "http://127.0.0.1:8000/2026/council-votes/"}, host="127.0.0.1").path
+
+
+def test_an_address_may_be_encoded_in_either_way():
+    post = POST | {"slug": "caf%c3%a9", "link": "https://river.example/2026/caf%c3%a9/"}
+    for asked in ("/2026/caf%C3%A9/", "/2026/café/"):
+        assert posts(post, asked=asked).external_id == "caf%c3%a9"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [POST, POST],
+        [POST | {"type": "page"}],
+        [POST | {"status": "draft"}],
+        [POST | {"slug": "council-votes-2"}],
+        [POST | {"slug": None}],
+        [{key: value for key, value in POST.items() if key != "status"}],
+        [POST | {"link": "https://river.example/2025/council-votes/"}],
+        [POST | {"link": "https://[river/2026/council-votes/"}],
+    ],
+)
+def test_what_is_not_the_post_at_the_path_is_refused(found):
+    assert kind(posts, *found) == "not_an_article"
+
+
+@pytest.mark.parametrize("link", ["https://elsewhere.example/2026/council-votes/", "/2026/council-votes/", "", None, 7])
+def test_a_link_to_another_site_says_nothing_about_the_path(link):
+    assert kind(posts, POST | {"link": link}) == "wrong_site"
+
+
+def test_no_post_is_told_from_a_wrong_one():
+    assert kind(posts) == "not_found"
+
+
+@pytest.mark.parametrize("title", [None, {}, {"rendered": None}, {"rendered": " "}, {"rendered": "<b></b>"}])
+def test_a_post_needs_a_title(title):
+    assert kind(posts, POST | {"title": title}) == "no_title"
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("2026-03-01T17:30:00", datetime(2026, 3, 1, 17, 30, tzinfo=UTC)),
+        ("2026-03-01T17:30:00Z", datetime(2026, 3, 1, 17, 30, tzinfo=UTC)),
+        ("0000-00-00T00:00:00", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_times_of_wordpress_are_utc(time, expected):
+    assert posts(POST | {"date_gmt": time}).published_at == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[1]", b'"x"', b"\xff", b"[" * 100_000])
+def test_what_is_not_a_list_of_posts_is_refused(body):
+    assert kind(RIVER.newsroom.parse, Reply("river.example", "/", body)) == "bad_json"
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2)))
+def test_a_post_with_any_values_is_read_or_refused(value):
+    for key in POST:
+        with suppress(PageError):
+            found = posts(POST | {key: value, "title": {"rendered": value if isinstance(value, str) else "T"}})
+            assert (found.title + found.path).encode()
+
+
+@pytest.mark.parametrize(
+    "text", [None, 7, "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-03-01T00:00:00"]
+)
+def test_what_is_no_instant_of_utc_is_none(text):
+    assert instant(text) is None
+
+
+@given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))
+def test_an_instant_is_the_same_in_utc(local, minutes):
+    moment = local.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    found = instant(moment.isoformat())
+    assert found == moment
+    assert found is not None
+    assert found.utcoffset() == timedelta(0)

@@ -1,0 +1,226 @@
+"""Which newsrooms there are, what is configured of them, and when they run."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.articles.settings import ArticleSettings
+from include.articles.sites import NEVER, Site, SitesError, extract_external_id, find_site, load_sites, schedules
+
+WCP = "washington-city-paper"
+BLOG: dict[str, Any] = {"kind": "wordpress", "domain": "river.example", "path_pattern": r"/\d{4}/(?P<slug>[^/]+)/?"}
+
+
+@pytest.fixture
+def own(home: Path):
+    """Give a function that writes the user's file and reads all sites."""
+
+    def load(content: object) -> dict[str, Site]:
+        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        (home / "sites.yaml").write_text(text)
+        return load_sites(ArticleSettings())
+
+    return load
+
+
+def sites(*enabled: bool, schedule: str | None = None) -> dict[str, Site]:
+    fields = BLOG | ({"schedule": schedule} if schedule else {})
+    return {f"s{n}": Site(name=f"s{n}", enabled=each, **fields) for n, each in enumerate(enabled)}
+
+
+def test_the_shipped_newsroom_is_slow_and_not_enabled(home):
+    found = load_sites(ArticleSettings())
+    assert list(found) == [WCP]
+    site = found[WCP]
+    assert (site.concurrent_requests, site.requests_per_second, site.attempts) == (1, 2, 3)
+    assert (site.base_url, site.user_agent) == ("https://washingtoncitypaper.com", "article-rec-training-job/1.0.0")
+    assert site.dag_id == "article_recs__washington_city_paper"
+    assert schedules(found) == {WCP: None}
+
+
+def test_a_file_of_ones_own_changes_key_by_key(own):
+    found = own({WCP: {"enabled": True, "parameters": {"days_of_data": 7}}, "river": BLOG})
+    assert list(found) == [WCP, "river"]
+    assert found[WCP].enabled
+    assert found[WCP].requests_per_second == 2
+    assert found[WCP].parameters == {"days_of_data": 7}
+    assert found["river"].base_url == "https://river.example"
+
+
+def test_the_file_may_be_named_and_must_be_there_then(home, tmp_path):
+    path = tmp_path / "newsrooms.yaml"
+    settings = ArticleSettings(sites_file=str(path))
+    with pytest.raises(SitesError, match=r"newsrooms\.yaml: a readable file was expected, found: No such file"):
+        load_sites(settings)
+    path.write_text(yaml.safe_dump({"river": BLOG}))
+    assert "river" in load_sites(settings)
+
+
+def test_an_empty_file_adds_nothing(own):
+    assert list(own("# nothing yet\n")) == [WCP]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", r"sites\.yaml: sites by name were expected, found a list of 0"),
+        ("a: [", r"sites\.yaml: YAML was expected"),
+        ("river:", r"sites\.yaml, site river: keys with values were expected, found None"),
+        ("7: {}", "site 7: keys with values were expected"),
+        ("river: {kind: wordpress}\nriver: {kind: wordpress}", "'river' is there twice"),
+        ("river: {lang: de, lang: en}", "'lang' is there twice"),
+        ({"river": {"kind": "wordpress", "path_pattern": "(?P<slug>.)"}}, "site river, domain: Field required"),
+        ({"river": BLOG | {"kind": "drupal"}}, "site river, kind: Input should be .*, found 'drupal'"),
+        ({"river": BLOG | {"speed": 2}}, "site river, speed: Extra inputs are not permitted, found 2"),
+        ({"River!": BLOG}, "site River!, name: String should match pattern"),
+        ({"river": BLOG | {"name": "other"}}, "site river: the name is the key of the site"),
+        ({"river": BLOG | {"schedule": "0 */2 * *"}}, "site river, schedule: a cron expression of five fields"),
+        ({"river": BLOG | {"schedule": "0 25 * * *"}}, "site river, schedule: a cron expression of five fields"),
+        ({"river": BLOG | {"requests_per_second": 0}}, "site river, requests_per_second: .*greater than 0, found 0"),
+        ({"river": BLOG | {"base_url": "ftp://river.example"}}, "site river, base_url: String should match pattern"),
+        ({"river": BLOG | {"base_url": "https://me:secret@river.example"}}, "site river, base_url"),
+        ({"river": BLOG | {"user_agent": "a\nb"}}, "site river, user_agent"),
+        ({"river": BLOG | {"path_pattern": "/("}}, "site river, path_pattern: a regular expression was expected"),
+        ({"river": BLOG | {"path_pattern": "/.*"}}, r"site river, path_pattern: a group \(\?P<slug>…\) was expected"),
+        ({"river": BLOG | {"path_pattern": None}}, "site river: path_pattern is expected of a site of kind wordpress"),
+        ({WCP: {"lang": "en"}}, f"site {WCP}: path_pattern and lang are for sites of kind wordpress"),
+        ({"river": BLOG | {"parameters": {"factor": 1}}}, "site river, parameters: factor is no parameter; these are"),
+        ({"river": BLOG | {"parameters": {"cache_seconds": 1}}}, "cache_seconds is no parameter"),
+        ({"river": BLOG | {"parameters": {"days_of_data": 0}}}, "parameters: days_of_data: .*equal to 1, found 0"),
+        ({"river": BLOG | {"parameters": {"recs_half_life_days": "soon"}}}, "recs_half_life_days: .*found 'soon'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_site_and_key(own, content, message):
+    with pytest.raises(SitesError, match=message):
+        own(content)
+
+
+def test_all_that_is_wrong_with_a_site_is_said_at_once(own):
+    with pytest.raises(SitesError) as caught:
+        own({"river": BLOG | {"attempts": 0, "timeout_seconds": -1}})
+    assert [line.partition("site ")[2].partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "river, attempts",
+        "river, timeout_seconds",
+    ]
+
+
+def test_parameters_are_as_json_takes_them(own):
+    text = "{days_of_data: '7', recs_half_life_days: .inf, metadata_backfill_before: 2026-01-31, save_figures: yes}"
+    found = own(f"{WCP}: {{parameters: {text}}}")
+    assert found[WCP].parameters == {
+        "days_of_data": 7,
+        "recs_half_life_days": "inf",
+        "metadata_backfill_before": "2026-01-31",
+        "save_figures": True,
+    }
+
+
+def test_an_unknown_site_is_refused_with_the_names_of_those_there_are():
+    with pytest.raises(SitesError, match="one of s0, s1; found 'river'"):
+        find_site(sites(True, False), "river")
+
+
+@pytest.mark.parametrize(
+    ("enabled", "expected"),
+    [
+        ([True], ["0 */2 * * *"]),
+        ([True, True], ["0 */2 * * *", "30 */2 * * *"]),
+        ([True, False, True, True], ["0 */2 * * *", None, "20 */2 * * *", "40 */2 * * *"]),
+        ([True] * 7, [f"{minute} */2 * * *" for minute in (0, 8, 16, 24, 32, 40, 48)]),
+    ],
+)
+def test_sites_do_not_all_begin_at_once(enabled, expected):
+    assert list(schedules(sites(*enabled)).values()) == expected
+
+
+def test_many_sites_still_have_a_valid_minute():
+    minutes = [int(each.split()[0]) for each in schedules(sites(*[True] * 70)).values() if each]
+    assert minutes == [*range(60), *range(10)]
+
+
+def test_a_schedule_of_its_own_is_left_alone():
+    mixed = sites(True) | {"own": Site(name="own", enabled=True, schedule="7 6 * * *", **BLOG)}
+    mixed["hand"] = Site(name="hand", enabled=True, schedule=NEVER, **BLOG)
+    mixed["off"] = Site(name="off", schedule="7 6 * * *", **BLOG)
+    assert schedules(mixed) == {"s0": "0 */2 * * *", "own": "7 6 * * *", "hand": None, "off": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "external_id"),
+    [
+        ("/article/101/alpha/", "101"),
+        ("/article/00101/alpha/", "101"),
+        ("/article/000/alpha/", "0"),
+        ("/v/s/washingtoncitypaper.com/article/5/x", "5"),
+        ("/c/s/washingtoncitypaper.com/article/5/x", "5"),
+        ("/article/101/alpha/?fbclid=1", "101"),
+        ("/article/101/x y", "101"),
+        ("/article/101/", None),
+        ("/article/101/ ", None),
+        ("/article/101", None),
+        ("/", None),
+        ("", None),
+        ("/news/", None),
+        ("/food/article/20830693/x/", None),
+        ("/article/emailnewsletter/x/", None),
+        ("/v/s/washingtoncitypaperXcom/article/5/x", None),
+        ("/Article/5/x", None),
+        ("/article/٣/x", None),
+        (f"/article/1{'0' * 200}/x", None),
+        (None, None),
+        (float("nan"), None),
+    ],
+)
+def test_the_article_of_a_path_of_washington_city_paper(path, external_id):
+    assert extract_external_id(WCP, path) == external_id
+
+
+@pytest.mark.parametrize(
+    ("path", "external_id"),
+    [
+        ("/2026/council-votes/", "council-votes"),
+        ("/2026/council-votes", "council-votes"),
+        ("/2026/council-votes/?fbclid=1#top", "council-votes"),
+        ("/2026/caf%C3%A9/", "caf%c3%a9"),
+        ("/2026/caf%c3%a9/", "caf%c3%a9"),
+        ("/2026/café/", "caf%c3%a9"),
+        ("/2026/council-votes/print/", None),
+        ("/en/2026/council-votes/", None),
+        ("/2026//", None),
+        (f"/2026/{'a' * 201}/", None),
+        (None, None),
+    ],
+)
+def test_the_article_of_a_path_of_a_wordpress_site(path, external_id):
+    assert extract_external_id(Site(name="river", **BLOG), path) == external_id
+
+
+def test_the_rule_of_a_site_that_is_not_shipped_cannot_be_had_by_name():
+    with pytest.raises(SitesError, match=f"one of {WCP}; found 'river'"):
+        extract_external_id("river", "/")
+
+
+@given(st.text())
+def test_any_text_has_an_id_that_a_database_takes_or_none(text):
+    for site, path in ((WCP, f"/article/1{text}"), (Site(name="river", **BLOG), f"/2026/{text}")):
+        found = extract_external_id(site, path)
+        assert found is None or (found.isascii() and found.isprintable() and 0 < len(found) <= 200)
+
+
+def test_a_site_is_the_same_after_its_rule_was_used():
+    first, second = Site(name="river", **BLOG), Site(name="river", **BLOG)
+    extract_external_id(first, "/2026/x/")
+    assert first == second
+
+
+def test_a_dag_file_may_import_it():
+    heavy = {"pandas", "numpy", "httpx", "selectolax", "sqlalchemy", "airflow"}
+    code = f"import sys, include.articles.sites; print(*{heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

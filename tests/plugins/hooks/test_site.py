@@ -1,0 +1,426 @@
+"""Requests to a newsroom's site, which a server on this machine stands for and which behaves badly."""
+
+import gzip
+import http.server
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from include.articles.newsrooms.base import PageError, Question, Reply
+from include.articles.sites import Site
+from quartet.hooks import site as module
+from quartet.hooks.site import SiteHook
+
+PAGE = b"<header><h1>Alpha</h1></header>"
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Of all clients; making one takes long, and no server here needs it."""
+Behaviour = Callable[["Handler"], None]
+
+
+@dataclass
+class Newsroom:
+    """A server, what it does at each path, and what it has seen."""
+
+    url: str = ""
+    behaviours: dict[str, list[Behaviour]] = field(default_factory=dict)
+    """For each path what it does the first time, the second time, …; the last for ever."""
+    requests: list[tuple[str, float]] = field(default_factory=list)
+    """Paths, with the time in seconds."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    under_way: int = 0
+    most: int = 0
+    """Requests at the same time."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.requests]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    newsroom: Newsroom
+
+    def do_GET(self) -> None:
+        room = self.newsroom
+        with room.lock:
+            room.requests.append((self.path, time.monotonic()))
+            room.headers.append(dict(self.headers))
+            room.under_way += 1
+            room.most = max(room.most, room.under_way)
+            steps = room.behaviours.get(self.path, [page()])
+            behave = steps.pop(0) if len(steps) > 1 else steps[0]
+        try:
+            behave(self)
+        except (BrokenPipeError, ConnectionResetError):  # the client has gone
+            self.close_connection = True
+        finally:
+            with room.lock:
+                room.under_way -= 1
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def page(body: bytes = PAGE, status: int = 200, seconds: float = 0, **headers: str) -> Behaviour:
+    def behave(handler: Handler) -> None:
+        time.sleep(seconds)
+        handler.answer(status, body, **headers)
+
+    return behave
+
+
+def to(location: str, status: int = 301, **headers: str) -> Behaviour:
+    return page(b"moved", status, Location=location, **headers)
+
+
+def cut(handler: Handler) -> None:
+    """Promise more than is sent."""
+    handler.answer(200, PAGE, Content_Length="1000")
+    handler.close_connection = True
+
+
+def hang_up(handler: Handler) -> None:
+    handler.close_connection = True
+
+
+def drip(handler: Handler) -> None:
+    """Send a byte now and then: no single wait is long."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(1000):
+        handler.wfile.write(b"x")
+        time.sleep(0.03)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # of clients that have gone
+
+
+@pytest.fixture
+def newsroom(monkeypatch: pytest.MonkeyPatch) -> Iterator[Newsroom]:
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: TLS)
+    room = Newsroom()
+    with Server(("127.0.0.1", 0), type("Own", (Handler,), {"newsroom": room})) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        room.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield room
+        server.shutdown()
+        thread.join()
+
+
+def site(**fields: object) -> Site:
+    known = {"name": "wcp", "kind": "washington_city_paper", "domain": "washingtoncitypaper.com"}
+    return Site.model_validate(known | {"requests_per_second": 1000, "timeout_seconds": 5} | fields)
+
+
+def questions(*targets: str) -> list[Question]:
+    return [Question(str(number), target, target) for number, target in enumerate(targets)]
+
+
+def ask(newsroom: Newsroom, *targets: str, base: str = "", **fields: object) -> dict[str, Reply | PageError]:
+    """Ask for pages; give target → answer. Waits between attempts are a thousandth of the usual ones."""
+    hook = SiteHook(site(**fields), base or newsroom.url, wait_seconds=0.002)
+    return {question.target: answer for question, answer in hook.fetch(questions(*targets))}
+
+
+def outcome(newsroom: Newsroom, *steps: Behaviour, **fields: object) -> str:
+    """Ask for one page of this behaviour: the kind of its error, or `ok`."""
+    newsroom.behaviours["/a"] = list(steps)
+    [answer] = ask(newsroom, "/a", **fields).values()
+    return answer.kind if isinstance(answer, PageError) else "ok"
+
+
+def reply(newsroom: Newsroom, *steps: Behaviour) -> Reply:
+    newsroom.behaviours["/a"] = list(steps)
+    [answer] = ask(newsroom, "/a").values()
+    assert isinstance(answer, Reply), answer
+    return answer
+
+
+def test_a_page_is_given_with_its_path_and_encoding(newsroom):
+    found = reply(newsroom, page(Content_Type="text/html; charset=ISO-8859-1"))
+    assert found == Reply("127.0.0.1", "/a", PAGE, "iso-8859-1")
+    assert newsroom.headers[0]["User-Agent"] == "article-rec-training-job/1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected", "requests"),
+    [
+        ([page(status=429), page()], "ok", 2),
+        ([page(status=503), page(status=500), page()], "ok", 3),
+        ([page(status=503)], "http_status", 3),
+        ([page(status=429)], "http_status", 3),
+        ([page(status=404)], "not_found", 1),
+        ([page(status=410)], "not_found", 1),
+        ([page(status=403)], "http_status", 1),
+        ([page(status=400)], "http_status", 1),
+        ([page(status=304)], "http_status", 1),
+        ([cut, page()], "ok", 2),
+        ([cut], "connection", 3),
+        ([hang_up], "connection", 3),
+        ([page(b"x" * 5_000_001)], "too_large", 1),
+        ([page(gzip.compress(b"x" * 5_000_001), Content_Encoding="gzip")], "too_large", 1),
+        ([page(b"no gzip", Content_Encoding="gzip")], "bad_encoding", 1),
+        ([page(bytes(range(256)), Content_Type="image/png")], "ok", 1),
+        ([page(b"")], "ok", 1),
+        ([page(Content_Type="text/html; charset=klingon")], "ok", 1),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(newsroom, steps, expected, requests):
+    assert outcome(newsroom, *steps) == expected
+    assert len(newsroom.requests) == requests
+
+
+def test_there_may_be_more_or_fewer_attempts(newsroom):
+    assert outcome(newsroom, page(status=503), attempts=5) == "http_status"
+    assert outcome(newsroom, page(status=503), attempts=1) == "http_status"
+    assert len(newsroom.requests) == 6
+
+
+@pytest.mark.parametrize("slow", [page(seconds=0.5), drip])
+def test_a_page_that_takes_too_long_is_given_up(newsroom, slow):
+    began = time.monotonic()
+    assert outcome(newsroom, slow, timeout_seconds=0.1, attempts=2) == "timeout"
+    assert time.monotonic() - began < 2
+    assert len(newsroom.requests) == 2
+
+
+def test_a_site_that_is_not_there_is_a_failed_connection(newsroom):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        answers = ask(newsroom, "/a", base=f"http://127.0.0.1:{free.getsockname()[1]}")
+    assert [answer.kind for answer in answers.values() if isinstance(answer, PageError)] == ["connection"]
+
+
+def test_waits_double_and_have_an_end(newsroom):
+    assert SiteHook(site()).wait_seconds == 2
+    newsroom.behaviours["/a"] = [page(status=503)]
+    list(SiteHook(site(attempts=6, max_wait_seconds=0.1), newsroom.url, wait_seconds=0.02).fetch(questions("/a")))
+    waits = [later - earlier for (_, earlier), (_, later) in pairwise(newsroom.requests)]
+    for wait, expected in zip(waits, [0.02, 0.04, 0.08, 0.1, 0.1], strict=True):
+        assert wait >= expected * 0.9
+    assert sum(waits) < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "waits"),
+    [
+        ("1", True),
+        ("9" * 400, True),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", True),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", False),
+        ("0.9", False),  # only whole seconds are understood
+        ("-5", False),
+        ("soon", False),
+    ],
+)
+def test_a_site_may_ask_for_quiet_within_bounds(newsroom, value, waits):
+    assert outcome(newsroom, page(status=429, Retry_After=value), page(), max_wait_seconds=0.4) == "ok"
+    (_, first), (_, second) = newsroom.requests
+    assert waits == (0.38 < second - first < 5)
+
+
+def test_quiet_is_for_all_requests(newsroom):
+    newsroom.behaviours["/0"] = [page(status=503, Retry_After="9"), page()]
+    ask(newsroom, *[f"/{number}" for number in range(12)], max_wait_seconds=0.3, concurrent_requests=2)
+    times = [at for _, at in newsroom.requests]
+    assert len(times) == 13
+    before = sum(at - times[0] < 0.25 for at in times)
+    assert before <= 3  # what was under way already
+
+
+@pytest.mark.parametrize(
+    ("steps", "path"),
+    [
+        ({"/a": to("/b")}, "/b"),
+        ({"/a": to("/b", 302), "/b": to("c/?x=1#y", 308)}, "/c/"),
+        ({"/a": to("/caf%C3%A9?q")}, "/caf%C3%A9"),
+        ({f"/{a}": to(f"/{b}") for a, b in pairwise("abcdefghijk")}, "/k"),
+    ],
+)
+def test_redirects_are_followed(newsroom, steps, path):
+    newsroom.behaviours = {at: [step] for at, step in steps.items()}
+    [answer] = ask(newsroom, "/a").values()
+    assert isinstance(answer, Reply), answer
+    assert answer.path == path
+    assert len(newsroom.requests) == len(steps) + 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "requests"),
+    [
+        ({"/a": to("/a")}, 1),
+        ({"/a": to("/b", Set_Cookie="seen=1; Path=/"), "/b": to("/a")}, 2),
+        ({f"/{a}": to(f"/{b}") for a, b in pairwise("abcdefghijklmnop")}, 11),
+    ],
+)
+def test_redirects_without_end_are_a_loop(newsroom, steps, requests):
+    newsroom.behaviours = {at: [step] for at, step in steps.items()}
+    [answer] = ask(newsroom, "/a").values()
+    assert isinstance(answer, PageError)
+    assert answer.kind == "redirect_loop"
+    assert len(newsroom.requests) == requests
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://elsewhere.example/a",
+        "https://washingtoncitypaper.com/a",  # a copy does not lead to the original
+        "http://169.254.169.254/latest/meta-data/",
+        "http://localhost:1/",
+        "ftp://127.0.0.1/a",
+        "file:///etc/passwd",
+        "//elsewhere.example/a",
+    ],
+)
+def test_a_redirect_to_elsewhere_is_not_followed(newsroom, location):
+    assert outcome(newsroom, to(location)) == "redirect_elsewhere"
+    assert newsroom.paths == ["/a"]
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1/", "//[x", "http://a:99999999/", "/\x7f", "http://\xff.example", "//:x"]
+)
+def test_a_redirect_to_no_address_is_an_error_of_one_article(newsroom, location):
+    assert outcome(newsroom, to(location), attempts=1) in ("connection", "redirect_elsewhere", "bad_url")
+
+
+def test_the_site_itself_may_be_under_several_names():
+    visit = module.Visit(site(), "https://washingtoncitypaper.com", 0, None)  # type: ignore[arg-type]
+    allowed = {
+        "http://washingtoncitypaper.com/": True,
+        "https://www.washingtoncitypaper.com/": True,
+        "https://archive.washingtoncitypaper.com/": True,
+        "https://evilwashingtoncitypaper.com/": False,
+        "https://washingtoncitypaper.com.evil.example/": False,
+    }
+    assert {url: visit._is_ours(module.httpx.URL(url)) for url in allowed} == allowed
+
+
+def test_no_cookies_are_kept(newsroom):
+    newsroom.behaviours["/a"] = [page(Set_Cookie="visits=1; Path=/")]
+    ask(newsroom, "/a", "/b")
+    assert not any("Cookie" in headers for headers in newsroom.headers)
+
+
+def test_a_copy_may_lie_in_a_folder(newsroom):
+    newsroom.behaviours["/copy/a"] = [to("/copy/b/")]
+    [answer] = ask(newsroom, "/a", base=f"{newsroom.url}/copy/").values()
+    assert isinstance(answer, Reply)
+    assert answer.path == "/b/"
+
+
+@pytest.mark.parametrize("target", ["/a\nb", "/\0", f"/{'x' * 70_000}"])
+def test_a_path_that_makes_no_address_is_the_error_of_one_article(newsroom, target):
+    answers = ask(newsroom, target, "/b")
+    bad = answers[target]
+    assert isinstance(bad, PageError)
+    assert bad.kind == "bad_url"
+    assert isinstance(answers["/b"], Reply)
+
+
+def test_a_path_of_any_letters_is_asked_for(newsroom):
+    answers = ask(newsroom, "/article/1/café x/?q=ü%20", "/article/1/../../b")
+    assert all(isinstance(answer, Reply) for answer in answers.values())
+    assert sorted(newsroom.paths) == ["/article/1/caf%C3%A9%20x/?q=%C3%BC%20", "/b"]
+
+
+def test_the_rate_counts_redirects_and_repetitions_too(newsroom):
+    newsroom.behaviours = {"/a": [to("/b")], "/c": [page(status=503), page()]}
+    began = time.monotonic()
+    ask(newsroom, "/a", "/c", "/d", "/e", "/f", requests_per_second=20, concurrent_requests=4)
+    times = sorted(at for _, at in newsroom.requests)
+    assert len(times) == 7
+    for number, at in enumerate(times, 1):  # the first waits, too
+        assert at - began > number / 20 * 0.98
+
+
+def test_the_rate_has_no_bursts_after_a_rest(newsroom):
+    newsroom.behaviours["/0"] = [page(seconds=0.35)]
+    ask(newsroom, "/0", "/1", "/2", requests_per_second=10)
+    times = [at for _, at in newsroom.requests]
+    assert times[2] - times[1] > 0.05
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_no_more_requests_are_under_way_than_the_site_bears(newsroom, limit):
+    newsroom.behaviours = {f"/{n}": [page(seconds=0.03)] for n in range(9)}
+    answers = ask(newsroom, *newsroom.behaviours, concurrent_requests=limit)
+    assert len(answers) == 9
+    assert newsroom.most == limit
+
+
+def test_answers_come_while_others_are_not_asked_yet(newsroom):
+    asked = []
+
+    def all_questions() -> Iterator[Question]:
+        for question in questions(*[f"/{number}" for number in range(50)]):
+            asked.append(question)
+            yield question
+
+    answers = SiteHook(site(concurrent_requests=2), newsroom.url).fetch(all_questions())
+    next(answers)
+    assert len(asked) == 2
+    answers.close()  # type: ignore[attr-defined]
+    assert len(asked) == 2
+
+
+def test_a_task_that_is_ended_lets_go_of_the_site(newsroom):
+    class Ended(BaseException):
+        pass
+
+    def end(*_: object) -> None:
+        raise Ended
+
+    newsroom.behaviours["/1"] = [page(seconds=2)]
+    before = signal.signal(signal.SIGUSR1, end)  # Airflow raises in a handler, too
+    timer = threading.Timer(0.4, signal.pthread_kill, [threading.get_ident(), signal.SIGUSR1])
+    timer.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(Ended):
+            ask(newsroom, "/0", "/1", "/2")
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert time.monotonic() - began < 1.5
+    assert newsroom.paths == ["/0", "/1"]
+
+
+def test_a_site_that_is_down_is_left_alone_after_a_while(monkeypatch, newsroom):
+    monkeypatch.setattr(module, "REFUSALS", 3)
+    for number in range(9):
+        newsroom.behaviours[f"/{number}"] = [page(status=503)]
+    newsroom.behaviours["/1"] = [page(status=404)]  # an answer
+    answers = ask(newsroom, *newsroom.behaviours, attempts=1)
+    kinds = [answer.kind for answer in answers.values() if isinstance(answer, PageError)]
+    assert kinds == ["http_status", "not_found", *["http_status"] * 3, *["not_asked"] * 4]
+    assert len(newsroom.requests) == 5
+
+
+def test_nothing_is_asked_about_nothing(newsroom):
+    assert ask(newsroom) == {}
+    assert newsroom.requests == []
