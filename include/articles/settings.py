@@ -95,7 +95,6 @@ class ArticleSettings(Settings):
         pattern=r"^$|^file:///.+|^s3://[^/]+(/.*)?$",
         description="where the tables of each run are copied to, `file:///…` or `s3://…`; empty: nowhere",
     )
-    memory_mb: int = Field(default=1024, ge=64, description="memory of DuckDB in a task, in MB; beyond it spills")
     public: bool = Field(
         default=True,
         validation_alias="ARTICLES_PUBLIC",
@@ -112,6 +111,6 @@ class ArticleSettings(Settings):
 PARAMETERS = [
     name
     for name in ArticleSettings.model_fields
-    if name not in ("site_name", "sites_file", "public", "cache_seconds", "memory_mb", "artifacts_url")
+    if name not in ("site_name", "sites_file", "public", "cache_seconds", "artifacts_url")
 ]
 """The settings that a site or a run may override."""

@@ -30,7 +30,14 @@ from sqlalchemy import (
     literal_column,
 )
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_all,
+    wait_random_exponential,
+)
 
 from include.core.errors import BadDataError
 
@@ -59,6 +66,31 @@ HOPELESS = {
 """Errors of MariaDB that another try cannot mend."""
 PASSING = {1205, 1213, 1317, 1927, 2006, 2013}
 """Errors of MariaDB that another try mends: lock wait timeout, deadlock, what somebody has killed, lost connections."""
+
+HOPELESS_STATES = {
+    "28000": "the user is refused",
+    "28P01": "user or password is wrong",
+    "3D000": "the database does not exist",
+    "42501": "access is denied",
+    "42703": "a column does not exist",
+    "42P01": "a table does not exist",
+}
+"""SQLSTATEs of PostgreSQL that another try cannot mend."""
+HOPELESS_CONNECTING = {
+    "password authentication failed": HOPELESS_STATES["28P01"],
+    "no password supplied": HOPELESS_STATES["28P01"],
+    "no pg_hba.conf entry": HOPELESS_STATES["28000"],
+    "permission denied for database": HOPELESS_STATES["42501"],
+    " does not exist": "the user or the database does not exist",
+}
+"""The same while connecting: there the driver gives PostgreSQL's words, but no SQLSTATE."""
+PASSING_STATES = {"40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"}
+"""
+SQLSTATEs that another try mends, those of class 08 (lost connections) beside them: a conflict of two transactions,
+deadlock, too many connections, lock timeout, what somebody has cancelled, a server that stops, has crashed or starts.
+"""
+RESTART_SECONDS = 60
+"""How long a server may take to come back."""
 
 
 class DatabaseRefusedError(BadDataError):
@@ -156,17 +188,35 @@ def code(error: BaseException) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def sqlstate(error: BaseException) -> str | None:
+    """Give the SQLSTATE of an error of PostgreSQL; empty: it has none, as while connecting; `None`: it is another's."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    return (getattr(original, "pgcode", None) or "") if hasattr(original, "pgcode") else None
+
+
 def is_passing(error: BaseException) -> bool:
     """Tell whether another try of the same transaction may succeed."""
+    if not isinstance(error, DBAPIError):
+        return code(error) in PASSING
+    state = sqlstate(error)
+    if state == "" and isinstance(error, OperationalError):  # while connecting, or the connection is gone
+        return _reason(error) is None
     locked = isinstance(error, OperationalError) and "database is locked" in str(error.orig)
-    return locked or code(error) in PASSING
+    lost = error.connection_invalidated or (state or "").startswith("08")
+    return locked or lost or state in PASSING_STATES or code(error) in PASSING
 
 
-def tries(times: int = 6) -> Retrying:
-    """Try an idempotent piece of work again after an error that passes; other errors are raised as they are."""
+def tries(times: int = 6, seconds: float = 0) -> Retrying:
+    """
+    Try an idempotent piece of work again after an error that passes; other errors are raised as they are.
+
+    Args:
+        times: how often at least; the waits between six tries come to a second or two.
+        seconds: how long at least, such as `RESTART_SECONDS`.
+    """
     return Retrying(
         retry=retry_if_exception(is_passing),
-        stop=stop_after_attempt(times),
+        stop=stop_all(stop_after_attempt(times), stop_after_delay(seconds)),
         wait=wait_random_exponential(multiplier=0.1, max=5),
         reraise=True,
     )
@@ -180,13 +230,22 @@ def told_apart() -> Iterator[None]:
     except NoSuchTableError as error:
         raise DatabaseRefusedError(f"{HOPELESS[1146]}: {error}") from error
     except (DBAPIError, MySQLError) as error:
-        original = error.orig if isinstance(error, DBAPIError) else error
-        text = str(original)
-        if reason := HOPELESS.get(code(error) or 0):
+        text = str(error.orig if isinstance(error, DBAPIError) else error)
+        if reason := _reason(error):
             raise DatabaseRefusedError(f"{reason}: {text}") from error
         if "no such table" in text or "no such column" in text:  # SQLite
             raise DatabaseRefusedError(text) from error
         raise
+
+
+def _reason(error: BaseException) -> str | None:
+    """Say why another try cannot mend an error of a server, if that is known."""
+    state = sqlstate(error)
+    if state is None:
+        return HOPELESS.get(code(error) or 0)
+    if state:
+        return HOPELESS_STATES.get(state)
+    return next((reason for words, reason in HOPELESS_CONNECTING.items() if words in str(error)), None)
 
 
 def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> Iterator[list[tuple[Any, ...]]]:

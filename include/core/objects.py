@@ -154,16 +154,29 @@ def list_objects(folder: StoragePath) -> dict[str, StoredObject]:
     return {each.name: each for each in sorted(found, key=lambda each: each.name) if each.name[0] not in "._"}
 
 
-def _list_local(folder: Path) -> list[StoredObject]:
+def walk_objects(folder: StoragePath) -> dict[str, StoredObject]:
+    """
+    List all objects below *folder* at any depth, whatever their names; links to folders are not followed.
+
+    Returns:
+        Name below *folder*, parts joined by `/` → object, in the order of names; empty when there is no such folder.
+    """
+    found = _list_local(local_path(folder), deep=True) if is_local(folder) else _list_remote(folder, deep=True)
+    return {each.name: each for each in sorted(found, key=lambda each: each.name)}
+
+
+def _list_local(folder: Path, above: str = "", deep: bool = False) -> list[StoredObject]:
     found = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
-                    if entry.is_file():
+                    if deep and entry.is_dir(follow_symlinks=False):
+                        found += _list_local(Path(entry.path), f"{above}{entry.name}/", deep)
+                    elif entry.is_file():
                         stat = entry.stat()
                         # not mtime: a copy may bring one of long ago, or of a clock that is ahead
-                        found.append(StoredObject(entry.name, stat.st_size, stat.st_ctime))
+                        found.append(StoredObject(above + entry.name, stat.st_size, stat.st_ctime))
                 except FileNotFoundError:  # gone since the folder was read
                     continue
     except FileNotFoundError:
@@ -171,16 +184,20 @@ def _list_local(folder: Path) -> list[StoredObject]:
     return found
 
 
-def _list_remote(folder: Any) -> list[StoredObject]:
+def _list_remote(folder: Any, deep: bool = False) -> list[StoredObject]:
     inside = f"{folder.path.rstrip('/')}/"
     try:
-        entries = folder.fs.ls(folder.path, detail=True, refresh=True)
+        if deep:
+            entries = folder.fs.find(folder.path, detail=True).values()  # asks the store each time, unlike `ls`
+        else:
+            entries = folder.fs.ls(folder.path, detail=True, refresh=True)
     except FileNotFoundError as error:
         _raise_if_no_bucket(error)
         return []
     # an object with the folder's own name is listed too, and one with a slash after it, a "folder" of the S3 console
     names = ((entry["name"].removeprefix(inside), entry) for entry in entries if entry["name"].startswith(inside))
-    return [_remote_object(name, entry) for name, entry in names if name and entry["type"] == "file"]
+    files = ((name, entry) for name, entry in names if entry["type"] == "file")
+    return [_remote_object(name, entry) for name, entry in files if name and not name.endswith("/")]
 
 
 def _remote_object(name: str, entry: dict[str, Any]) -> StoredObject:

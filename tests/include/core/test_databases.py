@@ -5,7 +5,9 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 
+import psycopg2
 import pytest
 from asyncmy.errors import OperationalError as AsyncError
 from pymysql.err import IntegrityError as WrongRow
@@ -27,7 +29,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from include.core.databases import (
     DatabaseRefusedError,
@@ -37,6 +39,7 @@ from include.core.databases import (
     open_engine,
     paused_collector,
     seconds_since,
+    sqlstate,
     stream,
     told_apart,
     tries,
@@ -47,14 +50,15 @@ THINGS = Table(
 )
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     """Give a database with the empty table `things`."""
-    found = (
-        make_url(f"sqlite:///{tmp_path}/folder/file.db")
-        if request.param == "sqlite"
-        else request.getfixturevalue("mariadb").update_query_dict({"charset": "utf8mb4"})
-    )
+    if request.param == "sqlite":
+        found = make_url(f"sqlite:///{tmp_path}/folder/file.db")
+    else:
+        found = request.getfixturevalue(request.param)
+        if request.param == "mariadb":
+            found = found.update_query_dict({"charset": "utf8mb4"})
     with open_engine(found) as engine:
         THINGS.create(engine)
     return found
@@ -125,10 +129,11 @@ def test_a_transaction_that_fails_leaves_nothing(url):
 def test_a_read_only_engine_writes_nothing(url):
     with open_engine(url, read_only=True) as engine:
         assert rows(engine) == []
-        with pytest.raises(DBAPIError, match=r"readonly|READ ONLY"):
+        with pytest.raises(DBAPIError, match=r"(?i)read-?\s?only"):
             fill(engine, (1, "a"))
 
 
+@pytest.mark.parametrize("url", ["sqlite", "mariadb"], indirect=True)
 def test_seconds_since_a_start(url):
     moments = {"2020-01-01 00:00:00": 0, "2020-01-01 00:00:01": 1, "2020-03-01 00:00:00": 60 * 86_400}
     with open_engine(url) as engine, engine.connect() as connection:
@@ -218,6 +223,130 @@ class TestSQLite:
             assert rows(reader) == []
 
 
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+class TestPostgreSQL:
+    """Sessions of PostgreSQL."""
+
+    def test_a_session_that_an_administrator_ends_passes(self, url):
+        with open_engine(url) as engine, engine.connect() as connection, engine.connect() as other:
+            pid = connection.scalar(text("SELECT pg_backend_pid()"))
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            with pytest.raises(DBAPIError) as raised:
+                connection.execute(select(THINGS))
+            assert sqlstate(raised.value) in ("57P01", "")  # the driver may see no more than that it is gone
+            assert is_passing(raised.value)
+
+    def test_a_query_that_somebody_cancels_passes(self, url):
+        with open_engine(url) as engine, engine.connect() as connection:
+            connection.execute(text("SET statement_timeout = 10"))
+            with pytest.raises(DBAPIError) as raised:
+                connection.execute(text("SELECT pg_sleep(10)"))
+            assert sqlstate(raised.value) == "57014"
+            assert is_passing(raised.value)
+
+    def test_a_deadlock_passes(self, url):
+        with open_engine(url) as engine:
+            fill(engine, (1, "a"), (2, "b"))
+            start = Barrier(2)
+
+            def change(first: int, second: int) -> BaseException | None:
+                try:
+                    with engine.begin() as connection:
+                        connection.execute(text("SET LOCAL deadlock_timeout = 50"))
+                        connection.execute(text("UPDATE things SET name = 'x' WHERE id = :id"), {"id": first})
+                        start.wait()
+                        connection.execute(text("UPDATE things SET name = 'x' WHERE id = :id"), {"id": second})
+                except DBAPIError as error:
+                    return error
+                return None
+
+            with ThreadPoolExecutor(2) as pool:
+                errors = [error for error in pool.map(change, (1, 2), (2, 1)) if error]
+        assert [sqlstate(error) for error in errors] == ["40P01"]
+        assert is_passing(errors[0])
+
+    def test_a_server_that_is_not_there_passes(self, url):
+        with open_engine(url.set(port=9)) as engine, pytest.raises(OperationalError) as raised, told_apart():
+            engine.connect()
+        assert sqlstate(raised.value) == ""
+        assert is_passing(raised.value)
+
+    @pytest.mark.parametrize("wrong", [{"database": "no_such_database"}, {"username": "nobody"}])
+    def test_a_missing_database_or_user_is_told_apart(self, url, wrong):
+        with (
+            pytest.raises(DatabaseRefusedError, match=r"no_such_database|nobody") as raised,
+            told_apart(),
+            open_engine(url.set(**wrong)) as engine,
+        ):
+            engine.connect()
+        assert raised.value.__cause__
+        assert not is_passing(raised.value.__cause__)
+
+    def test_a_table_that_others_own_is_told_apart(self, url):
+        with open_engine(url) as engine, engine.connect() as connection:
+            connection.execute(text("SET ROLE pg_monitor"))
+            with pytest.raises(DatabaseRefusedError, match=r"access is denied: .*things"), told_apart():
+                connection.execute(select(THINGS))
+
+
+class ServerError(psycopg2.OperationalError):
+    """What psycopg2 raises, with a SQLSTATE of our own."""
+
+    def __init__(self, state: str | None, message: str = "") -> None:
+        super().__init__(message)
+        self.state = state
+
+    @property
+    def pgcode(self) -> str | None:
+        """The SQLSTATE."""
+        return self.state
+
+
+@pytest.mark.parametrize(
+    "state", ["08000", "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"]
+)
+def test_errors_of_postgresql_that_pass(state):
+    error = wrapped(ServerError(state))
+    assert sqlstate(error) == state
+    assert is_passing(error)
+    with pytest.raises(OperationalError) as raised, told_apart():
+        raise error
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [(state, "why") for state in ("28000", "28P01", "3D000", "42501", "42703", "42P01")]
+    + [
+        (None, 'FATAL:  password authentication failed for user "a"'),
+        (None, 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "a", database "b"'),
+        (None, "fe_sendauth: no password supplied"),
+        (None, 'FATAL:  permission denied for database "b"'),
+    ],
+)
+def test_errors_of_postgresql_that_another_try_cannot_mend(state, message):
+    error = wrapped(ServerError(state, message))
+    assert not is_passing(error)
+    with pytest.raises(DatabaseRefusedError) as raised, told_apart():
+        raise error
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "message", ["FATAL:  the database system is starting up", "server closed the connection unexpectedly"]
+)
+def test_a_server_that_restarts_passes(message):
+    assert is_passing(wrapped(ServerError(None, message)))
+
+
+def test_other_errors_of_postgresql_stay_what_they_are():
+    for error in (IntegrityError("", {}, ServerError("23505")), ProgrammingError("", {}, ServerError(None))):
+        assert not is_passing(error)
+        with pytest.raises(type(error)) as raised, told_apart():
+            raise error
+        assert raised.value is error
+
+
 def test_the_number_of_an_error():
     assert code(wrapped(DriverError(1213, "Deadlock"))) == 1213
     assert code(AsyncError(2013, "Lost connection")) == 2013
@@ -279,6 +408,25 @@ def test_tries_come_to_an_end(quick, number, expected):
         tries()(work)
     assert raised.value is error
     assert len(made) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 6), (60, 12)])
+def test_tries_go_on_for_some_seconds(monkeypatch, seconds, expected):
+    now, waited = [0.0], []
+
+    def sleep(_: float) -> None:
+        waited.append(1)
+        now[0] += 5.5
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def work() -> None:
+        raise wrapped(ServerError("57P03"))
+
+    with pytest.raises(OperationalError):
+        tries(seconds=seconds)(work)
+    assert len(waited) + 1 == expected
 
 
 @pytest.mark.parametrize("number", [1044, 1045, 1049, 1054, 1142, 1146, 1644, 1698])

@@ -19,6 +19,7 @@ from include.core.objects import (
     list_objects,
     read_bytes,
     read_json,
+    walk_objects,
     write_json,
     write_whole,
 )
@@ -82,14 +83,30 @@ def test_a_listing_leaves_out_folders_and_hidden_names(tmp_path):
     assert found["a"].size == 2
 
 
-def test_no_folder_is_an_empty_listing(tmp_path):
-    assert list_objects(tmp_path / "none") == {}
+def test_a_walk_finds_all_objects_at_any_depth(tmp_path):
+    for name in ("b", "a", ".hidden", "_aside", "a-/c", "deep/er/b", "deep/er/.c"):
+        write_whole(tmp_path / name, b"12")
+    (tmp_path / "empty" / "folder").mkdir(parents=True)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "deep" / "round").symlink_to(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    found = walk_objects(tmp_path)
+    assert list(found) == [".hidden", "_aside", "a", "a-/c", "b", "deep/er/.c", "deep/er/b", "link"]
+    assert found["deep/er/b"].name == "deep/er/b"
+    assert found["a"] == find_object(tmp_path / "a")
+    assert found["deep/er/b"].fingerprint == list_objects(tmp_path / "deep" / "er")["b"].fingerprint
 
 
-def test_a_folder_that_is_a_file_is_an_error(tmp_path):
+@pytest.mark.parametrize("listing", [list_objects, walk_objects])
+def test_no_folder_is_an_empty_listing(tmp_path, listing):
+    assert listing(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("listing", [list_objects, walk_objects])
+def test_a_folder_that_is_a_file_is_an_error(tmp_path, listing):
     (tmp_path / "a").touch()
     with pytest.raises(NotADirectoryError):
-        list_objects(tmp_path / "a")
+        listing(tmp_path / "a")
 
 
 def test_ten_thousand_files_are_listed_within_a_fifth_of_a_second(tmp_path):

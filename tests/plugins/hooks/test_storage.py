@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import find_object, is_settled, list_objects, read_bytes, read_json, write_json, write_whole
+from include.core.objects import (
+    find_object,
+    is_settled,
+    list_objects,
+    read_bytes,
+    read_json,
+    walk_objects,
+    write_json,
+    write_whole,
+)
 from quartet.hooks.storage import StorageHook
 
 
@@ -29,6 +38,23 @@ def test_what_is_written_is_listed_and_read(storage):
     assert find_object(folder / "c.txt") is None
     assert find_object(folder) is None
     assert read_bytes(folder / "a.txt") == b"a.txt"
+
+
+def test_a_walk_finds_what_lies_deeper(storage):
+    folder = storage.path("ratings/training")
+    assert walk_objects(folder) == {}
+    for name in ("b.txt", "a.txt", ".hidden", "_aside", "a-/d.txt", "deep/er/c.txt"):
+        write_whole(folder / name, name.encode())
+    write_whole(storage.path("ratings/training-not/e.txt"), b"beside it")
+    found = walk_objects(folder)
+    assert list(found) == [".hidden", "_aside", "a-/d.txt", "a.txt", "b.txt", "deep/er/c.txt"]
+    assert found["deep/er/c.txt"].size == len("deep/er/c.txt")
+    assert found["deep/er/c.txt"].fingerprint == list_objects(folder / "deep" / "er")["c.txt"].fingerprint
+    write_whole(folder / "deep/er/c.txt", b"other")
+    write_whole(folder / "deep/new.txt", b"new")
+    again = walk_objects(folder)
+    assert set(again) - set(found) == {"deep/new.txt"}
+    assert again["deep/er/c.txt"].fingerprint != found["deep/er/c.txt"].fingerprint
 
 
 def test_an_exclusive_write_does_not_replace(storage):
@@ -64,14 +90,21 @@ def test_an_object_that_another_process_made_longer_is_read_whole(s3_storage, s3
     client.put_object(Bucket=bucket, Key=f"{prefix}/ratings/b.txt", Body=b"new")
     assert find_object(StorageHook().path("ratings/b.txt"))
     assert list(list_objects(StorageHook().path("ratings"))) == ["a.txt", "b.txt"]
+    assert list(walk_objects(StorageHook().path("ratings"))) == ["a.txt", "b.txt"]
+    client.put_object(Bucket=bucket, Key=f"{prefix}/ratings/c.txt", Body=b"newest")
+    assert list(walk_objects(StorageHook().path("ratings"))) == ["a.txt", "b.txt", "c.txt"]
 
 
 def test_an_s3_folder_marker_or_namesake_is_no_object(s3_storage):
     folder = StorageHook().path("ratings/training")
     folder.fs.pipe_file(f"{folder.path}/", b"")
     assert list_objects(folder) == {}
+    assert walk_objects(folder) == {}
     folder.fs.pipe_file(folder.path, b"namesake")
     assert list_objects(folder) == {}
+    assert walk_objects(folder) == {}
+    folder.fs.pipe_file(f"{folder.path}/deeper/", b"")
+    assert walk_objects(folder) == {}
 
 
 def test_an_s3_object_is_complete_when_it_is_seen(s3_storage):
@@ -86,6 +119,8 @@ def test_a_missing_bucket_is_an_error_not_an_empty_folder(s3_storage):
     nowhere = ObjectStoragePath("s3://no-such-bucket/ratings", conn_id="quartet_storage")
     with pytest.raises(FileNotFoundError, match="bucket does not exist"):
         list_objects(nowhere)
+    with pytest.raises(FileNotFoundError, match="bucket does not exist"):
+        walk_objects(nowhere)
 
 
 def test_json_and_damage(storage):

@@ -1,0 +1,40 @@
+"""Tables and matrices in storage, written whole or not at all."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from include.core.objects import StoragePath, read_bytes, write_whole
+
+
+def write_frame(path: StoragePath, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet; categorical columns stay so."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False, compression="zstd")
+    write_whole(path, buffer.getvalue())
+
+
+def read_frame(path: StoragePath, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a table that `write_frame` wrote; raises `FileNotFoundError` when there is none."""
+    return pd.read_parquet(io.BytesIO(read_bytes(path)), columns=columns)
+
+
+def write_matrix(path: StoragePath, matrix: np.ndarray | sparse.csr_matrix) -> None:
+    """Write a dense matrix or a sparse one as `.npz`."""
+    buffer = io.BytesIO()
+    if sparse.issparse(matrix):
+        sparse.save_npz(buffer, sparse.csr_matrix(matrix), compressed=False)
+    else:
+        np.savez(buffer, dense=matrix)
+    write_whole(path, buffer.getvalue())
+
+
+def read_matrix(path: StoragePath) -> np.ndarray | sparse.csr_matrix:
+    """Read a matrix that `write_matrix` wrote; raises `FileNotFoundError` when there is none."""
+    data = read_bytes(path)
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        if "dense" in arrays:
+            return arrays["dense"]
+    return sparse.load_npz(io.BytesIO(data))
