@@ -55,6 +55,8 @@ class DatabaseHook(BaseHook):
         The database's address; as text it shows no password.
 
         :raises AirflowNotFoundException: the connection is not defined, or cannot be looked up now.
+        :raises Exception: the secrets backend cannot be asked now (`BotoCoreError`, `ClientError`), or in the API
+            server Airflow's database (`SQLAlchemyError`).
         """
         try:
             connection = self.get_connection(self.conn_id)
@@ -95,10 +97,14 @@ class DatabaseHook(BaseHook):
 
 
 def _is_surely_undefined(conn_id: str) -> bool:
-    """In a task, ask once more: Airflow calls undefined also what it could not look up, and a file would be wrong."""
+    """Ask once more: Airflow calls undefined also what it could not look up, and a file would be wrong."""
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
+    for backend in ensure_secrets_backend_loaded():
+        if backend.get_connection(conn_id) is not None:  # raises what Airflow has only logged
+            return False
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if comms is None:
         return True

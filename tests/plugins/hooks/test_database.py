@@ -183,6 +183,21 @@ def test_a_connection_that_cannot_be_looked_up_is_not_taken_for_a_file(home, mon
             _ = DatabaseHook("quartet_articles").url
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_api_server_without_airflows_database_does_not_take_a_file(home, monkeypatch, is_there):
+    def look(*_, **__) -> None:
+        if not is_there:
+            raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open database file"))
+
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    monkeypatch.setattr("airflow.secrets.metastore.MetastoreBackend.get_connection", look)
+    if is_there:
+        assert DatabaseHook("quartet_articles").url.drivername == "sqlite"
+    else:
+        with pytest.raises(OperationalError, match="unable to open"):
+            _ = DatabaseHook("quartet_articles").url
+
+
 def test_a_file_that_is_not_there_is_not_made_by_reading(home):
     with (
         pytest.raises(FileNotFoundError, match=r"no SQLite database .*/data/articles\.db"),

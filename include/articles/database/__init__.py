@@ -1,0 +1,1 @@
+"""The database of the article recommendations: articles, models, recommendations."""

@@ -1,0 +1,45 @@
+"""What a model may be, and how its status is kept from changing.
+
+pending → current → stale → deleted; pending → failed → deleted; pending → stale for a run that a newer one overtook.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+
+from include.articles.database.tables import MODEL
+from include.core.errors import BadDataError
+
+
+class Status(StrEnum):
+    """Status of a model."""
+
+    PENDING = "pending"
+    CURRENT = "current"
+    STALE = "stale"
+    FAILED = "failed"
+
+
+class ModelStatusError(BadDataError):
+    """A model is not in the status that is needed, or is not there."""
+
+
+def hold(connection: Connection, model_id: int, *expected: Status) -> None:
+    """
+    Keep the status of a model from changing until the transaction ends.
+
+    Raises:
+        ModelStatusError: it is none of those expected, or there is no such model.
+    """
+    # the lock that an UPDATE takes, too; the stronger one would wait for rows that refer to the model
+    found = connection.scalar(select(MODEL.c.status).where(MODEL.c.id == model_id).with_for_update(key_share=True))
+    if found not in expected:
+        raise ModelStatusError(f"model {model_id} is {found or 'gone'}, {' or '.join(expected)} was expected")
+
+
+def hold_group(connection: Connection, model_id: int) -> None:
+    """Keep the status of all models of the same site and type from changing until the transaction ends."""
+    own = connection.execute(select(MODEL.c.site, MODEL.c.type).where(MODEL.c.id == model_id)).first()
+    if own is not None:
+        group = select(MODEL.c.id).where(MODEL.c.site == own.site, MODEL.c.type == own.type)
+        connection.execute(group.order_by(MODEL.c.id).with_for_update(key_share=True)).all()
