@@ -1,5 +1,6 @@
 """All settings of the platform, in the order in which `.env.example` lists them."""
 
+from include.articles.settings import ArticleSettings
 from include.audience.settings import AudienceSettings
 from include.core.errors import BadDataError, SettingsError
 from include.core.settings import PlatformSettings, Settings
@@ -8,6 +9,7 @@ from include.ratings.settings import RatingsSettings
 CLASSES: dict[str, type[Settings]] = {
     "Platform": PlatformSettings,
     "Movie ratings": RatingsSettings,
+    "Article recommendations": ArticleSettings,
     "Audience labeling": AudienceSettings,
 }
 

@@ -15,7 +15,12 @@ from pydantic_core import PydanticUndefined
 from deploy.settings import CLASSES
 from include.core.settings import ROOT, Settings
 
-TITLES = {"ratings": "Movie ratings", "audience": "Audience labeling", "platform": "Platform"}
+TITLES = {
+    "ratings": "Movie ratings",
+    "articles": "Article recommendations",
+    "audience": "Audience labeling",
+    "platform": "Platform",
+}
 MADE = "<!-- made by `make docs` from the code; do not edit -->\n"
 
 

@@ -19,11 +19,12 @@ class QuartetPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """One app a workflow; each guards its own routes, Airflow does not."""
-        from quartet.api import audience, ratings
+        from quartet.api import articles, audience, ratings
 
         return [
             {"name": "Movie ratings", "url_prefix": "/ratings", "app": ratings.create_app()},
             {"name": "Audience labeling", "url_prefix": "/audience", "app": audience.create_app()},
+            {"name": "Article recommendations", "url_prefix": "/articles", "app": articles.create_app()},
         ]
 
     @cached_property

@@ -72,10 +72,11 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
 
             models.serve(instance, platform.mlflow_port, console)
         case "demo":
-            from deploy.demo import base, posts
+            from deploy.demo import base, newsroom, posts
 
             base.provide(console)
             posts.provide(console)
+            newsroom.provide(console)
             commands.up(instance, console)
             os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
         case "airflow":

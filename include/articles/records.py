@@ -130,8 +130,8 @@ def frame(rows: pa.Table) -> pd.DataFrame:
             "session_date": times.dt.floor("D"),
             "landing_page_path": _categories(rows["landing_page_path"]),
             "client_id": _categories(rows["client_id"]),
-            "event_category": pd.Categorical.from_codes(same, [EVENT_CATEGORY]),
-            "event_action": pd.Categorical.from_codes(same, [EVENT_ACTION]),
+            "event_category": pd.Categorical.from_codes(same, pd.Index([EVENT_CATEGORY])),
+            "event_action": pd.Categorical.from_codes(same, pd.Index([EVENT_ACTION])),
         }
     )
 

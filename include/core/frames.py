@@ -37,4 +37,4 @@ def read_matrix(path: StoragePath) -> np.ndarray | sparse.csr_matrix:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         if "dense" in arrays:
             return arrays["dense"]
-    return sparse.load_npz(io.BytesIO(data))
+    return sparse.csr_matrix(sparse.load_npz(io.BytesIO(data)))

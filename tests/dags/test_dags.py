@@ -11,6 +11,7 @@ from airflow.dag_processing.dagbag import DagBag
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = [
+    "article_recs__washington_city_paper",
     "audience_labeling",
     "audience_schemas",
     "housekeeping",

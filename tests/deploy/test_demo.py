@@ -3,16 +3,20 @@
 import io
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from deploy.demo import audience, posts, ratings
+from deploy.demo import articles, audience, newsroom, posts, ratings
 from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import Produced, show
 from include.core.errors import BadDataError
+from include.core.objects import write_json
 from include.ratings import base
 
 
@@ -83,6 +87,12 @@ def test_the_table_says_what_where_how_long_and_where_to_look():
         assert part in text(shown)
 
 
+def test_pictures_come_below_the_table():
+    shown, picture = console(), Table("a picture")
+    show(shown, "http://h:1", [Produced("articles", "what", "where", 1, "/look", picture), Produced(*"abc", 1, "/d")])
+    assert text(shown).index("http://h:1/d") < text(shown).index("a picture")
+
+
 def source_rows(home, statement: str = "SELECT count(*) FROM ts_page_content") -> int:
     with closing(sqlite3.connect(home / "data/audience/wh_demo.db")) as connection:
         return connection.execute(statement).fetchone()[0]
@@ -138,3 +148,112 @@ def test_figures_are_read_from_the_lists():
 def test_an_error_of_the_audience_api_is_told():
     with pytest.raises(DemoError, match="answered 503: no database"):
         audience._answer({"error_code": 503, "error_message": "no database"})
+
+
+def newsroom_of(count: int = 8, *faults: str) -> newsroom.Archive:
+    """Give an archive whose articles are all on one topic."""
+    made = [
+        newsroom.Article(str(number), f"Title [{number}]", "food", f"slug-{number}", "2026-03-09T08:00:00+00:00", fault)
+        for number, fault in zip(range(count), [*faults, *[None] * count], strict=False)
+    ]
+    return newsroom.Archive(datetime(2026, 3, 10, tzinfo=UTC), made)
+
+
+def rec(article: newsroom.Article, score: float = 0.5, status: str = "current", **changed) -> dict:
+    shown = {"external_id": article.external_id, "title": article.title, "path": article.path} | changed
+    return {"score": f"{score:.6f}", "model": {"id": 1, "status": status}, "recommended_article": shown}
+
+
+def related(archive: newsroom.Archive) -> dict[str, list[dict]]:
+    return {each.external_id: [rec(other) for other in archive.articles if other != each] for each in archive.articles}
+
+
+def test_right_recommendations_pass():
+    archive = newsroom_of()
+    assert articles._check(archive, related(archive), [rec(archive.articles[0])], 20) == 1
+    short = {source: recs[:5] for source, recs in related(archive).items()}
+    assert articles._check(archive, short, [rec(archive.articles[0])], 5) == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (lambda archive, lists, defaults: defaults.clear(), "found 0 defaults, lists of 8"),
+        (lambda archive, lists, defaults: [lists.popitem() for _ in range(3)], "lists of 5 articles"),
+        (lambda archive, lists, defaults: lists["3"].pop(), "7 recommendations for article 3 were expected, found 6"),
+        (lambda archive, lists, defaults: lists["3"].append(rec(archive.articles[0])), "7 recommend.* found 8"),
+        (lambda archive, lists, defaults: defaults.append(rec(archive.articles[1], title="")), "the newsroom has Art"),
+        (lambda archive, lists, defaults: defaults.append(rec(archive.articles[1], path="/o")), "the newsroom has Art"),
+        (lambda archive, lists, defaults: defaults.append(rec(newsroom_of(9).articles[8])), "the newsroom has None"),
+        (lambda archive, lists, defaults: defaults.append(rec(archive.articles[1], status="stale")), "a current model"),
+    ],
+)
+def test_wrong_recommendations_are_told(problem, expected):
+    archive = newsroom_of()
+    lists, defaults = related(archive), [rec(archive.articles[0])]
+    problem(archive, lists, defaults)
+    with pytest.raises(DemoError, match=expected):
+        articles._check(archive, lists, defaults, 20)
+
+
+@pytest.mark.parametrize("fault", newsroom.FAULTS)
+def test_an_article_that_must_not_be_recommended_is_told(fault):
+    archive = newsroom_of(8, fault)
+    with pytest.raises(DemoError, match=fault):
+        articles._check(archive, related(archive), [rec(archive.articles[1])], 20)
+
+
+def test_recommendations_on_other_topics_are_told():
+    archive = newsroom_of()
+    lists = related(archive)
+    mixed = [replace(each, topic=f"topic {number % 3}") for number, each in enumerate(archive.articles)]
+    with pytest.raises(DemoError, match=r"60% of the first 5 were expected on the planted topic, found \d\d%"):
+        articles._check(newsroom.Archive(archive.end, mixed), lists, [rec(mixed[0])], 20)
+
+
+def test_related_articles_are_shown_beside_the_defaults():
+    first, second, third = newsroom_of(3).articles
+    shown = console()
+    shown.print(articles._picture("A [title]", [rec(second, 0.25), rec(third)], [rec(first, 1)]))
+    assert [
+        line for line in text(shown).splitlines() if "Title [1]" in line and "0.250" in line and "Title [0]" in line
+    ]
+    assert "A [title]" in text(shown)
+
+
+class Answers(Platform):
+    """A platform that says what it is told to say."""
+
+    def __init__(self, **answers) -> None:
+        self.url, self.answers = "http://h:1", answers
+
+    def get(self, path, **query):
+        return self.answers[path.rpartition("/")[2]]
+
+
+def test_a_run_is_followed_to_its_end():
+    tasks = [{"task_id": "create_model", "state": "success"}, {"task_id": "reading.scrape", "state": "running"}]
+    said = []
+    answers = Answers(run={"state": "running"}, taskInstances={"task_instances": tasks})
+    assert not articles._finished(answers, "/dags/d/run", said.append)
+    assert said == ["articles: 1 of 2 tasks are done, now scrape"]
+    answers.answers["run"] = {"state": "success"}
+    assert articles._finished(answers, "/dags/d/run", said.append)
+    tasks[1]["state"] = "failed"
+    answers.answers["run"] = {"state": "failed"}
+    with pytest.raises(DemoError, match="has failed in scrape"):
+        articles._finished(answers, "/dags/d/run", said.append)
+
+
+def test_without_its_site_the_demo_leaves_article_recommendations_out(home):
+    assert articles.run(Answers(), print) == []
+
+
+def test_what_is_missing_for_a_run_is_told(home):
+    (home / "sites.yaml").write_text(newsroom.ENTRY.format(domain="d.example", events="file:///e", days=14))
+    with pytest.raises(DemoError, match=r"deploy\.demo\.newsroom makes it"):
+        articles.run(Answers(), lambda text: None)
+    write_json(home / "data/demo-gazette/newsroom.json", {"end": "2026-03-10T00:00:00+00:00", "articles": []})
+    dags = [{"dag_id": articles.DAG + "_2", "is_paused": False}, {"dag_id": articles.DAG, "is_paused": True}]
+    with pytest.raises(DemoError, match="article_recs__demo_gazette is paused"):
+        articles.run(Answers(dags={"dags": dags}), lambda text: None)

@@ -7,10 +7,12 @@ walks all routes and asserts it:
     @app.post("/train", dependencies=[may_run("ratings_train")])     # who may start its runs
     @app.get("/recs", dependencies=[PUBLIC])                         # anyone, by design
 
-Without a token the answer is 401; 403 to a user whose role does not allow it. All of it is decided before the body is
-validated, but after it was read: broken JSON is answered 422 to anyone.
+`may_read_chosen` is a `may_read` whose DAG depends on the request. Without a token the answer is 401; 403 to a user
+whose role does not allow it. All of it is decided before the body is validated, but after it was read: broken JSON is
+answered 422 to anyone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -54,6 +56,15 @@ class Public:
 def may_read(dag_id: str) -> Any:
     """Guard a route for those who may see the DAG."""
     return Depends(Guard(Access.READ, dag_id, requires_access_dag(method="GET", param_dag_id=dag_id)))
+
+
+def may_read_chosen(dag_id: str, choose: Callable[[Request], str]) -> Any:
+    """Guard a route for those who may see the DAG that *choose* names for a request; it is *dag_id* by default."""
+
+    def check(request: Request, user: Any) -> None:
+        requires_access_dag(method="GET", param_dag_id=choose(request))(request, user)
+
+    return Depends(Guard(Access.READ, dag_id, check))
 
 
 def may_run(dag_id: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -133,8 +134,9 @@ class RegistryHook(BaseHook):
         *,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
-        children: Mapping[str, Mapping[str, Any]],
         files: Mapping[str, bytes],
+        metrics: Mapping[str, float] = MappingProxyType({}),
+        children: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> str:
         """
         Record what a DAG run found out as one run with children; done again it replaces the earlier record.
@@ -143,8 +145,9 @@ class RegistryHook(BaseHook):
         :param run: name of the DAG run.
         :param params: parameters of the run.
         :param tags: tags of the run.
-        :param children: name → values of its child runs; numbers become metrics, the rest parameters.
         :param files: name → content of what is kept with it.
+        :param metrics: its figures.
+        :param children: name → values of its child runs; numbers become metrics, the rest parameters.
         :return: id of the MLflow run.
         """
         with self.client() as client:
@@ -152,7 +155,7 @@ class RegistryHook(BaseHook):
             for earlier in client.search_runs([experiment_id], f"tags.dag_run_id = '{run}'"):
                 client.delete_run(earlier.info.run_id)
             parent = client.create_run(experiment_id, run_name=run, tags={**tags, "dag_run_id": run}).info
-            self._log_batch(client, parent.run_id, params, {}, parent.start_time)
+            self._log_batch(client, parent.run_id, params, metrics, parent.start_time)
             for name, values in children.items():
                 tags = {"mlflow.parentRunId": parent.run_id, "dag_run_id": run}
                 child = client.create_run(experiment_id, run_name=name, tags=tags).info

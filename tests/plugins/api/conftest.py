@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import URL
 
+from include.articles.database import schema
+from include.core.databases import open_engine
 from tests.plugins.api.client import Client
+from tests.serving_rows import Rows
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,7 +29,13 @@ def {name}():
 
 {name}()
 """
-DAGS = ["ratings_train", "ratings_predict", "ratings_model_selection", "audience_labeling"]
+DAGS = [
+    "ratings_train",
+    "ratings_predict",
+    "ratings_model_selection",
+    "audience_labeling",
+    "article_recs__washington_city_paper",
+]
 PASSWORDS = {"admin": "a", "viewer": "v"}
 
 
@@ -56,6 +66,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         _reconfigure()
         _forget_plugins()
         _fill_database(home / "dags")
+        _fill_articles(home / "quartet" / "data" / "articles.db")
         yield home
     _reconfigure()
     _forget_plugins()
@@ -127,3 +138,11 @@ def _fill_database(dags: Path) -> None:
     initdb()
     DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(DagBag(dags, bundle_path=dags), "dags-folder", None)
+
+
+def _fill_articles(path: Path) -> None:
+    """Make the article database with a model 1 that has one recommendation."""
+    with open_engine(URL.create("sqlite", database=str(path))) as engine:
+        schema.upgrade(engine)
+        rows = Rows(engine)
+        rows.recommend(rows.model("popularity", id=1), "default", [rows.article("1")])

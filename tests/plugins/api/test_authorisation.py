@@ -58,6 +58,11 @@ EXAMPLES: dict[str, Example] = {
     "POST /audience/api/tasks/{task_id}/abort/": Example(path=TASK),
     "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
     "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
+    "GET /articles/": Example(),
+    "GET /articles/health": Example(),
+    "GET /articles/recs": Example(query={"source_entity_id": "1"}),
+    "GET /articles/models": Example(),
+    "GET /articles/models/{model_id}/articles": Example(path={"model_id": 1}),
 }
 
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
@@ -125,7 +130,9 @@ def test_all_routes_are_known_in_kind():
     assert {getattr(route, "path", repr(route)) for route in odd} <= DOCUMENTATION
 
 
-@pytest.mark.parametrize("path", ["/ratings/docs", "/ratings/redoc", "/audience/docs", "/audience/redoc"])
+@pytest.mark.parametrize(
+    "path", [f"/{app}/{page}" for app in ("ratings", "audience", "articles") for page in ("docs", "redoc")]
+)
 def test_the_documentation_needs_no_internet(airflow: Client, path: str):
     page = airflow.get(path).text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)

@@ -1,0 +1,46 @@
+"""Load on a web server: clients that ask one after the other, each in a process of its own."""
+
+import http.client
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.support.report import p95
+
+
+@dataclass(frozen=True)
+class Load:
+    """What clients saw."""
+
+    requests_per_second: float
+    p95_seconds: float
+    failures: int
+
+
+def load(port: int, paths: Sequence[str], clients: int = 8, seconds: float = 10) -> Load:
+    """Let *clients* ask for *paths* in turn for so many seconds."""
+    with multiprocessing.get_context("spawn").Pool(clients) as pool:
+        pool.map(_nothing, range(clients))  # all are there before the time is taken
+        found = pool.starmap(_ask, [(port, paths[client:] + paths[:client], seconds) for client in range(clients)])
+    times = [each for times, _ in found for each in times]
+    return Load(len(times) / seconds, p95(times), sum(failures for _, failures in found))
+
+
+def _nothing(_: int) -> None:
+    time.sleep(0.2)
+
+
+def _ask(port: int, paths: Sequence[str], seconds: float) -> tuple[list[float], int]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    times: list[float] = []
+    failures, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        path = paths[len(times) % len(paths)]
+        began = time.perf_counter()
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        times.append(time.perf_counter() - began)
+        failures += answer.status != 200
+    return times, failures

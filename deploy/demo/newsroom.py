@@ -1,0 +1,227 @@
+"""
+A newsroom that does not exist, for the demo: the archive of its readers' events, and its site on this machine.
+
+python -m deploy.demo.newsroom    make the archive, tell the platform about the site
+"""
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from html import escape
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from include.articles import generate
+from include.articles.settings import ArticleSettings
+from include.articles.sites import BUILT_IN, load_sites
+from include.core.objects import read_json, write_json
+from include.core.settings import PlatformSettings
+
+SITE = "demo-gazette"
+DAYS = 14
+MAX_AGE = timedelta(days=1)
+"""An older archive is made anew, so that the demo shows articles of these days."""
+GONE, SPONSORED, UNDATED = "gone", "sponsored", "undated"
+FAULTS = (GONE, SPONSORED, UNDATED)
+"""What may be wrong with a page; one article has each."""
+ENTRY = """\
+# The newsroom of `make demo`, which is made up; its site is there while the demo runs.
+demo-gazette:
+  kind: washington_city_paper
+  domain: {domain}
+  enabled: true
+  schedule: never  # the demo starts its runs
+  requests_per_second: 200
+  concurrent_requests: 4
+  parameters:
+    ga_data_bucket: {events}
+    days_of_data: {days}
+"""
+ARTICLE = re.compile(r"/article/(\d+)/([^/?]+)")
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title} - Demo Gazette</title>{time}</head>
+<body><header><h1>
+  {title}
+</h1></header><main id="primary"><article class="{tag}"><p>Nothing of this ever happened.</p></article></main></body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Article:
+    """What the site knows about an article."""
+
+    external_id: str
+    title: str
+    topic: str
+    slug: str
+    published_at: str
+    fault: str | None = None
+    """One of `FAULTS`."""
+
+    @property
+    def path(self) -> str:
+        """Where its page is."""
+        return f"/article/{self.external_id}/{self.slug}/"
+
+    @property
+    def page(self) -> str:
+        """Its page."""
+        time = f'<meta property="article:published_time" content="{self.published_at}">'
+        return PAGE.format(
+            title=escape(self.title),
+            time="" if self.fault == UNDATED else time,
+            tag="tag-exclude" if self.fault == SPONSORED else "tag-news",
+        )
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What the demo's newsroom has."""
+
+    end: datetime
+    """The instant of the demo's runs."""
+    articles: list[Article]
+    """Oldest first."""
+
+
+def provide(console: Console) -> None:
+    """
+    Make sure that there is an archive of these days, and that the platform knows the site.
+
+    Raises:
+        SitesError: the file of the user's sites is wrong.
+    """
+    settings = ArticleSettings.load()
+    if SITE not in load_sites(settings):
+        entry = ENTRY.format(domain=generate.DOMAIN, events=json.dumps(events_url(), ensure_ascii=False), days=DAYS)
+        own_file = PlatformSettings.load().home / BUILT_IN.name
+        if settings.sites_file or not _append(own_file, entry):
+            console.print(
+                f"{settings.sites_file or own_file} is yours, so the demo leaves article recommendations out. To have "
+                f"them in, add to it:\n\n{entry}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+            return
+    now, found = datetime.now(UTC), archive()
+    if found is None or not now - MAX_AGE < found.end <= now:
+        _make(now.replace(microsecond=0))
+
+
+def is_known() -> bool:
+    """Tell whether the platform may run the site."""
+    site = load_sites(ArticleSettings.load()).get(SITE)
+    return site is not None and site.enabled
+
+
+def archive() -> Archive | None:
+    """Give the archive that was made; `None`: there is none."""
+    found = read_json(_folder() / "newsroom.json")
+    if found is None:
+        return None
+    return Archive(datetime.fromisoformat(found["end"]), [Article(**each) for each in found["articles"]])
+
+
+def events_url() -> str:
+    """Give the root of the events."""
+    return f"file://{_folder() / 'events'}"
+
+
+@contextmanager
+def serve(articles: Sequence[Article]) -> Iterator[str]:
+    """Be the newsroom's site, on a free port of this machine; give its address."""
+    pages = {article.external_id: article for article in articles}
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, pages)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Site(BaseHTTPRequestHandler):
+    """Answers for an article's page; an address with an old slug leads to the one of today."""
+
+    def __init__(self, articles: dict[str, Article], *arguments: Any) -> None:
+        self.articles = articles
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        found = ARTICLE.match(self.path)
+        article = self.articles.get(found[1]) if found else None
+        if found is None or article is None or article.fault == GONE:
+            self._answer(HTTPStatus.NOT_FOUND, "there is no such page")
+        elif found[2] != article.slug:
+            self._answer(HTTPStatus.MOVED_PERMANENTLY, "it has moved", location=article.path)
+        else:
+            self._answer(HTTPStatus.OK, article.page)
+
+    def _answer(self, status: HTTPStatus, text: str, **headers: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        for name, value in {
+            "content-type": "text/html; charset=utf-8",
+            "content-length": str(len(body)),
+            **headers,
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Be silent: the demo has its own lines."""
+
+
+def _folder() -> Path:
+    return PlatformSettings.load().home / "data" / SITE
+
+
+def _make(end: datetime) -> None:
+    folder = _folder()
+    (folder / "newsroom.json").unlink(missing_ok=True)  # no archive until it is whole
+    shutil.rmtree(folder / "events", ignore_errors=True)
+    made = generate.make(days=DAYS, end=end)
+    generate.write(made, folder / "events")
+    records = made.articles.drop(columns="old_slug").assign(
+        published_at=[each.isoformat() for each in made.articles["published_at"]], fault=None
+    )
+    widely_read = len(records) * 2 // 3
+    records.loc[widely_read : widely_read + len(FAULTS) - 1, "fault"] = FAULTS
+    write_json(folder / "newsroom.json", {"end": end.isoformat(), "articles": records.to_dict("records")})
+
+
+def _append(file: Path, entry: str) -> bool:
+    """Add a site at the end of the file, if the file then says what it said before, and that; tell whether it does."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    addition = ("" if text.endswith("\n") or not text else "\n") + ("\n" if text else "") + entry
+    try:
+        extended = yaml.safe_load(text + addition)
+    except yaml.YAMLError:
+        return False
+    if extended != {**(yaml.safe_load(text) or {}), **yaml.safe_load(entry)}:
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(addition)
+    return True
+
+
+if __name__ == "__main__":
+    provide(Console())

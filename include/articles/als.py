@@ -1,0 +1,68 @@
+"""Matrix factorisation: readers and articles as short vectors whose product tells who reads what."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+
+class NotFiniteError(ArithmeticError):
+    """Training ended in numbers that are none."""
+
+
+def train_model(
+    matrix: sparse.csr_matrix,
+    factors: int,
+    regularization: float,
+    epochs: int,
+    seed: int,
+    initial_item_factors: np.ndarray | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Factorise the matrix by alternating least squares for implicit feedback.
+
+    With preference p = 1 where a value is stored, else 0, and confidence c = 1 + value, it minimises
+    `sum c (p - u v)^2 + regularization (sum |u|^2 + sum |v|^2)`; an epoch solves all readers, then all articles,
+    exactly (Hu, Koren, Volinsky 2008). The same input and seed give the same vectors, with any number of threads.
+
+    Args:
+        matrix: scaled dwell in (0, 1], shape (readers, articles).
+        factors: length of the vectors; it may exceed the matrix.
+        regularization: 0 or more.
+        epochs: 1 or more.
+        seed: of the random vectors at the start.
+        initial_item_factors: vectors of the articles to start from instead, shape (articles, factors).
+        progress: is told each epoch that has been done, from 1.
+
+    Returns:
+        Vectors of the readers and of the articles, shapes (readers, factors) and (articles, factors).
+
+    Raises:
+        NotFiniteError: a vector has a number that is not finite.
+    """
+    from implicit.cpu.als import AlternatingLeastSquares  # takes most of a second
+
+    confidence = matrix.tocsr(copy=True)
+    confidence.data = 1 + confidence.data
+    with threadpool_limits(1, "blas"):  # the solver has threads of its own
+        model = AlternatingLeastSquares(
+            factors=factors,
+            regularization=regularization,
+            alpha=1.0,
+            iterations=epochs,
+            dtype=np.float64,
+            use_cg=False,
+            random_state=seed,
+        )
+        if initial_item_factors is not None:
+            model.item_factors = np.array(initial_item_factors, dtype=np.float64)
+        model.fit(confidence, show_progress=False, callback=lambda epoch, *_: progress and progress(epoch + 1))
+    readers, articles = np.asarray(model.user_factors), np.asarray(model.item_factors)
+    if not (np.isfinite(readers).all() and np.isfinite(articles).all()):
+        raise NotFiniteError(
+            f"training gave numbers that are not finite: {factors} factors, regularization {regularization}, "
+            f"{matrix.shape[0]} readers, {matrix.shape[1]} articles"
+        )
+    return readers, articles

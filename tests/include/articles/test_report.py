@@ -1,0 +1,46 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from include.articles import report
+
+RUN_AT = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+def lists(*rows):
+    return pd.DataFrame(rows, columns=["source", "rank", "target", "score"])
+
+
+def test_rows_readers_articles_and_pairs_are_counted():
+    rows = pd.DataFrame({"client_id": ["u", "u", "v", "v"], "external_id": ["1", "1", "1", "2"]})
+    expected = {"rows": 4, "readers": 2, "articles": 2, "pairs": 3}
+    assert report.size(rows) == expected
+    assert report.size(rows.astype("category")) == expected
+    assert report.size(rows[:0]) == dict.fromkeys(expected, 0)
+
+
+def test_lists_are_described():
+    published = pd.to_datetime(["2026-03-09", "2026-03-06", "2026-03-20"], utc=True)
+    articles = pd.DataFrame({"external_id": ["1", "2", "3"], "published_at": published})
+    ages = report.ages_days(articles, RUN_AT)
+    assert ages.to_dict() == {"1": 1.0, "2": 4.0, "3": 0.0}
+    found = report.describe_lists(lists(("1", 1, "2", 0.5), ("1", 2, "3", 0.0), ("2", 1, "1", 1.0)), ages)
+    assert found == {
+        "sources": 2,
+        "recommendations": 3,
+        "distinct_targets": 3,
+        "median_target_age_days": 1.0,
+        "zero_score_share": 0.333333,
+    }
+
+
+def test_overlap_is_the_share_of_first_places_in_common():
+    now = lists(("1", 1, "2", 1), ("1", 2, "3", 1), ("2", 1, "1", 1), ("9", 1, "1", 1))
+    before = lists(("1", 1, "3", 1), ("1", 2, "4", 1), ("2", 1, "3", 1), ("2", 11, "1", 1))
+    assert report.overlap(now, before) == 0.25  # half of source 1, nothing of 2; 9 is new
+    assert report.overlap(now, now) == 1
+    assert report.overlap(now, lists(("7", 1, "1", 1))) is None
+
+
+def test_numbers_of_nested_objects_become_flat():
+    assert report.flat({"a": {"b": 1, "c": {"d": 2.5}}, "e": "text", "f": True, "g": None}) == {"a.b": 1, "a.c.d": 2.5}
