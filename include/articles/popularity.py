@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 
 def calculate_defaults(
@@ -26,8 +27,6 @@ def calculate_defaults(
         seconds (`sd` and `lcb` NaN for n = 1), and `basis`, what its rank depends on: `lcb` where it is above 0, NaN
         where not. If that is nowhere, it is `mean` everywhere.
     """
-    from scipy import stats  # takes half a second
-
     latest = interactions.astype({"client_id": "str", "external_id": "str"}).sort_values(
         ["last_activity_time", "client_id", "external_id"], ascending=[False, True, True]
     )[:window_interactions]
@@ -35,7 +34,7 @@ def calculate_defaults(
     dwell = pageviews.groupby("external_id", sort=True)
     found = pd.DataFrame({"n": dwell.size(), "mean": dwell.mean(), "sd": dwell.std(ddof=1)}).reset_index()
     with np.errstate(invalid="ignore"):
-        t = stats.t.ppf(confidence, found["n"] - 1)  # NaN for n = 1
+        t = stdtrit(found["n"] - 1, confidence)  # NaN for n = 1
     found["lcb"] = found["mean"] - t * found["sd"] / np.sqrt(found["n"])
     found["basis"] = found["lcb"].where(found["lcb"] > 0)
     if found["basis"].isna().all():

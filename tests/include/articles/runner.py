@@ -1,7 +1,7 @@
 """A run of a small newsroom without Airflow: the same steps, the newsroom's pages from memory."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from include.articles.run import Plan
 from include.articles.settings import ArticleSettings
 from include.articles.sites import Site
 from include.core.databases import open_engine
+from include.core.objects import StoragePath
 
 END = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NEWSROOM = generate.make(articles=60, readers=200, events=6_000, days=4, end=END, seed=5)
@@ -42,6 +43,8 @@ class Runner:
     Attributes:
         root: folder of everything.
         url: the database.
+        storage: what stands in for *root* as the folder of the sites' tables.
+        open_events: gives the root of the events at a URL.
         asked: external ids that the newsroom was asked about.
         measured: figures by name.
         down: articles of which the newsroom tells nothing.
@@ -53,6 +56,8 @@ class Runner:
     measured: dict[str, float] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     now: datetime = END + timedelta(minutes=1)
+    storage: StoragePath | None = None
+    open_events: Callable[[str], StoragePath] = lambda url: Path(url.removeprefix("file://"))
 
     @property
     def archive(self) -> Path:
@@ -69,12 +74,12 @@ class Runner:
 
     def pipeline(self, plan: Plan, name: str = "demo-gazette") -> Pipeline:
         """Give the steps of a run."""
-        folder = self.root / name
+        folder = (self.storage or self.root) / name
         around = Surroundings(
             folder=folder / "runs" / plan.folder_name,
             extracts=folder / "extracts",
             open_database=partial(open_engine, self.url),
-            open_events=lambda url: Path(url.removeprefix("file://")),
+            open_events=self.open_events,
             open_site=lambda site, base_url: self.fetch,
             measure=self.measured.__setitem__,
             clock=lambda: self.now,
