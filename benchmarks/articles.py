@@ -13,10 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,14 +23,22 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 import httpx  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from sqlalchemy import URL, create_engine, make_url, text  # noqa: E402
+from sqlalchemy import URL, make_url  # noqa: E402
 
+from benchmarks.support import plain_articles  # noqa: E402
+from benchmarks.support import recommendations as quality_of  # noqa: E402
+from benchmarks.support.database import database  # noqa: E402
 from benchmarks.support.load import load  # noqa: E402
 from benchmarks.support.memory import PeakMemory  # noqa: E402
 from benchmarks.support.platform import Platform, platform  # noqa: E402
-from benchmarks.support.report import line  # noqa: E402
+from benchmarks.support.report import line, machine  # noqa: E402
 from include.articles.database import articles, models, recommendations, schema  # noqa: E402
 from include.articles.newsrooms.base import Metadata  # noqa: E402
+from include.articles.pipeline import STEPS, Pipeline, Surroundings  # noqa: E402
+from include.articles.run import Plan  # noqa: E402
+from include.articles.settings import ArticleSettings  # noqa: E402
+from include.articles.sites import load_sites  # noqa: E402
+from include.articles.training import MODELS  # noqa: E402
 from include.core.databases import open_engine  # noqa: E402
 from include.core.frames import read_frame  # noqa: E402
 
@@ -43,7 +49,7 @@ SITE, DAG = "washington-city-paper", "article_recs__washington_city_paper"
 RUN_AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 LARGE = {"days": 28, "users": 120_000, "articles": 4_000, "events": 5_000_000, "seed": 7}
 SMALL = {"days": 28, "users": 40_000, "articles": 2_000, "events": 600_000, "seed": 11}
-WARM_RUNS = 3
+DAYS, WARM_RUNS = 28, 3
 
 
 def generate(folder: Path, size: dict[str, int]) -> None:
@@ -159,25 +165,10 @@ def measure_api(running: Platform, model_id: int) -> None:
     line("/articles/recs, not in the cache, median of 100", f"{statistics.median(misses) * 1000:.1f} ms", "<= 15 ms")
 
 
-@contextmanager
-def postgres() -> Iterator[URL]:
-    """Make a database with a name of its own; drop it at the end."""
-    name = f"qbench_{uuid.uuid4().hex}"
-    engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield POSTGRES.set(database=name)
-    finally:
-        with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        engine.dispose()
-
-
 def writes() -> None:
     """80,000 recommendation rows into SQLite and PostgreSQL."""
     ids = [str(each) for each in range(4_000)]
-    with tempfile.TemporaryDirectory() as folder, postgres() as server:
+    with tempfile.TemporaryDirectory() as folder, database(POSTGRES) as server:
         for name, url in (("SQLite", make_url(f"sqlite:///{folder}/articles.db")), ("PostgreSQL", server)):
             times = []
             with open_engine(url) as engine:
@@ -195,3 +186,92 @@ def writes() -> None:
                     models.promote(engine, model, RUN_AT)
                     times.append(time.monotonic() - began)
             line(f"80,000 rows into {name} and promoted, median of 3", f"{statistics.median(times):.1f} s", "<= 15 s")
+
+
+def plain(folder: Path) -> None:
+    """The same steps as one plain program of pandas, and ours without Airflow, one after the other."""
+    rows = pd.read_json(folder / "truth" / "articles.jsonl", lines=True, dtype={"external_id": str})
+    known = rows.assign(article_id=range(1, len(rows) + 1), published_at=pd.to_datetime(rows["published_at"], utc=True))
+    began = time.monotonic()
+    peer = plain_articles.run(folder, known[["external_id", "article_id", "published_at"]], RUN_AT, DAYS)
+    plain_seconds = time.monotonic() - began
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        url = make_url(f"sqlite:///{home}/articles.db")
+        preload(url, folder)
+        settings = ArticleSettings.load(metadata_refresh_hours=0, ga_data_bucket=f"file://{folder}", model="als")
+        around = Surroundings(
+            folder=home / "run",
+            extracts=home / "extracts",
+            open_database=partial(open_engine, url),
+            open_events=lambda url: Path(url.removeprefix("file://")),
+            open_site=lambda site, base_url: lambda questions: iter(()),
+            measure=lambda name, value: None,
+            clock=lambda: RUN_AT,
+        )
+        pipeline = Pipeline(load_sites(settings)[SITE], around)
+        began = time.monotonic()
+        pipeline.create_model(Plan(SITE, "plain", RUN_AT, True, settings))
+        for step in STEPS:
+            getattr(pipeline, step)()
+        seconds = time.monotonic() - began
+        began = time.monotonic()
+        for step in STEPS:
+            getattr(pipeline, step)()
+        again = time.monotonic() - began
+        ours = read_frame(home / "run" / "article_recommendations.parquet")
+    key = ["source", "target"]
+    same = ours.astype({"source": str, "target": str}).merge(peer["recommendations"], on=key, suffixes=("", "_plain"))
+    equal = np.isclose(same["score"], same["score_plain"], atol=2e-6).sum()
+    line("plain pandas program, raw files to lists", f"{plain_seconds:.1f} s")
+    line("ours, cold, with database and files", f"{seconds:.1f} s, {plain_seconds / seconds:.1f} x as fast")
+    line("ours, events read before", f"{again:.1f} s, {plain_seconds / again:.1f} x as fast")
+    line("rows of the lists that both have, with equal scores", f"{equal:,} of {len(ours):,}")
+
+
+def quality(large: Path) -> None:
+    """nDCG@10 on real readers, the share of the planted topic on generated ones."""
+    clicks = quality_of.load_globo(DATA / "globo_news" / "clicks")
+    lastfm = [quality_of.load_lastfm(DATA / "hetrec-lastfm-2k" / "user_artists.dat", seed) for seed in range(5)]
+    for name, samples in (
+        ("Globo, last article", [quality_of.hold_out_last(clicks)]),
+        ("Globo, the future", [quality_of.hold_out_future(clicks)]),
+        ("last.fm, 5 seeds", lastfm),
+    ):
+        asked = sum(len(sample.questions) for sample in samples)
+        print(f"{name}: {asked:,} questions, {sum(sample.left_out for sample in samples):,} left out")
+        for model, value, more, error in quality_of.evaluate(samples):
+            line(f"  nDCG@10 of {model}", f"{value:.4f} ({more:+.4f} ± {error:.4f})")
+    with tempfile.TemporaryDirectory() as small:
+        generate(Path(small), SMALL)
+        for folder, least in ((Path(small), 0.40), (large, 0.80)):
+            sample, topics, weights = quality_of.load_planted(folder, pd.Timestamp(RUN_AT))
+            for model in MODELS:
+                lists = quality_of.related(sample, model, weights, 20)
+                share = quality_of.planted_share(lists, topics)
+                flat = quality_of.planted_share(quality_of.related(sample, model, None, 20), topics)
+                what = f"planted topic, {len(sample.articles):,} articles, {model}"
+                line(what, f"{share:.3f}, without weights {flat:.3f}", f">= {least:.2f}")
+
+
+def main() -> int:
+    """Run what was asked for, or all."""
+    asked = sys.argv[1:] or ["platform", "writes", "plain", "quality"]
+    machine()
+    if "writes" in asked:
+        writes()
+    if not GENERATOR.exists():
+        print(f"there is no {GENERATOR}: the rest of article recommendations is left out")
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if set(asked) - {"writes"}:
+            generate(folder, LARGE)
+        for part, measure in {"platform": whole_platform, "plain": plain, "quality": quality}.items():
+            if part in asked:
+                measure(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,9 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
 from sqlalchemy import URL, create_engine, make_url, text  # noqa: E402
 
+from benchmarks.support.database import database  # noqa: E402
 from benchmarks.support.memory import PeakMemory  # noqa: E402
 from benchmarks.support.platform import Platform, platform  # noqa: E402
 from benchmarks.support.report import line, machine  # noqa: E402
@@ -34,21 +33,6 @@ MARIADB = make_url(os.environ.get("QUARTET_TEST_MARIADB") or "mysql+pymysql://ro
 ROWS, AUTHORS = 2_376_186, 300_000
 TASKS = "/audience/api/tasks/"
 RUNS = 3
-
-
-@contextmanager
-def database() -> Iterator[URL]:
-    """Make a database with a name of its own; drop it at the end."""
-    name = f"qbench_{uuid.uuid4().hex}"
-    engine = create_engine(MARIADB, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
-    try:
-        yield MARIADB.set(database=name, query={"charset": "utf8mb4"})
-    finally:
-        with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}"))
-        engine.dispose()
 
 
 def generate(url: URL | str, rules_dir: Path, rows: int, *options: str) -> None:
@@ -110,7 +94,7 @@ def environment(source: URL, result: URL, rules_dir: Path, **more: str) -> dict[
 
 def year(source: URL, rules_dir: Path) -> None:
     """A year of posts, three times; then the API on the result; then the plain loop."""
-    with database() as result, platform(**environment(source, result, rules_dir)) as running:
+    with database(MARIADB) as result, platform(**environment(source, result, rules_dir)) as running:
         times, speeds = [], []
         with PeakMemory(running) as memory:
             for _ in range(RUNS):
@@ -143,7 +127,7 @@ def year(source: URL, rules_dir: Path) -> None:
 def window(source: URL, rules_dir: Path) -> None:
     """All rows in a single window."""
     settings = environment(source, source, rules_dir, AUDIENCE_WINDOW_HOURS="8784")
-    with database() as result, platform(**(settings | {"OUTPUT_SCHEMA": str(result.database)})) as running:
+    with database(MARIADB) as result, platform(**(settings | {"OUTPUT_SCHEMA": str(result.database)})) as running:
         with PeakMemory(running) as memory:
             seconds, _ = label(running)
         line(f"{ROWS:,} posts in one window, post to finish", f"{seconds:.1f} s")
@@ -152,7 +136,7 @@ def window(source: URL, rules_dir: Path) -> None:
 
 def growth(source: URL, rules_dir: Path) -> None:
     """Four times the rows of the same authors."""
-    with database() as large, database() as result:
+    with database(MARIADB) as large, database(MARIADB) as result:
         generate(large, rules_dir, 4 * ROWS)
         with platform(**environment(source, result, rules_dir)) as running:
             peaks = []
@@ -187,7 +171,7 @@ def main() -> int:
     if not GENERATOR.exists():
         print(f"there is no {GENERATOR}: audience labeling is left out")
         return 0
-    with tempfile.TemporaryDirectory() as folder, database() as source:
+    with tempfile.TemporaryDirectory() as folder, database(MARIADB) as source:
         rules_dir = Path(folder)
         if asked != ["sqlite"]:
             generate(source, rules_dir, ROWS)

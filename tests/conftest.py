@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 OWN = ("AIRFLOW_", "ARTICLE", "AUDIENCE_", "AWS_", "INPUT_", "MLFLOW_", "OUTPUT_", "QUARTET_", "RATINGS_")
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="quartet-airflow-")  # one for each worker of pytest-xdist
@@ -25,6 +26,9 @@ os.environ |= {
 from include.core.settings import Settings  # noqa: E402
 
 Settings.model_config["env_file"] = None
+
+settings.register_profile("quartet", deadline=None)  # how long an example takes says more about the machine
+settings.load_profile("quartet")
 
 pytest_plugins = ["tests.services"]
 

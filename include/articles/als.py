@@ -1,13 +1,16 @@
 """Matrix factorisation: readers and articles as short vectors whose product tells who reads what."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from include.core.errors import BadDataError
 
-class NotFiniteError(ArithmeticError):
+
+class NotFiniteError(BadDataError):
     """Training ended in numbers that are none."""
 
 
@@ -30,7 +33,7 @@ def train_model(
     Args:
         matrix: scaled dwell in (0, 1], shape (readers, articles).
         factors: length of the vectors; it may exceed the matrix.
-        regularization: 0 or more.
+        regularization: above 0.
         epochs: 1 or more.
         seed: of the random vectors at the start.
         initial_item_factors: vectors of the articles to start from instead, shape (articles, factors).
@@ -40,9 +43,10 @@ def train_model(
         Vectors of the readers and of the articles, shapes (readers, factors) and (articles, factors).
 
     Raises:
-        NotFiniteError: a vector has a number that is not finite.
+        NotFiniteError: a vector has a number that is not finite, or cannot be solved.
     """
     from implicit.cpu.als import AlternatingLeastSquares  # takes most of a second
+    from implicit.recommender_base import ModelFitError
 
     confidence = matrix.tocsr(copy=True)
     confidence.data = 1 + confidence.data
@@ -52,13 +56,18 @@ def train_model(
             regularization=regularization,
             alpha=1.0,
             iterations=epochs,
-            dtype=np.float64,
+            dtype=np.float64,  # pyright: ignore[reportArgumentType] - only the default is float32
             use_cg=False,
             random_state=seed,
         )
         if initial_item_factors is not None:
             model.item_factors = np.array(initial_item_factors, dtype=np.float64)
-        model.fit(confidence, show_progress=False, callback=lambda epoch, *_: progress and progress(epoch + 1))
+        try:
+            with suppress(ModelFitError), np.errstate(over="ignore", invalid="ignore"):  # told below
+                model.fit(confidence, show_progress=False, callback=lambda epoch, *_: progress and progress(epoch + 1))
+        except ValueError as error:  # of LAPACK's solver
+            text = f"training cannot be solved with regularization {regularization}, a larger one may do: {error}"
+            raise NotFiniteError(text) from error
     readers, articles = np.asarray(model.user_factors), np.asarray(model.item_factors)
     if not (np.isfinite(readers).all() and np.isfinite(articles).all()):
         raise NotFiniteError(

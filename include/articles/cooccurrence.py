@@ -5,23 +5,27 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 from threadpoolctl import threadpool_limits
 
+from include.articles.vectors import unit_rows
+
 DAMPING = 100.0
 TOPICS, TOPIC_SHARE = 32, 0.1
 """Chosen on real and generated readers; twice or half of each changes little."""
 DENSE_ARTICLES = 200
+NOTHING = 1e-9
+"""What is shorter is an error of rounding."""
 
 
 def describe_by_readers(matrix: sparse.csr_matrix, damping: float = DAMPING) -> sparse.csr_matrix:
     """
     Describe each article by who read it: the cosine of two rows is the share of readers that they have in common.
 
-    A reader counts with the confidence 1 + dwell, and less the more articles he has read: one whom two articles have
-    in common adds `1 / ln(1 + articles read)` (Adamic, Adar 2003). So that two articles with one reader each are not
-    taken for the same, each has readers of its own added who read nothing else.
+    A reader counts with the confidence 1 + dwell, and less if there is much that this reader has read: the product of
+    two articles has the factor `1 / ln(1 + articles read)` (Adamic, Adar 2003). So that two articles with one reader,
+    the same, are not taken for equal, each is given readers of its own who read nothing else.
 
     Args:
         matrix: scaled dwell in (0, 1], shape (readers, articles).
-        damping: the weight of the readers added, as a squared length; 0: none.
+        damping: the weight of those, added to the squared length of a row; 0: none.
 
     Returns:
         Shape (articles, readers + articles), rows of length 1; without damping those of articles that nobody read are
@@ -29,9 +33,9 @@ def describe_by_readers(matrix: sparse.csr_matrix, damping: float = DAMPING) -> 
     """
     weighted = matrix.tocsr(copy=True).astype(np.float64)
     articles_read = np.diff(weighted.indptr)
-    weighted.data = (1 + weighted.data) * np.repeat(np.log1p(articles_read) ** -0.5, articles_read)
+    weighted.data = (1 + weighted.data) / np.sqrt(np.log1p(np.repeat(articles_read, articles_read)))
     own = sparse.identity(matrix.shape[1], format="csr") * np.sqrt(damping)
-    return _of_length_one(sparse.hstack([weighted.T, own], format="csr"))
+    return unit_rows(sparse.hstack([weighted.T, own], format="csr"))
 
 
 def describe_by_topics(matrix: sparse.csr_matrix, seed: int, topics: int = TOPICS) -> np.ndarray:
@@ -58,9 +62,9 @@ def describe_by_topics(matrix: sparse.csr_matrix, seed: int, topics: int = TOPIC
         else:
             cosines = LinearOperator((articles, articles), matvec=lambda v: readers @ (readers.T @ v), dtype=np.float64)
             values, vectors = eigsh(cosines, k=topics, which="LA", rng=seed)
-    rows = vectors[:, -topics:] * values[-topics:].clip(0)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-9)
+    rows = vectors[:, -topics:] * values[-topics:]
+    rows[np.linalg.norm(rows, axis=1) < NOTHING] = 0
+    return unit_rows(rows)
 
 
 def blend(matrix: sparse.csr_matrix, seed: int) -> sparse.csr_matrix:
@@ -80,11 +84,3 @@ def blend(matrix: sparse.csr_matrix, seed: int) -> sparse.csr_matrix:
     """
     topics = describe_by_topics(matrix, seed) * np.sqrt(TOPIC_SHARE)
     return sparse.hstack([describe_by_readers(matrix), sparse.csr_matrix(topics)], format="csr")
-
-
-def _of_length_one(rows: sparse.csr_matrix) -> sparse.csr_matrix:
-    rows = rows.copy()
-    stored = np.diff(rows.indptr)
-    squares = np.bincount(np.repeat(np.arange(len(stored)), stored), rows.data**2, minlength=len(stored))
-    rows.data /= np.repeat(np.sqrt(squares), stored)
-    return rows

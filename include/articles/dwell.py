@@ -18,8 +18,8 @@ def fix_dtypes(events: pd.DataFrame) -> pd.DataFrame:
     return events.assign(
         event_category=_filled(events["event_category"], EVENT_CATEGORY),
         event_action=_filled(events["event_action"], EVENT_ACTION),
-        session_date=pd.to_datetime(events["session_date"]),
-        activity_time=pd.to_datetime(events["activity_time"], utc=True),
+        session_date=pd.to_datetime(events["session_date"], format="ISO8601"),
+        activity_time=pd.to_datetime(events["activity_time"], utc=True, format="ISO8601"),
     )
 
 

@@ -21,7 +21,7 @@ def filter_flyby_users(events: pd.DataFrame, min_articles: int = 2) -> pd.DataFr
         min_articles: distinct articles that a reader has to have read, 1 or more.
     """
     pairs = _Pairs(events)
-    return events[(pairs.articles_of_readers() >= min_articles)[pairs.readers]]
+    return events[take(pairs.articles_of_readers() >= min_articles, pairs.readers, missing=False)]
 
 
 def filter_articles(events: pd.DataFrame, min_readers: int = 2, min_articles: int = 2) -> pd.DataFrame:
@@ -42,7 +42,8 @@ def filter_articles(events: pd.DataFrame, min_readers: int = 2, min_articles: in
         readers = pairs.articles_of_readers() >= min_articles
         articles = pairs.readers_of_articles() >= min_readers
         if not pairs.keep(readers, articles):
-            return events[readers[pairs.readers] & articles[pairs.articles]]
+            stay = take(readers, pairs.readers, missing=False) & take(articles, pairs.articles, missing=False)
+            return events[stay]
 
 
 def filter_activities(
@@ -93,13 +94,14 @@ def in_text_order(column: pd.Series) -> pd.Series:
 
 
 class _Pairs:
-    """The distinct pairs of a reader and an article."""
+    """The distinct pairs of a reader and an article; events without one of both are in none."""
 
     def __init__(self, events: pd.DataFrame) -> None:
         self.readers, readers = coded(events["client_id"])
         self.articles, articles = coded(events["external_id"])
         self.n_readers, self.n_articles = max(len(readers), 1), max(len(articles), 1)
-        distinct = pd.unique(self.readers.astype(np.int64) * self.n_articles + self.articles)
+        known = (self.readers >= 0) & (self.articles >= 0)
+        distinct = pd.unique(self.readers[known].astype(np.int64) * self.n_articles + self.articles[known])
         self._pair_readers, self._pair_articles = np.divmod(distinct, self.n_articles)
 
     def articles_of_readers(self) -> np.ndarray:

@@ -47,6 +47,7 @@ def scale_matrix(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     """
     scaled = matrix.tocsr(copy=True).astype(np.float64)
     scaled.data = np.log1p(scaled.data)
-    largest = scaled.max(axis=0).toarray().ravel()
+    largest = np.zeros(scaled.shape[1])  # `max` does not take a matrix without rows
+    np.maximum.at(largest, scaled.indices, scaled.data)
     scaled.data /= largest[scaled.indices]
     return scaled

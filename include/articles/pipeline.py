@@ -122,7 +122,8 @@ class Pipeline:
         manifest = events.collect(root, self.around.extracts, plan.run_at, plan.settings, _told("objects read"))
         write_json(self.folder / "events.json", manifest)
         self.around.measure("downloaded_rows", manifest["rows"])
-        return self._done("fetch_data", began, {k: v for k, v in manifest.items() if k != "extracts"})
+        counts = {name: value for name, value in manifest.items() if name != "extracts"}
+        return self._done("fetch_data", began, counts, "download_time")
 
     def filter_events(self) -> Counts:
         """Keep the events of articles and of readers who matter, before any page is asked for."""
@@ -246,7 +247,7 @@ class Pipeline:
         return counts
 
     def report(self) -> tuple[Counts, dict[str, bytes]]:
-        """Put together what the run did: its report and its figures, name to content. Both are kept in its folder."""
+        """Put together what the run did: its report, which is kept in its folder, and its figures, name to content."""
         from include.articles import figures
 
         plan = self.plan
@@ -327,7 +328,7 @@ class Pipeline:
             if models.read(engine, model_id).status == "pending":
                 recommendations.write(engine, model_id, rows, self.around.clock())
             guard = settings.max_shrink if kind == ARTICLE else None
-            counts["status"] = models.promote(engine, model_id, self.around.clock(), guard)
+            counts["status"] = models.promote(engine, model_id, self.around.clock(), guard).value
         log.info("model %d (%s) of %s is %s: %d rows", model_id, kind, plan.site, counts["status"], len(lists))
         return counts
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from include.articles.training import Vectors
+from include.articles.vectors import Vectors, unit_rows
 
 BLOCK_ROWS, BLOCK_CELLS = 2_000, 2**24
 """Similarities are computed for so many sources at once, and so many numbers (8 bytes each)."""
@@ -37,11 +37,16 @@ def rank_recommendations(
     Returns:
         Columns `source` and `target` (external ids), `rank` from 1 and `score`, the ranked value clipped to 0 and 1
         and rounded to 6 places; ordered by source and rank.
+
+    Raises:
+        ValueError: a weight is not finite.
     """
     ids = np.array([str(each) for each in external_ids], dtype=object)
     order = np.argsort(ids, kind="stable")  # so that a lower position means: first by text
-    ids, parts = ids[order], _parts(_unit_rows(article_vectors)[order])
+    ids, parts = ids[order], _parts(unit_rows(article_vectors)[order])
     weight = np.asarray(weights, dtype=float)[order]
+    if not np.isfinite(weight).all():
+        raise ValueError(f"a finite weight was expected of article {ids[~np.isfinite(weight)][0]}")
     length = max(min(max_recs, len(ids) - 1), 0)
     targets = np.empty((len(ids), length), np.int64)
     scores = np.empty((len(ids), length))
@@ -65,21 +70,6 @@ def rank_recommendations(
     )
 
 
-def _unit_rows(vectors: Vectors) -> Vectors:
-    if sparse.issparse(vectors):
-        rows = vectors.tocsr().astype(np.float64)
-        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-        return sparse.diags_array(_inverse(lengths)) @ rows
-    rows = np.asarray(vectors, dtype=np.float64)
-    largest = np.abs(rows).max(axis=1, initial=0, keepdims=True)
-    rows = rows * _inverse(largest)  # so that no square is too large or too small for a float
-    return rows * _inverse(np.linalg.norm(rows, axis=1, keepdims=True))
-
-
-def _inverse(lengths: np.ndarray) -> np.ndarray:
-    return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-
-
 def _parts(unit: Vectors) -> list[Vectors]:
     """Split columns: those that most rows have are multiplied far faster as a dense matrix."""
     if not sparse.issparse(unit):
@@ -91,22 +81,28 @@ def _parts(unit: Vectors) -> list[Vectors]:
 
 def _similarities(parts: list[Vectors], block: slice) -> np.ndarray:
     """Give the cosines of the articles in *block* with all, shape (block, articles)."""
-    total: np.ndarray | None = None
+    total = np.zeros((block.stop - block.start, parts[0].shape[0]))
     for part in parts:
         product = part[block] @ part.T
-        dense = product.toarray() if sparse.issparse(product) else np.asarray(product)
-        total = dense if total is None else np.add(total, dense, out=total)
+        total += product if isinstance(product, np.ndarray) else product.toarray()
     return total.round(DECIMALS, out=total)
 
 
 def _largest(ranked: np.ndarray, length: int) -> np.ndarray:
     """Give the positions of the largest values of each row, descending; of equal ones the first."""
-    if not length:
-        return np.empty((len(ranked), 0), np.int64)
-    least = np.partition(ranked, -length, axis=1)[:, -length]
     found = np.empty((len(ranked), length), np.int64)
-    for row, (values, bound) in enumerate(zip(ranked, least, strict=True)):
-        above, equal = np.flatnonzero(values > bound), np.flatnonzero(values == bound)
-        candidates = np.concatenate([above, equal[: length - len(above)]])
-        found[row] = candidates[np.argsort(-values[candidates], kind="stable")]
+    for row, values in enumerate(ranked):
+        chosen = _top(values, np.flatnonzero(values > 0), length)
+        if len(chosen) < length:  # zeros apart: they are in order, and NumPy is slow to partition equal numbers
+            chosen = np.append(chosen, np.flatnonzero(values == 0)[: length - len(chosen)])
+        if len(chosen) < length:
+            chosen = np.append(chosen, _top(values, np.flatnonzero(values < 0), length - len(chosen)))
+        found[row] = chosen
     return found
+
+
+def _top(values: np.ndarray, positions: np.ndarray, length: int) -> np.ndarray:
+    if len(positions) > length > 0:
+        bound = np.partition(values[positions], -length)[-length]
+        positions = positions[values[positions] >= bound]
+    return positions[np.argsort(-values[positions], kind="stable")[:length]]

@@ -37,8 +37,10 @@ class ArticleSettings(Settings):
         min_length=1,
         description="where the events lie: `s3://bucket/prefix`, `file:///path`, or the name of an S3 bucket",
     )
-    model: Literal["als", "cooccurrence"] = Field(
-        default="als", description="what finds related articles: `als` (matrix factorisation) or `cooccurrence`"
+    model: Literal["als", "blend", "cooccurrence"] = Field(
+        default="blend",
+        description="what finds related articles: `blend` (common readers and topics), `cooccurrence` (common readers) "
+        "or `als` (matrix factorisation)",
     )
     days_of_data: int = Field(default=28, ge=1, le=3660, description="UTC dates of events read, the run's included")
     max_recs: int = Field(default=20, ge=1, le=1000, description="recommendations kept of an article")
@@ -66,7 +68,7 @@ class ArticleSettings(Settings):
         default=0.95, ge=0.5, lt=1, description="one-sided level of confidence of the dwell of a default"
     )
     factors: int = Field(default=130, ge=1, le=4096, description="factors of the matrix factorisation")
-    regularization: float = Field(default=2.319952, ge=0, description="its regularisation")
+    regularization: float = Field(default=2.319952, gt=0, description="its regularisation")
     epochs: int = Field(default=2, ge=1, le=1000, description="its passes over the data")
     random_seed: int = Field(default=42, ge=0, lt=2**32, description="its seed")
     metadata_refresh_hours: float = Field(

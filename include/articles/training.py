@@ -1,20 +1,25 @@
 """What makes articles alike: models that give each article a vector, from who read what for how long."""
 
+import logging
 from collections.abc import Callable
 
-import numpy as np
 from scipy import sparse
 
 from include.articles.als import train_model
 from include.articles.cooccurrence import blend, describe_by_readers
 from include.articles.settings import ArticleSettings
+from include.articles.vectors import Vectors
 
-Vectors = np.ndarray | sparse.csr_matrix
-"""One row an article; the cosine of two rows is how alike the articles are."""
+log = logging.getLogger(__name__)
 
 
 def _als(matrix: sparse.csr_matrix, settings: ArticleSettings) -> Vectors:
-    return train_model(matrix, settings.factors, settings.regularization, settings.epochs, settings.random_seed)[1]
+    def tell(epoch: int) -> None:
+        log.info("epoch %d of %d is done", epoch, settings.epochs)
+
+    progress = tell if settings.display_progress else None
+    shape = settings.factors, settings.regularization, settings.epochs, settings.random_seed
+    return train_model(matrix, *shape, progress=progress)[1]
 
 
 def _cooccurrence(matrix: sparse.csr_matrix, settings: ArticleSettings) -> Vectors:

@@ -15,7 +15,7 @@ from include.articles.events import events_url
 from include.articles.pipeline import NoTrainingError, Pipeline, Surroundings
 from include.articles.run import Plan
 from include.articles.settings import PARAMETERS, ArticleSettings
-from include.articles.sites import Site, load_sites
+from include.articles.sites import Site, find_site, load_sites
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.database import DatabaseHook
 from quartet.hooks.registry import RegistryHook
@@ -60,7 +60,7 @@ class ArticlesHook(BaseHook):
             measure=self._measure,
             clock=lambda: datetime.now(UTC),
         )
-        pipeline = Pipeline(load_sites(ArticleSettings.load())[self.site], around)
+        pipeline = Pipeline(find_site(load_sites(ArticleSettings.load()), self.site), around)
         try:
             with pipeline.noting_errors():
                 yield pipeline
