@@ -44,3 +44,16 @@ def test_overlap_is_the_share_of_first_places_in_common():
 
 def test_numbers_of_nested_objects_become_flat():
     assert report.flat({"a": {"b": 1, "c": {"d": 2.5}}, "e": "text", "f": True, "g": None}) == {"a.b": 1, "a.c.d": 2.5}
+
+
+def test_a_run_is_told_in_a_few_words():
+    steps = {
+        "fetch_data": {"rows": 60_004, "files": 332, "new_files": 2},
+        "scrape_metadata": {"creates": 1, "updates": 3, "errors": {"timeout": 1, "not_found": 1}},
+    }
+    read = "60,004 events of 332 objects, 2 of them new; 1 articles new, 3 refreshed, 2 errors"
+    assert report.summary({"steps": steps}) == read
+    steps["train_model"] = {"readers": 1_088, "articles": 254}
+    steps["save_predictions"] = {"model_id": 2, "status": "stale", "recommendations": 5_080}
+    trained = "1,088 readers x 254 articles; related articles: model 2 is stale, 5,080 rows"
+    assert report.summary({"steps": steps}) == f"{read}; {trained}"
