@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
@@ -84,8 +85,7 @@ def _start(platform: Platform, archive: Archive, address: str) -> str:
         "ga_data_bucket": newsroom.events_url(),
         "days_of_data": newsroom.DAYS,
     }
-    runs = f"/api/v2/dags/{DAG}/dagRuns"
-    return f"{runs}/{platform.post(runs, {'logical_date': None, 'conf': conf})['dag_run_id']}"
+    return platform.trigger(DAG, f"demo__{datetime.now(UTC).isoformat()}", conf)
 
 
 def _finished(platform: Platform, path: str, say: Callable[[str], None]) -> bool:

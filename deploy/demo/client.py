@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -34,6 +35,24 @@ class Platform:
     def post(self, path: str, body: Any) -> Any:
         """Send *body* as JSON; raises `DemoError` like `get`."""
         return self._checked(self._http.post(path, json=body))
+
+    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> str:
+        """
+        Start a run of a DAG, and give its path in Airflow's API; raises `DemoError` like `get`.
+
+        Airflow on SQLite may be too busy for a moment (500, 503). Asked again it refuses a name that it has (409).
+        """
+        runs = f"/api/v2/dags/{dag_id}/dagRuns"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+
+        def answered() -> httpx.Response | None:
+            response = self._http.post(runs, json=body)
+            return None if response.is_server_error else response
+
+        response = self.wait(answered, 30, f"the start of {dag_id}")
+        if response.status_code != httpx.codes.CONFLICT:
+            self._checked(response)
+        return f"{runs}/{quote(run_id)}"
 
     def _checked(self, response: httpx.Response) -> Any:
         if response.is_success:
