@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowException
 
+from include.core.errors import BadDataError
 from quartet.triggers.arrival import ArrivedTrigger, arrived
 
 if TYPE_CHECKING:
@@ -55,36 +56,31 @@ class ArrivalSensor(BaseSensorOperator):
         """Look once; then return or defer."""
         if not self.deferrable:
             return super().execute(context)
+        found = None
         try:
-            if found := self._look():
-                return found
+            found = self._look()
         except ValueError:  # of the address itself: looking again does not help
             raise
         except Exception as error:
             self.log.warning("%s: the look failed, the trigger looks again: %r", self._lister(), error)
-        self.log.info("Waiting for at most %.0f s, with a look every %.1f s", self.timeout, self.poll_seconds)
-        self.defer(
-            trigger=ArrivedTrigger(
-                self.url,
-                poll_seconds=self.poll_seconds,
-                settle_seconds=self.settle_seconds,
-                max_failures=self.max_failures,
-            ),
-            method_name="resume",
-            timeout=timedelta(seconds=self.timeout),
-        )
+        if found:
+            return self._arrived(found)
+        self._wait(self.timeout)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once, for a wait on the worker."""
         found = self._look()
-        return PokeReturnValue(is_done=found is not None, xcom_value=found)
+        return PokeReturnValue(is_done=found is not None, xcom_value=self._arrived(found) if found else None)
 
-    def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def resume(self, context: Context, event: dict[str, Any]) -> Any:
         """
         Take what the trigger found.
 
         :raises ArrivalError: the looks failed.
+        :raises BadDataError: no look can succeed.
         """
+        if "refused" in event:
+            raise BadDataError(event["refused"])
         if "error" in event:
             raise ArrivalError(event["error"])
         return self._arrived(event)
@@ -94,13 +90,26 @@ class ArrivalSensor(BaseSensorOperator):
 
         return make_lister(url=self.url, settle_seconds=self.settle_seconds)
 
+    def _wait(self, seconds: float) -> NoReturn:
+        self.log.info("Waiting for at most %.0f s, with a look every %.1f s", seconds, self.poll_seconds)
+        self.defer(
+            trigger=ArrivedTrigger(
+                self.url,
+                poll_seconds=self.poll_seconds,
+                settle_seconds=self.settle_seconds,
+                max_failures=self.max_failures,
+            ),
+            method_name="resume",
+            timeout=timedelta(seconds=seconds),
+        )
+
     def _look(self) -> dict[str, Any] | None:
         lister = self._lister()
-        if found := arrived(lister):
-            return self._arrived(found)
-        self.log.info("%s is not there yet, or not complete", lister)
-        return None
+        found = arrived(lister)
+        if not found:
+            self.log.info("%s is not there yet, or not complete", lister)
+        return found
 
-    def _arrived(self, found: dict[str, Any]) -> dict[str, Any]:
+    def _arrived(self, found: dict[str, Any]) -> Any:
         self.log.info("Arrived: %s, %s bytes, fingerprint %s", found["name"], found["size"], found["fingerprint"])
         return found

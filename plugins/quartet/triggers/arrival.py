@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from include.core.errors import BadDataError
 from quartet.triggers.reported import KEYS, Reported
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ SAVE_AFTER_SECONDS = 5.0
 LONGEST_BACKOFF_SECONDS = 30.0
 REST = 3
 """So many times its own duration is the least rest after a look: a huge folder does not take a whole core."""
+LONGEST_PAUSE_POLLS = 16
+"""A wait for one object looks so much less often, at most, while there is trouble that passes."""
+
+
+class PassingTroubleError(Exception):
+    """Whether an object is there cannot be told now; the trouble passes by itself."""
 
 
 class ArrivalTrigger(BaseEventTrigger):
@@ -139,7 +146,8 @@ class ArrivedTrigger(BaseTrigger):
     """
     Wait until one object is there, and end: the half of `ArrivalSensor` that needs no worker.
 
-    The event is what `arrived` gives, or `{"error": why}` after too many failed looks in a row.
+    The event is what `arrived` gives, or `{"error": why}` after too many failed looks in a row, or `{"refused": why}`
+    when no look can succeed. Trouble that passes is waited out, with growing pauses.
 
     :param url: see `quartet.triggers.listing.make_lister`.
     :param poll_seconds: between two looks.
@@ -163,11 +171,19 @@ class ArrivedTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the object is there."""
-        lister = await asyncio.to_thread(_lister, "", self.url, self.settle_seconds)
+        lister = await asyncio.to_thread(self._lister)
+        trouble = Outage(f"looking at {lister}")
         failures = 0
         while True:
+            pause = self.poll_seconds
             try:
                 found = await asyncio.to_thread(arrived, lister)
+            except PassingTroubleError as error:
+                trouble.note(error)
+                pause *= min(LONGEST_PAUSE_POLLS, 2 ** min(trouble.failures, 16))
+            except BadDataError as error:
+                yield TriggerEvent({"refused": str(error)})
+                return
             except Exception as error:
                 failures += 1
                 self.log.warning("%s: failed look %d of %d: %r", lister, failures, self.max_failures, error)
@@ -176,10 +192,14 @@ class ArrivedTrigger(BaseTrigger):
                     return
             else:
                 failures = 0
+                trouble.end()
                 if found:
                     yield TriggerEvent(found)
                     return
-            await asyncio.sleep(self.poll_seconds)
+            await asyncio.sleep(pause)
+
+    def _lister(self) -> "Lister":
+        return _lister("", self.url, self.settle_seconds)
 
 
 def _lister(prefix: str, url: str, settle_seconds: float) -> "Lister":

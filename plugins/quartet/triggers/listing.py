@@ -1,9 +1,7 @@
 """The one lister behind every wait for arrival: what is there now, and what tells a changed object. It blocks."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -11,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from airflow.sdk import ObjectStoragePath
 
 from include.core.objects import StoragePath, StoredObject, find_object, is_local, is_settled, list_objects, local_path
+from include.core.web import shown, stored_object
 from quartet.hooks.storage import StorageHook
 
 HTTP_TIMEOUT_SECONDS = 30.0
@@ -133,19 +132,3 @@ class HttpLister:
 
     def is_settled(self, stored: StoredObject) -> bool:
         return True
-
-
-def stored_object(name: str, headers: Mapping[str, str]) -> StoredObject:
-    """Read size (-1 when the server does not tell it), time and ETag from the headers of an answer."""
-    size = headers.get("Content-Length", "")
-    try:
-        changed = parsedate_to_datetime(headers.get("Last-Modified", "")).timestamp()
-    except ValueError:
-        changed = 0.0
-    return StoredObject(name, int(size) if size.isdecimal() else -1, changed, headers.get("ETag", ""))
-
-
-def shown(url: str) -> str:
-    """Give *url* without what may be secret: user, password and query."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=parts.query and "…", fragment="").geturl()
