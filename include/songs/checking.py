@@ -1,0 +1,69 @@
+"""The check of a day's outputs: that they are what the labels were promised, and what is in them."""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from datetime import date
+
+from include.core.errors import DamagedObjectError
+from include.core.objects import StoragePath
+from include.songs.layout import counts_folder, dataset_folder
+from include.songs.results import BLOCK_BYTES, open_part, read_counts
+from include.songs.schemas import DATASET, header
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a day's outputs hold."""
+
+    rows: int
+    """Rows of the dataset."""
+    groups: int
+    """Rows of the counts."""
+    bytes: int
+    """Length of the dataset's file, compressed."""
+
+
+def check(root: StoragePath, day: date) -> Figures:
+    """
+    Read both outputs of a day to their ends.
+
+    Args:
+        root: folder of the song plays.
+        day: whose outputs.
+
+    Raises:
+        IncompleteError: dataset and counts are not both complete.
+        DamagedObjectError: an output does not have one part, or that is not gzip, or its header or a line is wrong,
+            or the counts do not add up to the rows of the dataset.
+    """
+    file, size = open_part(root, day, dataset_folder)
+    with file:
+        try:
+            rows = _count_rows(gzip.GzipFile(fileobj=file))
+        except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+            raise DamagedObjectError(f"{dataset_folder(root, day)} does not hold a dataset: {error}") from error
+    counts = read_counts(root, day)
+    if (total := sum(count.spins for count in counts)) != rows:
+        raise DamagedObjectError(f"{counts_folder(root, day)}: counts of {rows} plays were expected, found {total}")
+    return Figures(rows, len(counts), size)
+
+
+def _count_rows(file: gzip.GzipFile) -> int:
+    """Count the lines after the header; each has to have all fields."""
+    first = header(DATASET)
+    if (found := file.readline(len(first))) != first:
+        raise ValueError(f"its header is {found!r}")
+    rows = tabs = 0
+    block = b"\n"
+    while more := file.read(BLOCK_BYTES):
+        block = more
+        rows += block.count(b"\n")
+        tabs += block.count(b"\t")
+        if b"\0" in block:
+            raise ValueError("there is a NUL byte in it")
+    if not block.endswith(b"\n"):
+        raise ValueError("its last line has no end")
+    if tabs != rows * (len(DATASET) - 1):
+        raise ValueError(f"{rows} lines of {len(DATASET)} fields were expected, found {tabs} tabs")
+    return rows

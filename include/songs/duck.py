@@ -1,0 +1,183 @@
+"""The job on DuckDB, for days that need no Spark: the same rules, figures and files.
+
+Sources are local files; outputs are local or in S3.
+"""
+
+import hashlib
+import os
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.objects import StoragePath
+from include.songs import writing
+from include.songs.metrics import Metrics
+from include.songs.rules import LONG_SECONDS, bounds, validate
+from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, NotParquetError, check, header
+
+BLOCK_ROWS = 100_000
+"""Rows that are compressed as one, 12 MB of text about."""
+
+_FIGURES = """
+SELECT count(*),
+    count(*) FILTER (epoch_us(date_time) NOT BETWEEN $first AND $last),
+    count(*) FILTER (elapsed_seconds > $long)
+FROM read_parquet($spins)
+"""
+# Plays and listeners are made distinct each before they are joined: the same rows as those of a distinct join.
+_PLAYS = """
+CREATE TEMP TABLE plays AS
+SELECT fake_artist_id, artist_name, fake_track_id, track_title, make_timestamptz(epoch_us(date_time)) AS date_time,
+    elapsed_seconds, play_source, fake_listener_id, count(*) AS copies
+FROM read_parquet($spins)
+WHERE elapsed_seconds > $long
+GROUP BY ALL
+"""
+_PEOPLE = """
+CREATE TEMP TABLE people AS
+SELECT fake_listener_id, age, gender, subscription_type, country, fake_zipcode, count(*) AS twins
+FROM read_parquet($listeners)
+GROUP BY ALL
+"""
+_PAIRS = "CREATE TEMP VIEW pairs AS SELECT * FROM plays JOIN people USING (fake_listener_id)"
+_WITHOUT_LISTENER = "SELECT coalesce(sum(copies), 0)::bigint FROM plays ANTI JOIN people USING (fake_listener_id)"
+_JOINED = "SELECT coalesce(sum(copies * twins), 0)::bigint, count(*) FROM pairs"
+_COUNTS = """
+CREATE TEMP TABLE counts AS
+SELECT fake_zipcode, subscription_type, count(*) AS spins
+FROM pairs
+GROUP BY ALL
+"""
+# Of offsets such as -05, +05:30 or -04:56:02, as they were before 1900, hours and minutes are wanted.
+_MACROS = r"""
+CREATE TEMP MACRO one_line(value) AS CASE
+    WHEN regexp_matches(value, '[\t\n\r\x00]') THEN translate(value, chr(9) || chr(10) || chr(13) || chr(0), '    ')
+    ELSE value
+END;
+CREATE TEMP MACRO offset_of(value) AS CASE
+    WHEN value = '+00' THEN 'Z'
+    WHEN length(value) = 3 THEN value || ':00'
+    ELSE left(value, 6)
+END;
+CREATE TEMP MACRO with_offset(value) AS left(value, 23) || offset_of(substr(value, 24));
+CREATE TEMP MACRO instant(value) AS with_offset(strftime(value, '%Y-%m-%dT%H:%M:%S.%g%z'));
+"""
+_DATASET_LINES = """
+SELECT concat(
+    fake_listener_id, chr(9), fake_artist_id, chr(9), one_line(artist_name), chr(9), fake_track_id, chr(9),
+    one_line(track_title), chr(9), instant(date_time), chr(9), elapsed_seconds, chr(9), one_line(play_source), chr(9),
+    one_line(age), chr(9), one_line(gender), chr(9), one_line(subscription_type), chr(9), one_line(country), chr(9),
+    fake_zipcode, chr(10)
+)
+FROM pairs
+"""
+_ANALYSIS_LINES = """
+SELECT concat(fake_zipcode, chr(9), one_line(subscription_type), chr(9), spins, chr(10))
+FROM counts
+ORDER BY fake_zipcode NULLS FIRST, subscription_type NULLS FIRST
+"""
+
+
+def run(
+    day: date,
+    minrows: int,
+    spins: Path,
+    listeners: Path,
+    dataset_out: StoragePath,
+    analysis_out: StoragePath,
+    report_timezone: str,
+    memory_mb: int,
+    temp: Path,
+) -> dict[str, Any]:
+    """
+    Make both outputs of a day; what was in their folders before is removed first.
+
+    Args:
+        day: the day that the spins are of; nothing is filtered by it.
+        minrows: rows that the dataset must have, 0 or more.
+        spins: Parquet file, a row a play.
+        listeners: Parquet file, a row a listener.
+        dataset_out: folder of the dataset.
+        analysis_out: folder of the counts.
+        report_timezone: zone of the day and of all times in the dataset.
+        memory_mb: what DuckDB may take; what does not fit goes to *temp*.
+        temp: folder for that.
+
+    Returns:
+        The figures of `Metrics`.
+
+    Raises:
+        NotParquetError: a source is not Parquet.
+        SchemaError: a source lacks a column or has one of another type.
+        TooFewRowsError: there are fewer rows than *minrows*; nothing is written.
+    """
+    metrics = Metrics("duckdb", day, minrows, report_timezone)
+    for folder in (dataset_out, analysis_out):
+        writing.clear(folder)
+    with metrics.step("check"):
+        check(f"spins {spins}", _types(spins), SPINS)
+        check(f"listeners {listeners}", _types(listeners), LISTENERS)
+        with listeners.open("rb") as file:
+            metrics.listeners_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    config: dict[str, Any] = {"memory_limit": f"{memory_mb}MB", "temp_directory": str(temp)}
+    with closing(duckdb.connect(config=config | {"preserve_insertion_order": False})) as connection:
+        with metrics.step("join"):
+            _join(connection, spins, listeners, metrics)
+        validate(metrics.deduplicated, minrows)
+        with metrics.step("dataset"):
+            _write(connection, _DATASET_LINES, dataset_out, header(DATASET))
+        with metrics.step("analysis"):
+            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS))
+    return metrics.report()
+
+
+def _types(path: Path) -> dict[str, str]:
+    """Name the types of a Parquet file's columns as Spark does."""
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = [file.schema.column(number) for number in range(len(file.schema))]
+            found = {field.name: _type(field.type) for field in file.schema_arrow}
+    except pa.ArrowInvalid as error:
+        raise NotParquetError(f"{path} is not a Parquet file: {error}") from error
+    return found | {column.path: "timestamp" for column in columns if column.physical_type == "INT96"}
+
+
+def _type(kind: pa.DataType) -> str:
+    if pa.types.is_timestamp(kind) and kind.tz and kind.unit in ("ms", "us"):
+        return "timestamp"
+    return {"int32": "int", "large_string": "string"}.get(str(kind), str(kind))
+
+
+def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, metrics: Metrics) -> None:
+    def ask(query: str, **values: Any) -> tuple[Any, ...]:
+        return connection.execute(query, values).fetchall()[0]
+
+    first, last = (int(each.timestamp()) * 1_000_000 for each in bounds(metrics.day, metrics.report_timezone))
+    connection.execute("SET TimeZone = $zone", {"zone": metrics.report_timezone})
+    connection.execute(_MACROS)
+    source = {"spins": str(spins), "long": LONG_SECONDS}
+    ask(_PLAYS, **source)
+    ask(_PEOPLE, listeners=str(listeners))
+    connection.execute(_PAIRS)
+    found = ask(_FIGURES, first=first, last=last - 1, **source)
+    metrics.spins_read, metrics.rows_outside_day, metrics.after_time_filter = found
+    [metrics.without_listener] = ask(_WITHOUT_LISTENER)
+    metrics.joined, metrics.deduplicated = ask(_JOINED)
+    [metrics.analysis_groups] = ask(_COUNTS)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: StoragePath, first: bytes) -> None:
+    lines = connection.sql(query).to_arrow_reader(BLOCK_ROWS)
+    writing.write(folder, first, (_text(batch.column(0)) for batch in lines if len(batch)), os.cpu_count() or 1)
+
+
+def _text(lines: pa.Array) -> memoryview:
+    """Give lines as the bytes that they are, one after the other, in Arrow's own memory."""
+    _, offsets, data = lines.buffers()
+    ends = memoryview(offsets).cast("i")
+    return memoryview(data)[ends[lines.offset] : ends[lines.offset + len(lines)]]

@@ -1,0 +1,59 @@
+"""What a job counted and how long it took, the same for both engines."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Metrics:
+    """Figures of a job; a number is 0 until it is known."""
+
+    engine: str
+    day: date
+    minrows: int
+    report_timezone: str
+    spins_read: int = 0
+    rows_outside_day: int = 0
+    """Spins read whose date in the reporting zone is another one; those without a time are not counted."""
+    after_time_filter: int = 0
+    without_listener: int = 0
+    """Long plays whose listener is missing or unknown."""
+    joined: int = 0
+    """Pairs of a long play and a row of its listener."""
+    deduplicated: int = 0
+    """Rows of the dataset: different pairs."""
+    analysis_groups: int = 0
+    listeners_sha256: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Step → how long it took."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Take the time of a step."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 3)
+
+    def take(self, found: Mapping[str, Any]) -> None:
+        """Set what was found, by name."""
+        for name, value in found.items():
+            setattr(self, name, value)
+
+    def report(self) -> dict[str, Any]:
+        """Log the figures, and give them in what JSON knows."""
+        found = asdict(self) | {"day": self.day.isoformat()}
+        log.info("song plays: %s", json.dumps(found))
+        if self.rows_outside_day:
+            of = (self.rows_outside_day, self.spins_read, self.day, self.report_timezone)
+            log.warning("%d of %d spins are not of %s in %s", *of)
+        return found

@@ -1,0 +1,437 @@
+"""Both engines: the same rows, figures and files, whatever the sources hold; nothing half done that looks complete."""
+
+import gzip
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from py4j.protocol import Py4JJavaError
+from pyarrow import csv
+from pyspark.sql import SparkSession
+
+from include.core.errors import BadDataError
+from include.songs import duck
+from include.songs.rules import TooFewRowsError
+from include.songs.schemas import DATASET, KEY, LISTENERS, PART, SPINS, SUCCESS, NotParquetError, SchemaError
+from tests.include.songs import example, oracle
+from tests.include.songs.conftest import DAY, PARTITIONS, SUBMIT_OPTIONS, Engine, table, write
+from tests.include.songs.example import at
+
+REAL = Path(os.environ.get("QUARTET_REAL_DATA", "")) / "song_plays"
+REAL_FILES = REAL / "spins-2019-02-08.snappy.parquet", REAL / "listeners.snappy.parquet"
+real_data = pytest.mark.real_data
+PLAY: oracle.Play = (1, "A", 2, "T", at("2019-02-08 12:00:00"), 60, "Album", 1)
+LISTENER: oracle.Listener = (1, "18-25", "F", "Plus", "US", 10001)
+
+
+def play(**values: Any) -> oracle.Play:
+    """Make a play that is like `PLAY` but for some values."""
+    return tuple((dict(zip(SPINS, PLAY, strict=True)) | values).values())  # type: ignore[return-value]
+
+
+def listener(**values: Any) -> oracle.Listener:
+    """Make a listener who is like `LISTENER` but for some values."""
+    return tuple((dict(zip(LISTENERS, LISTENER, strict=True)) | values).values())  # type: ignore[return-value]
+
+
+def figures(metrics: dict[str, Any]) -> dict[str, int]:
+    """Give the figures that depend on the rows only."""
+    return {name: metrics[name] for name in example.FIGURES}
+
+
+def digest(lines: list[str]) -> str:
+    """Give the checksum of lines in the order of their bytes."""
+    return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines, key=str.encode)).encode()).hexdigest()
+
+
+def test_the_worked_example(engine, caplog):
+    caplog.set_level("INFO")
+    found = engine.deliver(example.PLAYS, example.LISTENERS, minrows=6)
+    assert found.lines == (example.DATASET, example.COUNTS)
+    assert figures(found.metrics) == example.FIGURES
+    assert (
+        found.metrics["listeners_sha256"]
+        == hashlib.sha256((engine.folder / "listeners.parquet").read_bytes()).hexdigest()
+    )
+    assert {name: found.metrics[name] for name in ("engine", "day", "minrows", "report_timezone")} == {
+        "engine": engine.name, "day": "2019-02-08", "minrows": 6, "report_timezone": "America/New_York",
+    }  # fmt: skip
+    assert set(found.metrics["seconds"]) == {"check", "join", "dataset", "analysis"}
+    assert '"deduplicated": 6' in caplog.text
+    with pytest.raises(TooFewRowsError, match="job failed validation: number of rows 6 < 100"):
+        engine.deliver(example.PLAYS, example.LISTENERS, minrows=100)
+    assert not any(folder.exists() for folder in engine.outputs)
+
+
+def test_the_oracle_knows_the_worked_example():
+    assert oracle.deliver(example.PLAYS, example.LISTENERS, DAY, "America/New_York") == (
+        example.FIGURES, (example.DATASET, example.COUNTS),
+    )  # fmt: skip
+
+
+ZONES = {
+    "America/New_York": "210bde5a97dfa3e7d30b7a658a5efd5aa41bfe331c3e7116b72c6c11ea1127af",
+    "UTC": "ac2818f5b3202a61e24f6374e42f0e1631e9c3c7a167b188f823ca802ad884a4",
+}
+COUNTS_DIGEST = "b983295d3a23828cd2d12453f6d1e810013d9625fb157a914b32cb4d9d30f3eb"
+
+
+@real_data
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_real_day(engine, zone):
+    found = engine.run(*REAL_FILES, minrows=4648, zone=zone)
+    assert digest(found.dataset) == ZONES[zone]
+    assert digest(found.counts) == COUNTS_DIGEST
+    assert hashlib.sha256("".join(f"{line}\n" for line in found.counts).encode()).hexdigest() == COUNTS_DIGEST
+    outside = found.metrics.pop("rows_outside_day")
+    assert (outside > 0) == (zone == "UTC")  # the day ends at five o'clock there
+    assert figures(found.metrics | {"rows_outside_day": 0}) == {
+        "spins_read": 5174,
+        "rows_outside_day": 0,
+        "after_time_filter": 4648,
+        "without_listener": 0,
+        "joined": 4648,
+        "deduplicated": 4648,
+        "analysis_groups": 100,
+    }
+
+
+@real_data
+def test_what_the_real_day_holds(tmp_path):
+    found = Engine("duckdb", tmp_path, None).run(*REAL_FILES)
+    rows = [line.split("\t") for line in found.dataset]
+
+    def by(number: int) -> dict[str, int]:
+        return dict(Counter(row[number] for row in rows))
+
+    assert by(10) == {"Ad-supported": 1251, "Family": 880, "Plus": 1323, "Premium": 1194}
+    assert by(8) == {"18-25": 1184, "26-40": 947, "40-55": 1010, "65+": 1507}
+    assert by(9) == {"F": 1639, "M": 1539, "Unknown": 1470}
+    assert by(7) == {
+        "Album": 545, "All Artist Tracks": 589, "Autoplay": 560, "Collections": 536, "Playlist": 605, "Station": 602,
+        "Thumbed Down Track": 595, "Thumbed Up Track": 616,
+    }  # fmt: skip
+    for row in [
+        "53|245237|2 Chainz|895745|Bff|2019-02-08T06:05:56.000-05:00|250|Autoplay|65+|Unknown|Plus|US|95101",
+        "60|27915|Animosity|523051|Terror Storm|2019-02-08T00:51:37.000-05:00|228|Playlist|40-55|M|Premium|US|92794",
+        '14|302100|ApologetiX|280747|Didn\'t Just Die (Parody of "Live and Let Die")'
+        "|2019-02-08T01:32:16.000-05:00|77|Thumbed Down Track|65+|Unknown|Family|US|42126",
+    ]:
+        assert row.replace("|", "\t") in found.dataset
+    assert found.counts[:2] == ["10138\tPremium\t48", "11489\tFamily\t44"]
+    assert found.counts[-1] == "99803\tAd-supported\t44"
+    assert sorted(int(line.split("\t")[2]) for line in found.counts)[::99] == [33, 62]
+
+
+@real_data
+@pytest.mark.parametrize("partitions", [1, 7, 200])
+def test_spark_gives_the_same_with_any_number_of_partitions(spark, tmp_path, partitions):
+    before = spark.conf.get(PARTITIONS)
+    spark.conf.set(PARTITIONS, partitions)
+    try:
+        found = Engine("spark", tmp_path, spark).run(*REAL_FILES)
+    finally:
+        spark.conf.set(PARTITIONS, before)
+    assert digest(found.dataset) == ZONES["America/New_York"]
+    assert hashlib.sha256("".join(f"{line}\n" for line in found.counts).encode()).hexdigest() == COUNTS_DIGEST
+
+
+def test_texts_and_missing_values(engine):
+    """Each row is one line of so many fields; rows are compared before their texts are made to fit."""
+    titles = ["a\tb", "a b", "a\r\nb", "a\0b", " blanks ", "\\N \\ 'x' \"y", "", None, "東京\u2028\x85", ",;|"]
+    plays = [play(track_title=title) for title in titles]
+    plays += [play(**{name: None}) for name in SPINS if name not in ("elapsed_seconds", KEY)]
+    plays += [tuple(None if name not in ("elapsed_seconds", KEY) else 50 for name in SPINS)]
+    plays += [(None,) * len(SPINS)]
+    listeners = [listener(age="\t\n"), listener(age="  "), listener(age=""), listener(age=None)]
+    listeners += [(50, None, None, None, None, None), (None, "18-25", "F", "Plus", "US", 1)]
+    found = engine.deliver(plays, listeners)
+    expected = oracle.deliver(plays, listeners, DAY, "America/New_York")
+    assert (figures(found.metrics), found.lines) == expected
+    assert "\t".join(["50", "", "", "", "", "", "50", *[""] * 6]) in found.dataset
+    assert found.counts[0] == "\t\t1"
+
+
+def test_an_empty_day(engine):
+    found = engine.deliver([], [])
+    assert (found.dataset, found.counts) == ([], [])
+    assert set(figures(found.metrics).values()) == {0}
+    with pytest.raises(TooFewRowsError, match="number of rows 0 < 1"):
+        engine.deliver([], [LISTENER], minrows=1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "instants", "expected"),
+    [
+        (
+            "America/New_York",
+            date(2019, 3, 10),  # 23 hours long
+            ["2019-03-10 04:59:59.999", "2019-03-10 05:00:00", "2019-03-10 07:00:00", "2019-03-11 04:00:00"],
+            ["09T23:59:59.999-05:00", "10T00:00:00.000-05:00", "10T03:00:00.000-04:00", "11T00:00:00.000-04:00"],
+        ),
+        (
+            "Asia/Kolkata",
+            date(2019, 3, 10),
+            ["2019-03-09 18:29:59", "2019-03-09 18:30:00.000999"],
+            ["09T23:59:59.000+05:30", "10T00:00:00.000+05:30"],
+        ),
+    ],
+)
+def test_times_are_those_of_the_reporting_zone(engine, zone, day, instants, expected):
+    found = engine.deliver([play(date_time=at(each)) for each in instants], [LISTENER], zone=zone, day=day)
+    assert sorted(line.split("\t")[5] for line in found.dataset) == [f"2019-03-{each}" for each in expected]
+    assert found.metrics["rows_outside_day"] == sum(1 for each in expected if not each.startswith("10T"))
+
+
+def test_a_rerun_replaces_what_was_there_and_touches_nothing_else(engine):
+    for folder in engine.outputs:
+        (folder / "_temporary/0").mkdir(parents=True)
+        (folder / "part-00000-old.csv.gz").write_bytes(b"old")
+        (folder / f".{PART}.crc").write_bytes(b"old")
+        (folder / SUCCESS).write_bytes(b"")
+    neighbour = engine.outputs[0].parent / "dataset2"
+    neighbour.mkdir()
+    (neighbour / SUCCESS).write_bytes(b"")
+    for _ in range(2):
+        assert engine.deliver(example.PLAYS, example.LISTENERS).lines == (example.DATASET, example.COUNTS)
+    assert (neighbour / SUCCESS).exists()
+    assert {path.name for path in neighbour.parent.iterdir()} == {*(each.name for each in engine.outputs), "dataset2"}
+
+
+GOOD = table(SPINS, [PLAY])
+CAST = {
+    "elapsed_seconds": (pa.int64(), "int was expected, found (bigint|int64)"),
+    "track_title": (pa.binary(), "string was expected, found binary"),
+    "date_time": (pa.timestamp("us"), r"timestamp was expected, found timestamp(_ntz|\[us\])"),
+}
+
+
+def broken() -> dict[str, tuple[bytes | pa.Table, type[BadDataError], str]]:
+    """Give name → spins that are wrong, what is raised, what it says."""
+    found: dict[str, tuple[bytes | pa.Table, type[BadDataError], str]] = {
+        "text": (b"no Parquet, but more than a few bytes of text", NotParquetError, "Parquet file"),
+        "empty": (b"", NotParquetError, "Parquet file"),
+        "no column": (
+            GOOD.drop_columns(["artist_name", "play_source"]),
+            SchemaError,
+            "column artist_name: string was expected, found no such column; column play_source: string",
+        ),
+    }
+    for name, (kind, message) in CAST.items():
+        number = GOOD.column_names.index(name)
+        column = GOOD[name].cast(kind)
+        found[name] = GOOD.set_column(number, name, column), SchemaError, f"spins .*: column {name}: {message}"
+    return found
+
+
+@pytest.mark.parametrize("name", broken())
+def test_wrong_sources_are_told_apart(engine, name):
+    spins, error, message = broken()[name]
+    path = engine.folder / "spins.parquet"
+    if isinstance(spins, bytes):
+        path.write_bytes(spins)
+    else:
+        write(spins, path, int96=name != "date_time")
+    (engine.outputs[0]).mkdir(parents=True)
+    with pytest.raises(error, match=message):
+        engine.start(path, write(table(LISTENERS, [LISTENER]), engine.folder / "listeners.parquet"))
+    assert not any(folder.exists() for folder in engine.outputs)
+
+
+def test_order_of_columns_further_ones_and_the_coding_of_times_do_not_matter(engine):
+    spins = table({"more": "int"} | dict(reversed(SPINS.items())), [(number, *PLAY[::-1]) for number in (1, 2)])
+    listeners = table(dict(reversed(LISTENERS.items())), [LISTENER[::-1]])
+    paths = write(spins, engine.folder / "a", int96=False), write(listeners, engine.folder / "b")
+    [line] = engine.run(*paths).dataset
+    assert "2019-02-08T07:00:00.000-05:00" in line
+
+
+KILLED = {
+    "duckdb": """
+import os, signal
+from datetime import date
+from pathlib import Path
+from include.songs import duck
+folder = Path(os.environ["FOLDER"])
+outputs = folder / "output/dataset", folder / "output/counts_by_zip_sub"
+write = duck.writing.write
+duck.writing.write = lambda out, *rest: os.kill(os.getpid(), signal.SIGKILL) if out == outputs[1] else write(out, *rest)
+duck.run(date(2019, 2, 8), 0, folder / "spins.parquet", folder / "listeners.parquet", *outputs, "UTC", 500, folder)
+""",
+    "spark": """
+import os, signal
+from include.songs import job
+job.plays.count_plays = lambda rows: os.kill(os.getpid(), signal.SIGKILL)
+paths = {"spins_path": "spins.parquet", "listeners_path": "listeners.parquet"}
+paths |= {"dataset_out_path": "output/dataset", "analysis_out_path": "output/counts_by_zip_sub"}
+job.main(["--day=2019-02-08", "--minrows=0", *(f"--{n}={os.environ['FOLDER']}/{path}" for n, path in paths.items())])
+""",
+}
+"""Programs that do the job, and die when the dataset is complete."""
+
+
+def test_a_job_killed_between_its_outputs_is_done_again(engine):
+    spins = write(table(SPINS, example.PLAYS), engine.folder / "spins.parquet")
+    listeners = write(table(LISTENERS, example.LISTENERS), engine.folder / "listeners.parquet")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FOLDER": str(engine.folder)}
+    environment["PYSPARK_SUBMIT_ARGS"] = f"{' '.join(SUBMIT_OPTIONS)} pyspark-shell"
+    line = [sys.executable, "-c", KILLED[engine.name]]
+    found = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert found.returncode == -signal.SIGKILL, found.stderr
+    assert [(folder / SUCCESS).exists() for folder in engine.outputs] == [True, False]
+    assert engine.run(spins, listeners).lines == (example.DATASET, example.COUNTS)
+
+
+def many(count: int) -> list[oracle.Play]:
+    """Make different plays of one listener."""
+    names = np.random.default_rng(5).bytes(count * 20).hex()
+    titles = (names[number * 40 : number * 40 + 40] for number in range(count))
+    return [play(fake_track_id=number, track_title=title) for number, title in enumerate(titles)]
+
+
+@contextmanager
+def small_files(process: psutil.Process, limit: int) -> Iterator[None]:
+    """Let a process write no file that is longer than *limit* bytes: a disk that is full."""
+    before = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        process.rlimit(psutil.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process from outside")
+def test_a_full_disk_leaves_nothing_that_looks_complete(engine):
+    plays = many(20_000)
+    engine.deliver(plays, [LISTENER])
+    process = psutil.Process()
+    if engine.name == "spark":
+        [process] = [each for each in process.children(recursive=True) if each.name() == "java"]
+    error = Py4JJavaError if engine.name == "spark" else OSError
+    with small_files(process, 200_000), pytest.raises(error):
+        engine.start(engine.folder / "spins.parquet", engine.folder / "listeners.parquet")
+    assert not any((folder / SUCCESS).exists() for folder in engine.outputs)
+
+
+def fields(line: str) -> tuple[str, ...]:
+    """Split a line."""
+    return tuple(line.split("\t"))
+
+
+def test_every_reader_takes_a_file_of_many_members(engine, spark, monkeypatch):
+    monkeypatch.setattr(duck, "BLOCK_ROWS", 2048)  # DuckDB's own unit
+    adaptive = "spark.sql.adaptive.coalescePartitions.enabled"
+    spark.conf.set(adaptive, "false")
+    try:
+        plays = [play(track_title='"', artist_name="\\", play_source=" x "), *many(20_000)]
+        expected = sorted(map(fields, engine.deliver(plays, [LISTENER], minrows=20_001).dataset))
+    finally:
+        spark.conf.unset(adaptive)
+    path = str(engine.outputs[0] / PART)
+    packed = Path(path).read_bytes()
+    assert packed.count(packed[:4]) > 2  # each member begins like this
+
+    unpacked = subprocess.run(["zcat", path], capture_output=True, check=True).stdout.decode()
+    assert sorted(map(fields, unpacked.splitlines()[1:])) == expected
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        assert sorted(fields(line.rstrip("\n")) for line in file)[:-1] == expected  # the header is the last
+    with_pandas = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)
+    assert sorted(with_pandas.itertuples(index=False, name=None)) == expected
+    options = {"parse_options": csv.ParseOptions(delimiter="\t", quote_char=False)}
+    types = csv.ConvertOptions(column_types=dict.fromkeys(DATASET, pa.string()))
+    with_arrow = csv.read_csv(path, **options, convert_options=types).to_pylist()
+    assert sorted(tuple(row.values()) for row in with_arrow) == expected
+    query = "SELECT * FROM read_csv($path, delim = chr(9), header = true, quote = '', escape = '', all_varchar = true)"
+    assert sorted(duckdb.execute(query, {"path": path}).fetchall()) == expected
+    with_spark = spark.read.csv(path, sep="\t", header=True, quote="", escape="")
+    assert with_spark.columns == list(DATASET)
+    assert sorted(tuple(row) for row in with_spark.collect()) == expected
+
+
+def query_store(spark: SparkSession) -> Any:
+    """Give what a session knows of its queries."""
+    session: Any = spark
+    return session._jsparkSession.sharedState().statusStore()
+
+
+def joined_rows(spark: SparkSession, since: int) -> int:
+    """Count the rows that the joins of a session's later queries have given, as Spark's own pages do."""
+    executions, rows = query_store(spark).executionsList(), 0
+    for execution in (executions.apply(number).executionId() for number in range(since, executions.size())):
+        values = query_store(spark).executionMetrics(execution)
+        nodes = query_store(spark).planGraph(execution).allNodes()
+        for node in (nodes.apply(number) for number in range(nodes.size())):
+            metrics = node.metrics()
+            for metric in (metrics.apply(number) for number in range(metrics.size() if "Join" in node.name() else 0)):
+                if metric.name() == "number of output rows" and values.contains(metric.accumulatorId()):
+                    rows += int(values.apply(metric.accumulatorId()).replace(",", ""))
+    return rows
+
+
+def test_spark_joins_once(spark, tmp_path):
+    before = query_store(spark).executionsCount()
+    Engine("spark", tmp_path, spark).deliver(many(1234), [LISTENER])
+    assert joined_rows(spark, before) == 1234
+    assert not spark._jsc.getPersistentRDDs()
+
+
+TEXTS = st.none() | st.text(st.sampled_from('ab"\\ \t\r\n\0é東🎵'), max_size=3)
+NUMBERS = st.none() | st.integers(-1, 1) | st.sampled_from([-(2**31), 2**31 - 1])
+IDS = st.none() | st.integers(1, 3)
+TIMES = st.none() | st.datetimes(datetime(1970, 1, 2), datetime(2020, 1, 1), timezones=st.just(UTC))
+ELAPSED = st.none() | st.sampled_from([30, 31, 32])
+ZIPS = st.none() | st.sampled_from([10001, 90210])
+PLAYS = st.lists(st.tuples(NUMBERS, TEXTS, NUMBERS, TEXTS, TIMES, ELAPSED, TEXTS, IDS), max_size=8)
+PEOPLE = st.lists(st.tuples(IDS, TEXTS, TEXTS, TEXTS, TEXTS, ZIPS), max_size=6)
+ANY_ZONE = st.sampled_from(["America/New_York", "UTC", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plays=PLAYS, people=PEOPLE, copies=st.integers(1, 2), zone=ANY_ZONE)
+def test_duckdb_does_what_the_plainest_program_does(tmp_path, plays, people, copies, zone):
+    found = Engine("duckdb", tmp_path, None).deliver(plays * copies, people, zone=zone)
+    assert (figures(found.metrics), found.lines) == oracle.deliver(plays * copies, people, DAY, zone)
+
+
+def test_both_engines_do_what_the_plainest_program_does(engine):
+    """One large heap of rows that collide, since a job on Spark takes its time."""
+    random = np.random.default_rng(1)
+    zone = "Australia/Lord_Howe"  # half an hour later in summer
+    texts = [None, "", "a", "b", " a", "a\tb", "a b", 'é"', "\0", "東京", "🎵\r"]
+
+    def pick(values: list[Any]) -> Any:
+        return values[random.integers(len(values))]
+
+    def instant() -> datetime:
+        return datetime.fromtimestamp(int(random.integers(0, 1_577_000_000_000)) / 1000, UTC)
+
+    instants = [None, *(instant() for _ in range(30))]
+    plays: list[oracle.Play] = [
+        (pick([1, None]), pick(texts), pick([2, 3]), pick(texts), pick(instants), pick([None, 30, 31, 99]),
+         pick(texts), pick([None, *range(12)]))
+        for _ in range(3000)
+    ]  # fmt: skip
+    plays += plays[::5]
+    people: list[oracle.Listener] = [
+        (pick([None, *range(10)]), pick(texts), pick(texts), pick(texts), pick(texts), pick([None, 10001, 90210]))
+        for _ in range(40)
+    ]
+    people += people[::3]
+    found = engine.deliver(plays, people, zone=zone)
+    assert (figures(found.metrics), found.lines) == oracle.deliver(plays, people, DAY, zone)

@@ -1,0 +1,110 @@
+"""Where the files of song plays lie."""
+
+from datetime import date
+
+import pytest
+
+from include.core.objects import write_whole
+from include.songs import layout
+from include.songs.layout import DayError, DayFiles, known_days, parse_day
+
+DAY = date(2019, 2, 8)
+
+
+def test_the_layout(tmp_path):
+    paths = [
+        layout.spins_file(tmp_path, DAY),
+        layout.listeners_file(tmp_path),
+        layout.marker(tmp_path, DAY),
+        layout.dataset_folder(tmp_path, DAY),
+        layout.counts_folder(tmp_path, DAY),
+    ]
+    assert [str(path).removeprefix(f"{tmp_path}/") for path in paths] == [
+        "spins/2019/02/08/spins.snappy.parquet",
+        "listeners/listeners.snappy.parquet",
+        "markers/2019/02/08/listeners_downloaded.SUCCESS",
+        "output/2019/02/08/dataset",
+        "output/2019/02/08/counts_by_zip_sub",
+    ]
+
+
+def test_years_have_four_digits(tmp_path):
+    assert layout.spins_file(tmp_path, date(987, 12, 31)).parent == tmp_path / "spins/0987/12/31"
+
+
+def test_nothing_else_lies_in_the_folders_of_days(tmp_path):
+    others = [
+        layout.lease_file(tmp_path, DAY),
+        layout.spins_record(tmp_path, DAY),
+        layout.listeners_record(tmp_path, "ab"),
+        layout.incoming(tmp_path),
+    ]
+    assert {path.relative_to(tmp_path).parts[0] for path in others} == {"leases", "versions", ".incoming"}
+
+
+@pytest.mark.parametrize("text", ["20190208", "2019-2-8", "2019-02-30", "2019-W06-5", "", "2019-02-08T00:00", "today"])
+def test_a_day_is_written_in_one_way(text):
+    with pytest.raises(DayError, match="a day as 2019-02-08 was expected, found"):
+        parse_day(text)
+    assert parse_day("2019-02-08") == DAY
+
+
+def test_listeners_are_complete_with_file_and_marker(tmp_path):
+    assert not layout.has_listeners(tmp_path, DAY)
+    write_whole(layout.marker(tmp_path, DAY), b"")
+    assert not layout.has_listeners(tmp_path, DAY)
+    write_whole(layout.listeners_file(tmp_path), b"x")
+    assert layout.has_listeners(tmp_path, DAY)
+    assert not layout.has_listeners(tmp_path, date(2019, 2, 9))
+
+
+def test_outputs_are_complete_with_both_marks(tmp_path):
+    dataset, counts = layout.dataset_folder(tmp_path, DAY), layout.counts_folder(tmp_path, DAY)
+    for folder in (dataset, counts):
+        write_whole(folder / "part-00000.csv.gz", b"x")
+    assert not layout.has_outputs(tmp_path, DAY)
+    write_whole(dataset / "_SUCCESS", b"")
+    assert not layout.has_outputs(tmp_path, DAY)
+    write_whole(counts / "_SUCCESS", b"")
+    assert layout.has_outputs(tmp_path, DAY)
+
+
+def fill(root) -> None:
+    for name in (
+        "spins/2019/02/08/spins.snappy.parquet",
+        "spins/2019/03/01/spins.snappy.parquet",
+        "spins/2019/03/01/.spins.snappy.parquet.aside",
+        "spins/2019/13/01/spins.snappy.parquet",
+        "spins/2020/02/08/other.parquet",
+        "markers/2019/02/07/listeners_downloaded.SUCCESS",
+        "markers/2019/02/08/listeners_downloaded.SUCCESS",
+        "output/2019/02/08/dataset/_SUCCESS",
+        "output/2019/02/08/dataset/part-00000.csv.gz",
+        "output/2019/02/08/counts_by_zip_sub/_SUCCESS",
+        "output/2018/12/31/dataset/_SUCCESS",
+        "output/2018/12/30/dataset/part-00000.csv.gz",
+        "listeners/listeners.snappy.parquet",
+    ):
+        write_whole(root / name, b"")
+
+
+DAYS = [
+    DayFiles(date(2019, 3, 1), spins=True),
+    DayFiles(DAY, spins=True, marker=True, dataset=True, counts=True),
+    DayFiles(date(2019, 2, 7), marker=True),
+    DayFiles(date(2018, 12, 31), dataset=True),
+]
+
+
+def test_known_days_say_what_is_there_latest_first(tmp_path):
+    assert known_days(tmp_path) == []
+    fill(tmp_path)
+    assert known_days(tmp_path) == DAYS
+    assert [each.complete for each in DAYS] == [False, True, False, False]
+
+
+def test_known_days_of_a_year_or_a_month(tmp_path):
+    fill(tmp_path)
+    assert known_days(tmp_path, 2019) == DAYS[:3]
+    assert known_days(tmp_path, 2019, 2) == DAYS[1:3]
+    assert known_days(tmp_path, 2017) == []
