@@ -35,3 +35,5 @@ RATINGS_STREAMING = _arrivals("ratings_streaming", "ratings/streaming")
 """Submitted pairs to predict, a file a request."""
 RATINGS_MODEL = Asset("ratings_model")
 """The champion among the rating models."""
+SONG_PLAYS = Asset("song_plays")
+"""A day's plays and their counts, complete and checked; events carry what is known of the day."""

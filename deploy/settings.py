@@ -5,12 +5,14 @@ from include.audience.settings import AudienceSettings
 from include.core.errors import BadDataError, SettingsError
 from include.core.settings import PlatformSettings, Settings
 from include.ratings.settings import RatingsSettings
+from include.songs.settings import SongSettings
 
 CLASSES: dict[str, type[Settings]] = {
     "Platform": PlatformSettings,
     "Movie ratings": RatingsSettings,
     "Article recommendations": ArticleSettings,
     "Audience labeling": AudienceSettings,
+    "Song plays": SongSettings,
 }
 
 

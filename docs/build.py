@@ -19,6 +19,7 @@ TITLES = {
     "ratings": "Movie ratings",
     "articles": "Article recommendations",
     "audience": "Audience labeling",
+    "songs": "Song plays",
     "platform": "Platform",
 }
 MADE = "<!-- made by `make docs` from the code; do not edit -->\n"

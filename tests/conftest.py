@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-OWN = ("AIRFLOW_", "ARTICLE", "AUDIENCE_", "AWS_", "INPUT_", "MLFLOW_", "OUTPUT_", "QUARTET_", "RATINGS_")
+OWN = ("AIRFLOW_", "ARTICLE", "AUDIENCE_", "AWS_", "INPUT_", "MLFLOW_", "OUTPUT_", "QUARTET_", "RATINGS_", "SONGS_")
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="quartet-airflow-")  # one for each worker of pytest-xdist
 atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
 

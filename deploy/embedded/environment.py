@@ -65,6 +65,7 @@ def defaults() -> dict[str, str]:
     """Give the settings that tune Airflow for one machine: fast starts, few processes, recovery in seconds."""
     values = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_SPARK_DEFAULT": '{"conn_type": "spark", "host": "local[*]"}',
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # the default asks DNS, for seconds on some laptops

@@ -18,6 +18,7 @@ DAGS = [
     "ratings_model_selection",
     "ratings_predict",
     "ratings_train",
+    "song_plays",
 ]
 FILES = sorted(path.stem for path in (ROOT / "dags").glob("[!_]*.py"))
 HEAVY = ["pandas", "numpy", "pyarrow", "pyspark", "mlflow", "surprise", "implicit", "duckdb", "deltalake", "matplotlib"]
