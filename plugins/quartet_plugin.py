@@ -19,12 +19,13 @@ class QuartetPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """One app a workflow; each guards its own routes, Airflow does not."""
-        from quartet.api import articles, audience, ratings
+        from quartet.api import articles, audience, ratings, songs
 
         return [
             {"name": "Movie ratings", "url_prefix": "/ratings", "app": ratings.create_app()},
             {"name": "Audience labeling", "url_prefix": "/audience", "app": audience.create_app()},
             {"name": "Article recommendations", "url_prefix": "/articles", "app": articles.create_app()},
+            {"name": "Song plays", "url_prefix": "/songs", "app": songs.create_app()},
         ]
 
     @cached_property

@@ -35,6 +35,7 @@ DAGS = [
     "ratings_model_selection",
     "audience_labeling",
     "article_recs__washington_city_paper",
+    "song_plays",
 ]
 PASSWORDS = {"admin": "a", "viewer": "v"}
 

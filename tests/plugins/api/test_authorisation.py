@@ -20,6 +20,7 @@ from tests.plugins.api.client import Client
 
 TASK = {"task_id": "8fec5762412c11ec836d04ea56825baa"}
 FBFANS = {"table_name": "wh_panel_mapping_fbfans"}
+DAY = {"day": "2019-02-08"}
 PREDICTION = "predict-2019-05-09T16:35:04.313814.txt"
 
 
@@ -63,6 +64,11 @@ EXAMPLES: dict[str, Example] = {
     "GET /articles/recs": Example(query={"source_entity_id": "1"}),
     "GET /articles/models": Example(),
     "GET /articles/models/{model_id}/articles": Example(path={"model_id": 1}),
+    "GET /songs/days": Example(query={"year": 2019, "month": 2}),
+    "GET /songs/days/{day}": Example(path=DAY),
+    "GET /songs/days/{day}/counts": Example(path=DAY, query={"zip": 90210, "subscription": "Family"}),
+    "GET /songs/days/{day}/dataset.csv.gz": Example(path=DAY),
+    "GET /songs/days/{day}/counts.csv.gz": Example(path=DAY),
 }
 
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
@@ -131,7 +137,7 @@ def test_all_routes_are_known_in_kind():
 
 
 @pytest.mark.parametrize(
-    "path", [f"/{app}/{page}" for app in ("ratings", "audience", "articles") for page in ("docs", "redoc")]
+    "path", [f"/{app}/{page}" for app in ("ratings", "audience", "articles", "songs") for page in ("docs", "redoc")]
 )
 def test_the_documentation_needs_no_internet(airflow: Client, path: str):
     page = airflow.get(path).text
