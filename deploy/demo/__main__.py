@@ -5,12 +5,12 @@ import sys
 import httpx
 from rich.console import Console
 
-from deploy.demo import articles, audience, ratings
+from deploy.demo import articles, audience, ratings, songs
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import show
 from include.core.settings import PlatformSettings
 
-WORKFLOWS = {"ratings": ratings.run, "audience": audience.run, "articles": articles.run}
+WORKFLOWS = {"ratings": ratings.run, "audience": audience.run, "articles": articles.run, "songs": songs.run}
 
 
 def main() -> int:

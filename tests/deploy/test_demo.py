@@ -1,23 +1,27 @@
 """The demo's parts that need no platform."""
 
 import io
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo import articles, audience, newsroom, posts, ratings
+from deploy.demo import articles, audience, music, newsroom, posts, ratings, songs
 from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import Produced, show
 from include.core.errors import BadDataError
 from include.core.objects import write_json
 from include.ratings import base
+from include.songs import duck, generate, results
 
 
 def console() -> Console:
@@ -257,3 +261,164 @@ def test_what_is_missing_for_a_run_is_told(home):
     dags = [{"dag_id": articles.DAG + "_2", "is_paused": False}, {"dag_id": articles.DAG, "is_paused": True}]
     with pytest.raises(DemoError, match="article_recs__demo_gazette is paused"):
         articles.run(Answers(dags={"dags": dags}), lambda text: None)
+
+
+TODAY = date(2026, 3, 10)
+DAY = TODAY - timedelta(days=2)
+
+
+def test_the_music_service_gives_the_spins_when_they_are_released():
+    with music.serve() as service:
+        service.prepare(DAY)
+        assert httpx.get(f"{service.address}/listeners.snappy.parquet").content[:4] == b"PAR1"
+        address = f"{service.address}/spins-2026-03-08.snappy.parquet"
+        assert httpx.head(address).status_code == 404
+        service.release(DAY)
+        assert httpx.head(address).status_code == 200
+        (service.folder / "spins").write_bytes(httpx.get(address).content)
+        assert pq.read_table(service.folder / "spins").num_rows == 5000
+    assert not service.folder.exists()
+    with pytest.raises(httpx.ConnectError):
+        httpx.head(address)
+
+
+def test_what_is_to_come_of_the_plays_is_what_comes_of_them(tmp_path: Path):
+    found = job(tmp_path, tmp_path, DAY)
+    assert {(each.zip, each.subscription): each.spins for each in found} == music.expected(*generate.make(DAY))
+
+
+def job(folder: Path, root: Path, day: date) -> list[results.Count]:
+    """Make a day's outputs from what the generator makes; give the counts."""
+    paths = [folder / name for name in ("spins", "listeners")]
+    for table, path in zip(generate.make(day), paths, strict=True):
+        generate.write(table, path)
+    outputs = [root / "output" / f"{day:%Y/%m/%d}" / name for name in ("dataset", "counts_by_zip_sub")]
+    duck.run(day, 100, *paths, *outputs, "America/New_York", 500, folder)
+    return results.read_counts(root, day)
+
+
+class Music(Platform):
+    """A platform whose runs do their work when one looks at them, and wait for what is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url, self.folder = "http://h:1", folder
+        self.paused = False
+        self.known: dict[str, str] = {}
+        self.runs: list[dict] = []
+        self.counts: dict[str, list[dict]] = {}
+
+    def post(self, path, body):
+        assert (path, body["logical_date"]) == ("/api/v2/dags/song_plays/dagRuns", None)
+        self.runs.append(body["conf"])
+        return {"dag_run_id": str(len(self.runs) - 1)}
+
+    def get(self, path, **query):
+        *_, above, name = path.split("/")
+        match above, name:
+            case "dags", "song_plays":
+                return {"is_paused": self.paused}
+            case "dagRuns", number:
+                return {"state": self.look(self.runs[int(number)])}
+            case number, "taskInstances":
+                waits = {"success": "success", "running": "deferred", "failed": "failed"}
+                return {"task_instances": [{"task_id": "spins", "state": waits[self.look(self.runs[int(number)])]}]}
+            case "songs", "days":
+                return {"days": [{"day": day, "state": state} for day, state in self.known.items()]}
+            case "days", day:
+                return {"day": day, "state": self.known[day], "rows": sum(each["spins"] for each in self.counts[day])}
+            case day, "counts":
+                return {"day": day, "rows": self.counts[day]}
+
+    def look(self, conf: dict) -> str:
+        day = conf["day"]
+        if self.known.get(day) != "complete":
+            self.known[day] = "waiting"
+            if httpx.head(f"{conf['spins_base']}/spins-{day}.snappy.parquet").is_success:
+                made = job(self.folder, self.folder, date.fromisoformat(day))
+                self.counts[day] = [
+                    {"zip": each.zip, "subscription": each.subscription, "spins": each.spins} for each in made
+                ]
+                self.known[day] = "complete"
+        return {"complete": "success", "waiting": "running"}[self.known[day]]
+
+
+def test_a_day_is_finished_and_another_waits_until_its_spins_come(home, tmp_path):
+    platform, said = Music(tmp_path), []
+    first, second = songs.run(platform, said.append)
+    days = [conf["day"] for conf in platform.runs]
+    assert [platform.known[day] for day in days] == ["complete", "complete"]
+    assert (first.what[:10], second.what[:10]) == tuple(days)
+    total = sum(each["spins"] for each in platform.counts[days[0]])
+    assert f"{total:,} plays" in first.what
+    assert re.search(r"waited \d+ s for its spins, then [\d,]+ plays", second.what)
+    assert first.look == f"/songs/days/{days[0]}"
+    assert f"songs: {days[0]}: 1 of 1 tasks are done" in said
+    songs.run(platform, said.append)
+    assert len({conf["day"] for conf in platform.runs}) == 4
+
+
+def test_days_of_which_something_is_there_are_left_alone(tmp_path):
+    platform = Music(tmp_path)
+    assert songs._free_days(platform, TODAY) == (date(2026, 3, 8), date(2026, 3, 9))
+    platform.known = {"2026-03-09": "incomplete", "2026-03-06": "complete"}
+    assert songs._free_days(platform, TODAY) == (date(2026, 3, 4), date(2026, 3, 5))
+    platform.known = {f"{TODAY - timedelta(days=ago)}": "complete" for ago in range(1000)}
+    with pytest.raises(DemoError, match="none is left"):
+        songs._free_days(platform, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"day": {"state": "complete", "rows": 6}}, "5 plays of 2026-03-08 were expected, found"),
+        ({"day": {"state": "incomplete", "rows": 5}}, "5 plays of 2026-03-08 were expected, found"),
+        ({"counts": {"rows": [{"zip": 10138, "subscription": "Plus", "spins": 5}]}}, "2 counts of 2026-03-08"),
+    ],
+)
+def test_wrong_figures_of_a_day_are_told(wrong, expected):
+    counts = {(10138, "Plus"): 3, (10138, "Family"): 2}
+    rows = [{"zip": 10138, "subscription": name, "spins": spins} for name, spins in (("Family", 2), ("Plus", 3))]
+    right = {"2026-03-08": {"state": "complete", "rows": 5}, "counts": {"rows": rows}}
+    songs._check(Answers(**right), DAY, counts)
+    wrong = {DAY.isoformat() if name == "day" else name: answer for name, answer in wrong.items()}
+    with pytest.raises(DemoError, match=expected):
+        songs._check(Answers(**right | wrong), DAY, counts)
+
+
+def test_a_run_that_does_not_wait_or_fails_is_told():
+    tasks = [{"task_id": "download_spins", "state": "failed"}, {"task_id": "check", "state": "upstream_failed"}]
+    answers = Answers(run={"state": "failed"}, taskInstances={"task_instances": tasks})
+    with pytest.raises(DemoError, match="has failed in download_spins;"):
+        songs._finished(answers, "/dags/d/run", "a day", print)
+    with pytest.raises(DemoError, match="expected to wait for its spins, found failed"):
+        songs._is_waiting(answers, "/dags/d/run")
+    answers.answers["run"] = {"state": "running"}
+    assert not songs._is_waiting(answers, "/dags/d/run")
+    tasks[0]["state"] = "deferred"
+    assert songs._is_waiting(answers, "/dags/d/run")
+
+
+def test_a_day_that_does_not_wait_for_its_spins_is_told(home, tmp_path, monkeypatch):
+    platform = Music(tmp_path)
+
+    def fetched(*_) -> bool:
+        platform.known[platform.runs[1]["day"]] = "fetched"
+        return True
+
+    monkeypatch.setattr(songs, "_is_waiting", fetched)
+    with pytest.raises(DemoError, match="was expected to wait for its spins, found fetched"):
+        songs.run(platform, lambda text: None)
+
+
+def test_songs_that_are_paused_are_told(home, tmp_path):
+    platform = Music(tmp_path)
+    platform.paused = True
+    with pytest.raises(DemoError, match="the DAG song_plays is paused"):
+        songs.run(platform, print)
+
+
+def test_made_up_plays_do_not_come_among_the_users(home, monkeypatch, tmp_path):
+    monkeypatch.setenv("SONGS_SPINS_BASE", "https://music.example/spins")
+    platform = Music(tmp_path)
+    assert songs.run(platform, print) == []
+    assert platform.runs == []

@@ -27,3 +27,4 @@ def test_the_demo_checks_itself(platform: Platform):
     assert "19,300 posts" in " ".join(printed.split())
     assert "on the planted topic" in " ".join(printed.split())
     assert "related to it" in printed
+    assert "s for its spins, then" in " ".join(printed.split())
