@@ -1,14 +1,9 @@
-"""The pools that keep one kind of task from taking all slots of the machine."""
+"""Make the pools of the platform through Airflow's API."""
 
 import httpx
 
 from deploy.embedded.errors import EmbeddedError
-
-POOLS = {
-    "ratings_selection": (2, False, "model selection: fits of eleven algorithms, about one core each"),
-    "audience_schemas": (3, True, "labeling of a list of schemas: so many at a time, waiting ones included"),
-}
-"""Name → slots, whether a task that has given its worker back still holds its slot, what it is for."""
+from deploy.pools import POOLS
 
 
 def ensure(client: httpx.Client) -> list[str]:

@@ -190,8 +190,12 @@ def code(error: BaseException) -> int | None:
 
 def sqlstate(error: BaseException) -> str | None:
     """Give the SQLSTATE of an error of PostgreSQL; empty: it has none, as while connecting; `None`: it is another's."""
-    original = error.orig if isinstance(error, DBAPIError) else None
-    return (getattr(original, "pgcode", None) or "") if hasattr(original, "pgcode") else None
+    original: Any = error.orig if isinstance(error, DBAPIError) else None
+    if hasattr(original, "pgcode"):  # psycopg 2
+        return original.pgcode or ""
+    if hasattr(original, "diag"):  # psycopg 3; errors of MariaDB's drivers have a `sqlstate` too, but no `diag`
+        return getattr(original, "sqlstate", None) or ""
+    return None
 
 
 def is_passing(error: BaseException) -> bool:

@@ -1,0 +1,107 @@
+"""docker-compose.yaml and the secrets that it asks for, as far as they can be seen without Docker."""
+
+import base64
+import re
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from deploy.compose import env
+from deploy.production.settings import ComposeSettings
+from deploy.settings import CLASSES
+from include.core.settings import ROOT
+
+TEXT = (ROOT / "docker-compose.yaml").read_text()
+SERVICES = yaml.safe_load(TEXT)["services"]
+REQUIRED = set(re.findall(r"\$\{(\w+):\?", TEXT))
+USED = set(re.findall(r"(?<!\$)\$\{(\w+)", TEXT))
+
+
+def test_each_variable_is_a_setting():
+    known = {cls.variable(field) for cls in CLASSES.values() for field in cls.model_fields}
+    assert USED - known == set()
+
+
+def test_each_setting_of_the_stack_is_used():
+    assert {ComposeSettings.variable(field) for field in ComposeSettings.model_fields} - USED == {"COMPOSE_PROFILES"}
+
+
+def test_all_secrets_are_required_and_made_by_make_env():
+    assert set(env.SECRETS) == REQUIRED
+    secret = {
+        ComposeSettings.variable(name)
+        for name, each in ComposeSettings.model_fields.items()
+        if each.annotation is SecretStr
+    }
+    assert secret - REQUIRED == {"STORAGE_SECRET_KEY"}  # not needed with files, or with a role in AWS
+
+
+def test_no_secret_has_a_default():
+    assert not re.findall(r"\$\{\w*(?:PASSWORD|SECRET|KEY)\w*:?-[^$}]", TEXT)
+
+
+def test_ports_are_open_on_this_machine_only():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert all(port.startswith(("127.0.0.1:", "${QUARTET_BIND:-127.0.0.1}:")) for port in ports)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_is_bounded_checked_and_started_again(name: str):
+    service = SERVICES[name]
+    once = name in ("init", "demo")
+    assert service["mem_limit"]
+    assert service["restart"] == ("no" if once else "unless-stopped")
+    assert once or service["healthcheck"]["test"]
+    assert all(each["condition"] != "service_started" for each in service.get("depends_on", {}).values())
+    assert not service["image"].endswith(":latest")
+    assert ":" in service["image"]
+
+
+def test_only_what_needs_it_has_airflows_database():
+    owners = {
+        name for name, each in SERVICES.items() if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in each.get("environment", {})
+    }
+    assert owners == {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
+
+
+def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / ".env").write_text("# REDIS_PASSWORD=no\nREDIS_PASSWORD=mine\nPOSTGRES_PASSWORD=\nOTHER=a=b\n")
+    assert env.main([], tmp_path) == 0
+    lines = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines() if line[:1].isalpha())
+    assert (lines["REDIS_PASSWORD"], lines["OTHER"]) == ("mine", "a=b")
+    made = {name: lines[name] for name in env.SECRETS if name != "REDIS_PASSWORD"}
+    assert len({*made.values()}) == len(env.SECRETS) - 1
+    assert all(re.fullmatch(r"[\w-]{32}", value) for name, value in made.items() if name != "AIRFLOW_FERNET_KEY")
+    assert len(base64.urlsafe_b64decode(made["AIRFLOW_FERNET_KEY"])) == 32
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    printed = capsys.readouterr().out
+    assert "12 secrets added" in printed
+    assert not any(value in printed for value in made.values())
+
+
+def test_a_second_call_changes_nothing(tmp_path: Path):
+    (tmp_path / ".env.example").write_text("# all settings\n")
+    env.main([], tmp_path)
+    before = (tmp_path / ".env").read_bytes()
+    env.main([], tmp_path)
+    assert (tmp_path / ".env").read_bytes() == before
+    env.main(["--s3"], tmp_path)
+    after = (tmp_path / ".env").read_text()
+    assert after.startswith(before.decode().rstrip("\n"))
+    assert "QUARTET_STORAGE=s3://quartet\n" in after
+
+
+def test_the_image_holds_what_the_components_are_told():
+    text = (ROOT / "Dockerfile").read_text()
+    for expected in (
+        "AIRFLOW__CORE__DAGS_FOLDER=/opt/quartet/dags",
+        "QUARTET_HOME=/var/lib/quartet",
+        "ARG BASE_IMAGE=",
+    ):
+        assert expected in text
+    assert "latest" not in text
+    assert text.rindex("USER airflow") > text.rindex("USER root")
