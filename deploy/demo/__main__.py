@@ -27,8 +27,9 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    show(console, platform.url, results)
-    console.print(f"Airflow is at [bold]{platform.url}[/bold]; the models: make mlflow; stop: make down")
+    show(console, platform.public_url, results)
+    manage = "" if platform.is_elsewhere else "; the models: make mlflow; stop: make down"
+    console.print(f"Airflow is at [bold]{platform.public_url}[/bold]{manage}")
     return 0
 
 

@@ -15,7 +15,7 @@ TASKS = "/audience/api/tasks/"
 def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     """Run the workflow once; raises `DemoError` when a result is not as it has to be."""
     settings = AudienceSettings.load()
-    if settings.input_host:
+    if not posts.is_there():
         return []
     say("audience: creating a labeling task")
     began = time.monotonic()
@@ -30,7 +30,8 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     name, produced, authors, rate = figures[0]
     table = f"wh_panel_mapping_{name}"
     row = _answer(platform.get(f"{TASKS}{task_id}/sample/", table_name=table))["error_message"][0]
-    database = f"audience/{settings.output_schema}.db"
+    schema, server = settings.output_schema, settings.output_host
+    database = f"{schema} on {server}" if server else f"audience/{schema}.db"
     rates = ", ".join(f"{name} {rate} %" for name, _, _, rate in figures)
     received, written = state["length_receive_table"], state["length_output_table"]
     return [

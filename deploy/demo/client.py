@@ -19,11 +19,14 @@ class Platform:
     """
     The platform at an address.
 
-    `QUARTET_URL` names it (default: this machine, `QUARTET_PORT`); `QUARTET_TOKEN` is an access token if one is needed.
+    `QUARTET_URL` names it (default: this machine, `QUARTET_PORT`), `QUARTET_PUBLIC_URL` as people reach it if that is
+    another name; `QUARTET_TOKEN` is an access token if one is needed.
     """
 
     def __init__(self, url: str) -> None:
         self.url = os.environ.get("QUARTET_URL", url).rstrip("/")
+        self.is_elsewhere = "QUARTET_URL" in os.environ
+        self.public_url = os.environ.get("QUARTET_PUBLIC_URL", self.url).rstrip("/")
         token = os.environ.get("QUARTET_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30)

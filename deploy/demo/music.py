@@ -1,18 +1,18 @@
 """A music service that does not exist, for the demo: its files on this machine, and what is to come of them."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
+from deploy.demo import server
 from include.songs import generate
 
 Counts = dict[tuple[int, str], int]
@@ -43,18 +43,12 @@ class Service:
 
 @contextmanager
 def serve() -> Iterator[Service]:
-    """Be the music service, on a free port of this machine; nothing of it stays."""
+    """Be the music service; nothing of it stays."""
     with (
         TemporaryDirectory(prefix="quartet-music-") as folder,
-        ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=folder)) as server,
+        server.serve(partial(_Files, directory=folder)) as address,
     ):
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield Service(Path(folder), f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
-            thread.join()
+        yield Service(Path(folder), address)
 
 
 def expected(spins: pa.Table, listeners: pa.Table) -> Counts:

@@ -7,21 +7,21 @@ python -m deploy.demo.newsroom    make the archive, tell the platform about the 
 import json
 import re
 import shutil
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.console import Console
 
+from deploy.demo import server
 from include.articles import generate
 from include.articles.settings import ArticleSettings
 from include.articles.sites import BUILT_IN, load_sites
@@ -142,18 +142,9 @@ def events_url() -> str:
     return f"file://{_folder() / 'events'}"
 
 
-@contextmanager
-def serve(articles: Sequence[Article]) -> Iterator[str]:
-    """Be the newsroom's site, on a free port of this machine; give its address."""
-    pages = {article.external_id: article for article in articles}
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, pages)) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+def serve(articles: Sequence[Article]) -> AbstractContextManager[str]:
+    """Be the newsroom's site while the block runs; give its address."""
+    return server.serve(partial(_Site, {article.external_id: article for article in articles}))
 
 
 class _Site(BaseHTTPRequestHandler):

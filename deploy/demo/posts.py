@@ -11,23 +11,47 @@ import sys
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import Engine, func, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from include.audience import generate
 from include.audience.settings import IDENTIFIER, AudienceSettings
 from include.core.databases import open_engine
+from include.core.errors import BadDataError
 
 ROWS = 20_000
 
 
 def provide(console: Console) -> None:
-    """Make sure that the embedded source schema has its table; a schema on a server is left alone."""
+    """
+    Make sure that the source schema has the demo's table.
+
+    A schema on a server is left alone, unless it is empty or holds only what was made here.
+    """
     settings = AudienceSettings.load()
-    if settings.input_host:
-        console.print("INPUT_HOST names a server of yours, so the demo leaves audience labeling out")
-        return
-    with open_engine(settings.source_url(settings.input_schema)) as engine:
-        if _rows(engine) != ROWS and _is_ours(engine):
-            generate.write(engine, generate.rows(ROWS))
+    try:
+        with open_engine(settings.source_url(settings.input_schema)) as engine:
+            if _is_ours(engine):
+                if _rows(engine) != ROWS:
+                    generate.write(engine, generate.rows(ROWS))
+                return
+            why = "has posts that were not made by the demo"
+    except (DBAPIError, BadDataError) as error:
+        if not settings.input_host:
+            raise
+        why = settings.without_secrets(f"cannot be used: {str(error).splitlines()[0]}")
+    console.print(f"{settings.input_schema} on {settings.input_host} {why}; the demo leaves audience labeling out")
+
+
+def is_there() -> bool:
+    """Tell whether the source schema has the demo's table."""
+    settings = AudienceSettings.load()
+    try:
+        with open_engine(settings.source_url(settings.input_schema), read_only=True) as engine:
+            return _is_ours(engine) and _rows(engine) == ROWS
+    except (DBAPIError, BadDataError):
+        if not settings.input_host:
+            raise
+        return False
 
 
 def expected() -> int:

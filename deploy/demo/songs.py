@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from deploy.demo import music
@@ -71,8 +71,7 @@ def _states(platform: Platform) -> dict[date, str]:
 def _start(platform: Platform, day: date, address: str) -> str:
     """Start a run of the DAG; give its path in Airflow's API."""
     conf = {"day": f"{day}", "spins_base": address, "listeners_base": address, "poll_seconds": POLL_SECONDS}
-    runs = f"/api/v2/dags/{DAG}/dagRuns"
-    return f"{runs}/{platform.post(runs, {'logical_date': None, 'conf': conf})['dag_run_id']}"
+    return platform.trigger(DAG, f"demo-{day}__{datetime.now(UTC).isoformat()}", conf)
 
 
 def _finished(platform: Platform, path: str, what: str, say: Callable[[str], None]) -> bool:

@@ -1,0 +1,25 @@
+"""A web server of the demo: what its made-up newsroom and music service answer from."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@contextmanager
+def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """
+    Serve on a free port while the block runs, and give the address.
+
+    Only this machine reaches it, unless `QUARTET_DEMO_HOST` names an address of this machine that others reach.
+    """
+    host = os.environ.get("QUARTET_DEMO_HOST") or "127.0.0.1"
+    with ThreadingHTTPServer((host, 0), handler) as server:  # pyright: ignore[reportArgumentType]  # a partial is one
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
