@@ -1,0 +1,62 @@
+"""Work for the stack whose results are known beforehand."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from deploy.demo import music
+from deploy.demo import newsroom as demo
+from include.songs import generate
+from tests.compose.stack import Stack
+
+SOURCE = "/var/lib/quartet/source"
+
+
+def put_day(stack: Stack, day: date, folder: Path) -> music.Counts:
+    """Make the sources of a day and put them where the workers see them; give the counts that are to come."""
+    spins, listeners = generate.make(day)
+    for table, name in ((spins, f"spins-{day}.snappy.parquet"), (listeners, "listeners.snappy.parquet")):
+        generate.write(table, folder / name)
+        (folder / name).chmod(0o644)
+        stack.compose("exec", "-T", "airflow-worker", "mkdir", "-p", SOURCE)
+        stack.compose("cp", str(folder / name), f"airflow-worker:{SOURCE}/{name}")
+    return music.expected(spins, listeners)
+
+
+def day_conf(day: date, engine: str) -> dict[str, str]:
+    """Give the params of a day whose sources `put_day` has put there."""
+    base = f"file://{SOURCE}"
+    return {"day": f"{day}", "engine": engine, "spins_base": base, "listeners_base": base}
+
+
+NEWSROOM = """
+import os, socket, time
+from deploy.demo import newsroom
+os.environ["QUARTET_DEMO_HOST"] = socket.gethostbyname(socket.gethostname())
+archive = newsroom.archive()
+with newsroom.serve(archive.articles) as address:
+    print("newsroom", address, archive.end.isoformat(), newsroom.events_url(), flush=True)
+    time.sleep(7200)
+"""
+
+
+@contextmanager
+def newsroom(stack: Stack) -> Iterator[dict[str, Any]]:
+    """Have the site of the demo's newsroom up while the block runs; give the params of a run over it."""
+    container = stack.compose(
+        "--profile", "demo", "run", "--detach", "--rm", "--no-deps", "demo", "python", "-c", NEWSROOM
+    )
+    name = container.split()[-1]
+    try:
+
+        def announced() -> list[str] | None:
+            shown = subprocess.run(["docker", "logs", name], capture_output=True, text=True).stdout
+            return next((row.split() for row in shown.splitlines() if row.startswith("newsroom ")), None)
+
+        _, address, end, events = stack.wait(announced, 120, "the newsroom's site")
+        yield {"run_at": end, "site_base_url": address, "ga_data_bucket": events, "days_of_data": demo.DAYS}
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True)
