@@ -1,7 +1,7 @@
 # Quartet's commands; `make` alone lists them. Works with GNU make 3.81 (macOS) and any POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status mlflow test lint bench lock docs clean
+.PHONY: help setup demo up down status mlflow test test-compose lint audit sbom bench lock docs env image clean
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -15,7 +15,7 @@ endif
 
 help:
 	@echo "Quartet: four data workflows on one Airflow platform"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## install everything into .venv (the other commands do it too)
 	@echo "ready: .venv has what requirements.txt names"
@@ -40,8 +40,11 @@ mlflow: $(READY)  ## open MLflow's pages on the models: http://127.0.0.1:5000, o
 
 test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: the tests on real data are left out",:)
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e $(REAL_DATA)" --cov --cov-report=term
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
 	$(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
+
+test-compose: $(READY)  ## build the image, bring docker-compose.yaml up, try it, take it down; needs Docker
+	$(PYTHON) -m pytest -m compose -s tests/compose
 
 lint: $(READY)  ## style, layers, types; lock and docs in step with the code
 	@$(PYTHON) -m deploy.lock --check
@@ -51,6 +54,13 @@ lint: $(READY)  ## style, layers, types; lock and docs in step with the code
 	.venv/bin/lint-imports
 	.venv/bin/pyright
 
+audit: $(READY)  ## look for known vulnerabilities in the lock
+	@$(PYTHON) -m deploy.audit
+
+sbom: $(READY)  ## write build/sbom.json: what the lock is made of, as CycloneDX
+	@mkdir -p build
+	.venv/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-file build/sbom.json
+
 bench: $(READY)  ## measure, one script a workflow
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit 1; done
 
@@ -59,6 +69,12 @@ lock: $(READY)  ## write requirements.txt from pyproject.toml; UPGRADE=1 takes n
 
 docs: $(READY)  ## write docs/ and .env.example from the code
 	@$(PYTHON) -m docs.build
+
+env:  ## write .env with random secrets for docker compose; S3=1 with the stand-in of S3
+	@python3 deploy/compose/env.py $(if $(S3),--s3)
+
+image:  ## build the image, labelled with version and commit
+	docker build --tag quartet:0.1.0 --build-arg REVISION=$$(git rev-parse HEAD) .
 
 clean:  ## remove .venv and caches; the data in .quartet stay
 	@if [ -x $(PYTHON) ] && [ -e $(READY) ]; then $(PYTHON) -m deploy.embedded down; fi
