@@ -26,6 +26,18 @@ RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000 \
  && python -m pip check \
  && rm -rf /tmp/uv /tmp/uv.txt
 
+# Spark's way to S3: the jars are not on the package index, so they are taken only when they are named, such as
+# SPARK_PACKAGES=org.apache.hadoop:hadoop-aws:3.5.0 (the version of Spark's own Hadoop); SPARK_REPOSITORIES is a mirror
+ARG SPARK_PACKAGES=
+ARG SPARK_REPOSITORIES=
+RUN if [ -n "${SPARK_PACKAGES}" ]; then \
+        echo 'print("resolved")' > /tmp/nothing.py \
+     && spark-submit --master 'local[1]' --packages "${SPARK_PACKAGES}" --conf spark.jars.ivy=/tmp/ivy \
+            ${SPARK_REPOSITORIES:+--repositories "${SPARK_REPOSITORIES}"} /tmp/nothing.py \
+     && cp /tmp/ivy/jars/*.jar "$(python -c 'import pathlib, pyspark; print(pathlib.Path(pyspark.__file__).parent)')/jars/" \
+     && rm -rf /tmp/ivy /tmp/nothing.py; \
+    fi
+
 COPY --chown=airflow:0 include include
 COPY --chown=airflow:0 plugins plugins
 COPY --chown=airflow:0 dags dags

@@ -21,6 +21,11 @@ def password() -> str:
     return secrets.token_urlsafe(24)
 
 
+def signing_secret() -> str:
+    """Make a secret that tokens are signed with, as long as HS512 wants it: 512 random bits."""
+    return secrets.token_urlsafe(64)
+
+
 def fernet_key() -> str:
     """Make a key as Fernet wants it: 32 random bytes in base64."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -30,7 +35,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "QUARTET_ADMIN_PASSWORD": password,
     "QUARTET_SERVICE_PASSWORD": password,
     "AIRFLOW_FERNET_KEY": fernet_key,
-    "AIRFLOW_JWT_SECRET": password,
+    "AIRFLOW_JWT_SECRET": signing_secret,
     "AIRFLOW_SECRET_KEY": password,
     "POSTGRES_PASSWORD": password,
     "AIRFLOW_DB_PASSWORD": password,

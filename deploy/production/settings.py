@@ -18,9 +18,18 @@ class ComposeSettings(Settings):
     quartet_version: str = Field(default="0.1.0", description="tag of the image that is built and run")
     quartet_revision: str = Field(default="unknown", description="commit that the image is labelled with")
     base_image: str = Field(default="apache/airflow:3.3.2-python3.11", description="what the image is built on")
+    spark_packages: str = Field(
+        default="",
+        description="what the image adds to Spark, such as `org.apache.hadoop:hadoop-aws:3.5.0`, its way to S3; "
+        "empty: nothing, and days in S3 are for DuckDB",
+    )
+    spark_repositories: str = Field(default="", description="where it comes from; empty: Spark's own")
     quartet_bind: str = Field(default="127.0.0.1", description="address of this machine that the web UI listens on")
     quartet_public_url: str = Field(
         default="", description="address of the web UI as people reach it; empty: http://127.0.0.1:QUARTET_PORT"
+    )
+    quartet_proxy_ips: str = Field(
+        default="127.0.0.1", description="addresses of TLS proxies whose `X-Forwarded-…` are believed, by commas"
     )
     api_workers: int = Field(default=1, description="processes of the API server")
     worker_concurrency: int = Field(default=4, description="tasks at a time of a Celery worker")
