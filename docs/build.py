@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from deploy.settings import CLASSES
 from include.core.settings import ROOT, Settings
+from include.core.telemetry import METRICS
 
 TITLES = {
     "ratings": "Movie ratings",
@@ -22,6 +23,8 @@ TITLES = {
     "songs": "Song plays",
     "platform": "Platform",
 }
+FURTHER_SETTINGS = {"platform": ["Housekeeping"]}
+"""Classes of settings that stand on a page besides the one with its title."""
 MADE = "<!-- made by `make docs` from the code; do not edit -->\n"
 
 
@@ -44,7 +47,7 @@ def main() -> int:
 
 def pages() -> dict[Path, str]:
     """Give path → content of all made files."""
-    found = {ROOT / ".env.example": env_example()}
+    found = {ROOT / ".env.example": env_example(), ROOT / "docs" / "metrics.md": metrics_page()}
     for workflow, title in TITLES.items():
         found[ROOT / "docs" / f"{workflow}.md"] = page(workflow, title)
     return found
@@ -55,6 +58,7 @@ def page(workflow: str, title: str) -> str:
     about = ROOT / "include" / workflow / "README.md"
     intro = [about.read_text()] if about.exists() else []
     parts = [MADE, f"# {title}\n", *intro, *dag_docs(workflow), *api_docs(workflow), settings_table(CLASSES[title])]
+    parts += [settings_table(CLASSES[name], f"Settings: {name.lower()}") for name in FURTHER_SETTINGS.get(workflow, [])]
     return "\n".join(parts)
 
 
@@ -111,13 +115,28 @@ def is_hidden(keywords: list[ast.keyword]) -> bool:
     return False
 
 
-def settings_table(settings: type[Settings]) -> str:
+def metrics_page() -> str:
+    """Make the page of all figures."""
+    rows = [
+        f"| `{name}` | {each.unit} | {', '.join(f'`{tag}`' for tag in each.tags)} | {each.what} | {each.worry} |"
+        for name, each in METRICS.items()
+    ]
+    about = (
+        "What the workflows report besides Airflow's own metrics; [operations.md](operations.md#metrics) says how to\n"
+        "have them sent. The collector gets each as a gauge under Airflow's prefix, as `airflow.ratings.queue_files`;\n"
+        "only `alerts.deadline_missed` is a counter. Without a collector they stand in the logs of the tasks.\n"
+    )
+    heading = ["| name | unit | tags | what it is | when to look |", "|---|---|---|---|---|"]
+    return "\n".join([MADE, "# Metrics\n", about, *heading, *rows, ""])
+
+
+def settings_table(settings: type[Settings], heading: str = "Settings") -> str:
     """Make the table of a settings class."""
     rows = [
         f"| `{settings.variable(name)}` | {default(settings, name) or 'empty'} | {describe(settings, name)} |"
         for name in settings.model_fields
     ]
-    return "\n".join(["## Settings\n", "| variable | default | what it is |", "|---|---|---|", *rows, ""])
+    return "\n".join([f"## {heading}\n", "| variable | default | what it is |", "|---|---|---|", *rows, ""])
 
 
 def env_example() -> str:

@@ -4,6 +4,7 @@
 in the caller's environment wins over them.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ def component_environment(
     instance: Instance, keys: Mapping[str, str], caller: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Give the whole environment of the platform's processes."""
-    environment = defaults() | dict(caller) | identity(instance) | dict(keys)
+    telemetry = metrics(instance.otel_endpoint) if instance.otel_endpoint else {}
+    environment = defaults() | telemetry | dict(caller) | identity(instance) | dict(keys)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), caller.get("PATH", os.defpath)])
     for name in ("NO_PROXY", "no_proxy"):  # tasks talk to the API server on this machine
         environment[name] = ",".join([*filter(None, [caller.get(name)]), *LOCAL])
@@ -42,6 +44,8 @@ def identity(instance: Instance) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(instance.run / "airflow.cfg"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{instance.airflow_db}",
+        # the same for `airflow db clean`, since Airflow hides it from tasks
+        "AIRFLOW_CONN_QUARTET_METADATA": json.dumps({"conn_type": "sqlite", "host": str(instance.airflow_db)}),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -92,7 +96,7 @@ def defaults() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-        # nothing is sent anywhere
+        # nothing is sent anywhere, unless QUARTET_OTEL_ENDPOINT names a collector
         "AIRFLOW__METRICS__STATSD_ON": "False",
         "AIRFLOW__METRICS__OTEL_ON": "False",
         "AIRFLOW__TRACES__OTEL_ON": "False",
@@ -103,3 +107,20 @@ def defaults() -> dict[str, str]:
     if sys.platform == "darwin":
         values["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"  # Airflow forks after Apple's libraries are loaded
     return values
+
+
+def metrics(endpoint: str) -> dict[str, str]:
+    """
+    Give the settings that send metrics, those of Airflow and ours, to an OpenTelemetry collector.
+
+    Args:
+        endpoint: its address, such as `http://collector:4318`.
+    """
+    return {
+        "AIRFLOW__METRICS__OTEL_ON": "True",
+        "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",  # they repeat each figure under a name for each DAG and task
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "2",  # seconds that a task may take longer when nobody answers
+        "OTEL_METRIC_EXPORT_INTERVAL": "15000",
+        "OTEL_SERVICE_NAME": "quartet",
+    }

@@ -244,33 +244,50 @@ class Ledger:
         self.newest()
         return [_entry(each) for each in self._table.history(limit)]
 
+    def size(self) -> int:
+        """Count the rows of the newest version, without reading them."""
+        self.newest()
+        return self._table.count()
+
     def crowded(self) -> bool:
         """Tell whether the table has so many small files that every commit and read gets slow."""
         return self._table.get_add_actions().num_rows > CROWDED
 
-    def compact(self, retention_days: int | None = None, keep: Sequence[int] = ()) -> dict[str, int]:
+    def compact(
+        self, retention_days: int | None = None, keep: Sequence[int] = (), *, dry_run: bool = False
+    ) -> dict[str, int]:
         """
         Merge small files; every version stays readable unless *retention_days* lets older ones go.
 
         Args:
             retention_days: how long removed files are kept; `None`: for ever.
             keep: versions that stay readable in any case.
+            dry_run: merge and remove nothing, only count what would be removed.
 
         Returns:
-            Counts `files_merged` and `files_removed`.
+            Counts `files_merged`, `files_removed` and `bytes_removed`.
         """
         self.newest()
-        merged = self._table.optimize.compact()
-        self._table.create_checkpoint()
-        removed = []
+        merged = 0
+        if not dry_run:
+            merged = self._table.optimize.compact()["numFilesRemoved"]
+            self._table.create_checkpoint()
+        removed: dict[str, int] = {}
         if retention_days is not None:
-            removed = self._table.vacuum(
-                retention_hours=retention_days * 24,
-                dry_run=False,
-                enforce_retention_duration=False,
-                keep_versions=sorted(set(keep)) or None,
-            )
-        return {"files_merged": merged["numFilesRemoved"], "files_removed": len(removed)}
+            there = list_objects(self.store.path)
+            listed = {name.rpartition("/")[2] for name in self._vacuum(retention_days, keep, dry_run=True)}
+            removed = {name: there[name].size for name in listed & there.keys()}  # those of earlier are listed again
+            if removed and not dry_run:  # not without need: it makes two versions
+                self._vacuum(retention_days, keep, dry_run=False)
+        return {"files_merged": merged, "files_removed": len(removed), "bytes_removed": sum(removed.values())}
+
+    def _vacuum(self, retention_days: int, keep: Sequence[int], *, dry_run: bool) -> list[str]:
+        return self._table.vacuum(
+            retention_hours=retention_days * 24,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            keep_versions=sorted(set(keep)) or None,
+        )
 
 
 def _checksum(row: Rating, file: str, line: int) -> int:

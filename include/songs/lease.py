@@ -120,35 +120,31 @@ class Lease:
             log.info("%s", error)
 
     @contextmanager
-    def kept(self) -> Iterator[threading.Event]:
+    def kept(self) -> Iterator[None]:
         """
         Take the lease and renew it during the block; it is not given back at the end.
-
-        Yields:
-            An event that is set as soon as it is known that another run has taken the lease.
 
         Raises:
             LeaseHeldError: another run has it.
             LeaseLostError: at the end of the block another run had taken it.
         """
         self.acquire()
-        lost, over = threading.Event(), threading.Event()
-        thread = threading.Thread(target=self._renew_until, args=(over, lost), name=f"lease {self.path.name}")
+        over = threading.Event()
+        thread = threading.Thread(target=self._renew_until, args=[over], name=f"lease {self.path.name}")
         thread.start()
         try:
-            yield lost
+            yield
         finally:
             over.set()
             thread.join()
         self.renew()
 
-    def _renew_until(self, over: threading.Event, lost: threading.Event) -> None:
+    def _renew_until(self, over: threading.Event) -> None:
         while not over.wait(self.seconds / RENEWALS):
             try:
                 self.renew()
             except LeaseLostError as error:
                 log.error("%s", error)
-                lost.set()
                 return
             except Exception:  # the next renewal may succeed, and if not, the end of the block tells
                 log.warning("%s was not renewed", self.path, exc_info=True)
@@ -176,6 +172,28 @@ class Lease:
         raise OSError(f"{self.path} was changed by others {TRIES} times in a row")
 
 
+def ends(path: StoragePath) -> datetime | None:
+    """Tell until when a lease lasts, or lasted; `None`: there is none."""
+    found = _read(path)
+    return datetime.fromisoformat(found.expires_at) if found else None
+
+
+def forget(path: StoragePath, before: datetime) -> bool:
+    """Remove a lease that has run out *before*; `False`: it is not that old, or somebody has taken it just now."""
+
+    def is_old() -> bool:
+        end = ends(path)
+        return end is not None and end < before
+
+    if is_local(path):
+        with _locked(path):
+            if old := is_old():
+                local_path(path).unlink()
+            return old
+    stored = find_object(path)  # before the content, as in `_change`
+    return stored is not None and is_old() and _delete(path, stored.tag)
+
+
 def _read(path: StoragePath) -> Holding | None:
     known = read_json(path)
     return Holding(**known) if known else None
@@ -200,6 +218,18 @@ def _swap(path: Any, content: dict[str, Any], tag: str | None) -> bool:
             path.fs.pipe_file(path.path, json.dumps(content).encode(), IfMatch=f'"{tag}"')
     except FileExistsError:
         return False
+    except OSError as error:
+        if s3_answer(error)[0] in CONFLICTS:
+            return False
+        raise
+    return True
+
+
+def _delete(path: Any, tag: str) -> bool:
+    """Delete the object in S3 that has *tag*; `False`: it is another one by now."""
+    bucket, key, _ = path.fs.split_path(path.path)
+    try:
+        path.fs.call_s3("delete_object", Bucket=bucket, Key=key, IfMatch=f'"{tag}"')
     except OSError as error:
         if s3_answer(error)[0] in CONFLICTS:
             return False

@@ -1,6 +1,7 @@
 """The made pages."""
 
 from docs import build
+from include.core.housekeeping import HousekeepingSettings
 from include.core.settings import ROOT
 from include.ratings.settings import RatingsSettings
 
@@ -16,6 +17,13 @@ def test_every_setting_is_in_the_example_with_its_default():
     lines = build.env_example().splitlines()
     for name in RatingsSettings.model_fields:
         assert f"# {RatingsSettings.variable(name)}={build.default(RatingsSettings, name)}" in lines
+
+
+def test_how_long_things_are_kept_is_on_the_page_of_the_platform():
+    page = build.page("platform", "Platform")
+    for name in HousekeepingSettings.model_fields:
+        assert f"| `{HousekeepingSettings.variable(name)}` |" in page
+        assert f"`{name.upper()}`" in page  # in the table of the DAG
 
 
 def test_the_api_is_listed():

@@ -93,6 +93,21 @@ def test_versions_with_users_stay_readable_when_the_others_go(ledger):
         ledger.rows(4)
 
 
+def test_a_cleaning_that_removes_nothing_makes_no_version(ledger):
+    ledger.append({"a": [A]}, 0, "run")
+    ledger.append({"b": [B]}, 0, "run")
+    ledger.restore(1, "run", None)
+    found = ledger.compact(retention_days=0, dry_run=True)
+    assert (found["files_merged"], found["files_removed"], ledger.newest()) == (0, 1, 3)
+    assert len(ledger.rows(2)) == 2
+    size = found["bytes_removed"]
+    assert size > 0
+    assert ledger.compact(retention_days=0) == {"files_merged": 0, "files_removed": 1, "bytes_removed": size}
+    after = ledger.newest()
+    assert ledger.compact(retention_days=0) == {"files_merged": 0, "files_removed": 0, "bytes_removed": 0}
+    assert ledger.newest() == after
+
+
 def test_two_versions_are_compared(ledger):
     ledger.append({"a": [A]}, 0, "run-1")
     ledger.append({"b": [Rating("1", "1", 5.0, 8), B]}, 1, "run-2")
