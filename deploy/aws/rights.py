@@ -1,0 +1,53 @@
+"""What each component may do in AWS, beyond starting: least rights, on named resources only."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+
+from deploy.aws.credentials import Credentials
+from deploy.aws.data import PREFIX, Data
+from deploy.aws.settings import StackSettings
+
+READ = ["s3:GetObject"]
+WRITE = ["s3:PutObject", "s3:AbortMultipartUpload"]
+OBJECTS: dict[str, list[tuple[str, list[str]]]] = {
+    # the ratings API puts what is submitted where it is watched; all else it only shows
+    "api-server": [("", READ), ("ratings/training/", WRITE), ("ratings/streaming/", WRITE)],
+    "triggerer": [("", READ)],  # waits for files
+    "worker": [("", [*READ, *WRITE, "s3:DeleteObject"])],
+    "mlflow": [("mlflow/", READ)],  # its pages show files; tasks write them themselves
+}
+"""Component → (part of the storage, rights)."""
+LISTING = ("api-server", "triggerer", "worker", "mlflow", "init")
+"""Who may list the bucket; without it a missing object would be a refused one."""
+OTHER_BUCKETS = ("triggerer", "worker")
+CONNECTIONS = ("api-server", "triggerer", "worker", "init")
+"""Whose processes look into Airflow's secrets backend."""
+LOGGING = ("api-server", "triggerer", "worker", "scheduler", "dag-processor")
+"""Who writes or shows logs of tasks; scheduler and DAG processor run callbacks."""
+
+
+def grant(
+    name: str, task: ecs.FargateTaskDefinition, settings: StackSettings, data: Data, credentials: Credentials, logs: str
+) -> None:
+    """Give the role of a component's containers its rights; *logs* is the log group's ARN."""
+    role = task.task_role
+    for part, actions in OBJECTS.get(name, []):
+        _allow(role, actions, data.bucket.arn_for_objects(f"{PREFIX}/{part}*"))
+    if name in LISTING:
+        _allow(role, ["s3:ListBucket"], data.bucket.bucket_arn)
+    if name in OTHER_BUCKETS and settings.read_buckets:
+        arns = [f"arn:{cdk.Aws.PARTITION}:s3:::{bucket}" for bucket in settings.read_buckets]
+        _allow(role, ["s3:ListBucket"], *arns)
+        _allow(role, READ, *[f"{arn}/*" for arn in arns])
+    if name in CONNECTIONS:
+        for secret in [*credentials.connections.values(), *credentials.variables.values()]:
+            secret.grant_read(role)
+    if name in LOGGING:
+        # the library makes sure that the group is there; the right to list all groups would be the wider one
+        actions = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:GetLogEvents"]
+        _allow(role, actions, logs, f"{logs}:*")
+
+
+def _allow(role: iam.IRole, actions: list[str], *resources: str) -> None:
+    role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=list(resources)))
