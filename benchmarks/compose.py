@@ -93,12 +93,8 @@ def load(stack: Stack, day: date, folder: Path, site: Results) -> Results:
     for name in asked:
         stack.wait(lambda name=name: stack.post("/ratings/result", {"filename": name})["ready"], 600, name)
         answers.append(stack.post("/ratings/result", {"filename": name})["data"])
-    return {
-        "ratings": answers,
-        **_audience(stack, tasks),
-        "articles": _lists(stack, articles),
-        "songs": _day(stack, day),
-    }
+    results = {"ratings": answers, **_audience(stack, tasks), "articles": _lists(stack, articles)}
+    return {**results, "songs, as planted": _day(stack, day) == planted}
 
 
 def _audience(stack: Stack, tasks: list[str]) -> Results:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
@@ -36,6 +37,16 @@ def airflow_database() -> None:
     """Make or migrate Airflow's tables, the auth manager's too."""
     _reach(make_url(_required("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")))
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
+
+
+def base_ratings() -> None:
+    """Store the base data that MOVIELENS_100K names; without it the first training fetches them."""
+    from include.ratings import base
+    from include.ratings.settings import RatingsSettings
+    from quartet.hooks.storage import StorageHook
+
+    if location := RatingsSettings.load().movielens_100k:
+        base.store(StorageHook().path("ratings"), base.read_movielens(Path(location)), location)
 
 
 def mlflow_database() -> None:
@@ -110,6 +121,7 @@ def storage() -> None:
 
 STEPS: dict[str, Callable[[], None]] = {
     "storage": storage,
+    "base ratings": base_ratings,
     "MLflow's database": mlflow_database,
     "the articles' database": articles_database,
     "the databases of audience labeling": audience_databases,

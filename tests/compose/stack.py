@@ -20,6 +20,8 @@ from include.core.settings import ROOT
 
 T = TypeVar("T")
 STARTING_SECONDS = 900
+REFUSALS = (400, 401, 403, 422)
+"""Answers that stay the same; 404 may be that of a DAG that is not parsed yet."""
 
 
 class Stack:
@@ -125,8 +127,8 @@ class Stack:
         self.http.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
 
     def get(self, path: str, **query: Any) -> Any:
-        """Give the JSON at *path*."""
-        return self.http.get(path, params=query).raise_for_status().json()
+        """Give the JSON at *path*; asked again while the platform is away."""
+        return self.wait(lambda: self.http.get(path, params=query).raise_for_status(), 120, path).json()
 
     def post(self, path: str, body: Any) -> Any:
         """Send *body* as JSON; asked again while the platform is away, so for requests that may come twice."""
@@ -166,7 +168,9 @@ class Stack:
             try:
                 if found := look():
                     return found
-            except (httpx.TransportError, httpx.HTTPStatusError, json.JSONDecodeError) as error:
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in REFUSALS:
+                    raise
                 last = f"; last: {error}"
             time.sleep(0.25)
         raise AssertionError(f"{what}: nothing after {seconds:.0f} s{last}")
