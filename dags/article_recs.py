@@ -25,10 +25,11 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Context, Param, TaskGroup, dag, get_current_context, task
 
-from dags.common import DEFAULTS
+from dags.common import DEFAULTS, deadline
 from include.articles import parameters
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.articles.sites import Site, load_sites, schedules
+from quartet.alerts.failure import run_failed
 
 
 def article_recs(site: Site, schedule: str | None) -> None:
@@ -47,7 +48,8 @@ def article_recs(site: Site, schedule: str | None) -> None:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=limit,
-        on_failure_callback=record_failure,
+        deadline=deadline(site.run_timeout_minutes),
+        on_failure_callback=[record_failure, run_failed],
         default_args=DEFAULTS,
         doc_md=__doc__,
         tags=["articles"],

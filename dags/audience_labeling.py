@@ -20,8 +20,9 @@ from datetime import timedelta
 
 from airflow.sdk import Context, Param, dag, get_current_context, task
 
-from dags.common import DEFAULTS
+from dags.common import DEFAULTS, deadline
 from include.audience.settings import IDENTIFIER, AudienceSettings
+from quartet.alerts.failure import run_failed
 from quartet.sensors.countdown import CountdownSensor
 
 SETTINGS = AudienceSettings.load()
@@ -39,7 +40,8 @@ def record_failure(context: Context) -> None:
 
 @dag(
     schedule=None,
-    on_failure_callback=record_failure,
+    deadline=deadline(SETTINGS.deadline_minutes),
+    on_failure_callback=[record_failure, run_failed],
     default_args=DEFAULTS | {"execution_timeout": timedelta(hours=12)},
     doc_md=__doc__,
     tags=["audience"],
@@ -64,10 +66,12 @@ def audience_labeling():
     @task
     def open_task() -> list[int]:
         """Pin the task and list its batches."""
-        from quartet.hooks.audience import AudienceHook
+        from quartet.hooks.audience import AudienceHook, measure_source
 
         with AudienceHook().pipeline(get_current_context()) as pipeline:
-            return pipeline.open()
+            batches = pipeline.open()
+            measure_source(pipeline)
+            return batches
 
     @task(max_active_tis_per_dagrun=SETTINGS.parallel, map_index_template="{{ span }}")
     def label(batch: int) -> None:
@@ -82,21 +86,22 @@ def audience_labeling():
     @task(trigger_rule="all_done")
     def close_labeling() -> str:
         """End the label stage, whichever way it went; tell when production is due."""
-        from quartet.hooks.audience import AudienceHook
+        from quartet.hooks.audience import AudienceHook, measure_labels
 
         with AudienceHook().pipeline(get_current_context()) as pipeline:
-            pipeline.close()
+            measure_labels(pipeline, pipeline.close())
             return pipeline.production_time().isoformat()
 
     @task
     def produce() -> dict[str, int]:
         """Write the result tables; give the rows of each."""
         from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.audience import AudienceHook
+        from quartet.hooks.audience import AudienceHook, measure_panels
 
         context = get_current_context()
         with AudienceHook().pipeline(context) as pipeline:
             produced = pipeline.produce()
+            measure_panels(pipeline, produced)
             AirflowApiHook().note(context, f"task {pipeline.task.task_id}: {sum(produced.values())} authors in panels")
             return produced
 

@@ -18,10 +18,12 @@ from datetime import timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
-from dags.common import DEFAULTS
+from dags.common import DEFAULTS, deadline
 from include.audience.settings import IDENTIFIER, AudienceSettings
+from quartet.alerts.failure import run_failed
 
 SETTINGS = AudienceSettings.load()
+LIMIT = timedelta(days=7)
 CRON = None if SETTINGS.cron == "never" else CronTriggerTimetable(SETTINGS.cron, timezone=SETTINGS.time_zone)
 
 
@@ -29,7 +31,9 @@ CRON = None if SETTINGS.cron == "never" else CronTriggerTimetable(SETTINGS.cron,
     schedule=CRON,
     max_active_runs=1,
     catchup=False,
-    default_args=DEFAULTS | {"execution_timeout": timedelta(days=7)},
+    deadline=deadline(LIMIT.total_seconds() / 60),
+    on_failure_callback=run_failed,
+    default_args=DEFAULTS | {"execution_timeout": LIMIT},
     doc_md=__doc__,
     tags=["audience"],
     params={

@@ -1,10 +1,19 @@
-"""What the DAGs share: the assets (the map of the platform), default arguments, the retry policy."""
+"""What the DAGs share: the assets (the map of the platform), default arguments, the retry policy, the alerts."""
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, AssetWatcher, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    AssetWatcher,
+    AsyncCallback,
+    DeadlineAlert,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+)
 
 from include.core.settings import PlatformSettings
+from quartet.alerts.deadline import RunCreated, deadline_missed
 from quartet.triggers.arrival import ArrivalTrigger
 
 _settings = PlatformSettings.load()
@@ -21,6 +30,14 @@ DEFAULTS = {
     ),
     "execution_timeout": timedelta(hours=1),
 }
+
+USUAL_MINUTES = _settings.deadline_minutes
+
+
+def deadline(minutes: float = USUAL_MINUTES) -> DeadlineAlert:
+    """Raise an alert when a run is not finished so many minutes after it was made."""
+    callback = AsyncCallback(deadline_missed, kwargs={"minutes": minutes})
+    return DeadlineAlert(reference=RunCreated(), interval=timedelta(minutes=minutes), callback=callback)
 
 
 def _arrivals(name: str, prefix: str) -> Asset:

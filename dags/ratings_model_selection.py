@@ -17,8 +17,9 @@ All algorithms get the same folds. One that fails is reported in its row. `evalu
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from dags.common import DEFAULTS
+from dags.common import DEFAULTS, deadline
 from include.ratings.settings import RatingsSettings
+from quartet.alerts.failure import run_failed
 
 SETTINGS = RatingsSettings.load()
 
@@ -26,6 +27,8 @@ SETTINGS = RatingsSettings.load()
 @dag(
     schedule=None if SETTINGS.selection_cron == "never" else SETTINGS.selection_cron,
     max_active_runs=1,
+    deadline=deadline(),
+    on_failure_callback=run_failed,
     default_args=DEFAULTS,
     doc_md=__doc__,
     tags=["ratings"],

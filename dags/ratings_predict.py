@@ -14,12 +14,15 @@ What lands meanwhile makes a further run, and what is left then is done there. W
 
 from airflow.sdk import dag, get_current_context, task
 
-from dags.common import DEFAULTS, RATINGS_MODEL, RATINGS_STREAMING
+from dags.common import DEFAULTS, RATINGS_MODEL, RATINGS_STREAMING, deadline
+from quartet.alerts.failure import run_failed
 
 
 @dag(
     schedule=RATINGS_STREAMING | RATINGS_MODEL,
     max_active_runs=1,
+    deadline=deadline(),
+    on_failure_callback=run_failed,
     default_args=DEFAULTS,
     doc_md=__doc__,
     tags=["ratings"],
@@ -34,7 +37,8 @@ def ratings_predict():
 
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from include.ratings import answering, reports
+        from include.ratings import answering, figures, reports
+        from quartet.hooks import metrics
         from quartet.hooks.airflow_api import AirflowApiHook
         from quartet.hooks.storage import StorageHook
 
@@ -42,6 +46,7 @@ def ratings_predict():
         root = storage.path("ratings")
         report = answering.answer_all(root, storage.path, context["dag_run"].run_id, clock=time.time)
         reports.write(root, report)
+        metrics.send("ratings", lambda: figures.queue(root, time.time()))
         AirflowApiHook().note(context, report.note)
         if report.made == "nothing":
             raise AirflowSkipException(report.note)

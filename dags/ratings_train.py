@@ -18,12 +18,15 @@ A run with nothing to do skips `train` and says so in its note.
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, get_current_context, task
 from airflow.timetables.simple import OnceTimetable
 
-from dags.common import DEFAULTS, RATINGS_MODEL, RATINGS_TRAINING
+from dags.common import DEFAULTS, RATINGS_MODEL, RATINGS_TRAINING, deadline
+from quartet.alerts.failure import run_failed
 
 
 @dag(
     schedule=AssetOrTimeSchedule(timetable=OnceTimetable(), assets=RATINGS_TRAINING),
     max_active_runs=1,
+    deadline=deadline(),
+    on_failure_callback=run_failed,
     default_args=DEFAULTS,
     doc_md=__doc__,
     tags=["ratings"],
@@ -66,10 +69,12 @@ def ratings_train():
     @task(outlets=[RATINGS_MODEL])
     def train(plan: dict) -> None:
         """Fit, register and promote."""
+        import time
         from datetime import UTC, datetime
 
-        from include.ratings import pipeline, reports
+        from include.ratings import figures, pipeline, reports
         from include.ratings.settings import RatingsSettings
+        from quartet.hooks import metrics
         from quartet.hooks.airflow_api import AirflowApiHook
         from quartet.hooks.registry import RegistryHook
         from quartet.hooks.storage import StorageHook
@@ -77,6 +82,7 @@ def ratings_train():
         store, settings, at = StorageHook().store("ratings"), RatingsSettings.load(), datetime.now(UTC).isoformat()
         report = pipeline.train_and_promote(store, pipeline.Plan(**plan), RegistryHook(), settings, at)
         reports.write(store.path, report)
+        metrics.send("ratings", lambda: figures.current(store, time.time()))
         AirflowApiHook().note(get_current_context(), report.note)
 
     train(ingest())

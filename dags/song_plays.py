@@ -22,8 +22,9 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
 
-from dags.common import DEFAULTS, SONG_PLAYS
+from dags.common import DEFAULTS, SONG_PLAYS, USUAL_MINUTES, deadline
 from include.songs.settings import SongSettings
+from quartet.alerts.failure import run_failed
 from quartet.operators.plays import PlaysOperator
 from quartet.sensors.source import DownloadSensor
 
@@ -38,6 +39,9 @@ WAITING = {"poll_seconds": "{{ params.poll_seconds }}", "timeout": SETTINGS.dead
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone=SETTINGS.report_timezone) if SETTINGS.spins_base else None,
     start_date=FIRST.replace(tzinfo=SETTINGS.zone),
     catchup=SETTINGS.start_date is not None,
+    max_active_runs=366,  # days that wait do not keep others waiting
+    deadline=deadline(SETTINGS.deadline_hours * 60 + USUAL_MINUTES),  # it may wait so long before it works
+    on_failure_callback=run_failed,
     default_args=DEFAULTS | {"execution_timeout": timedelta(hours=12)},
     doc_md=__doc__,
     tags=["songs"],
@@ -65,7 +69,8 @@ def song_plays():
         day = hook.day(get_current_context())
         return None if layout.has_outputs(hook.root, day) else day.isoformat()
 
-    @task.sensor(mode="reschedule", poke_interval=5, timeout=SETTINGS.deadline_seconds, trigger_rule="none_failed")
+    # A worker may notice the end of a look after 5 s: if the next look comes before, Airflow takes the task for killed.
+    @task.sensor(mode="reschedule", poke_interval=15, timeout=SETTINGS.deadline_seconds, trigger_rule="none_failed")
     def take_day() -> bool:
         """Wait until no other run is at work on the day."""
         from quartet.hooks.songs import SongsHook
@@ -101,12 +106,13 @@ def song_plays():
     )
     spark = PlaysOperator(
         task_id="spark",
+        name=f"song plays {DAY}",
         conn_id=SETTINGS.spark_conn_id,
         driver_memory=SETTINGS.driver_memory,
         executor_memory=SETTINGS.executor_memory,
         executor_cores=SETTINGS.executor_cores,
         num_executors=SETTINGS.num_executors,
-        conf={"spark.sql.shuffle.partitions": str(SETTINGS.shuffle_partitions)} if SETTINGS.shuffle_partitions else {},
+        conf=SETTINGS.spark_conf,
     )
     open_day() >> [spins, listeners] >> take_day() >> choose_engine() >> [spark, duckdb()] >> check()
 

@@ -1,4 +1,4 @@
-"""The only Airflow plugin of the platform: mounts the web apps on Airflow's API server.
+"""The only Airflow plugin of the platform: it mounts the web apps on Airflow's API server.
 
 Every component of Airflow loads this module, each task too. So it imports nothing of ours: the apps and settings are
 made when the API server (or `airflow plugins`) asks for them, once for each process.
@@ -11,7 +11,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 
 class QuartetPlugin(AirflowPlugin):
-    """The web apps of the workflows and what guards the whole server."""
+    """The web apps of the workflows, what guards the whole server, and what deadlines count from."""
 
     name = "quartet"
 
@@ -27,6 +27,13 @@ class QuartetPlugin(AirflowPlugin):
             {"name": "Article recommendations", "url_prefix": "/articles", "app": articles.create_app()},
             {"name": "Song plays", "url_prefix": "/songs", "app": songs.create_app()},
         ]
+
+    @cached_property
+    def deadline_references(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """From when on a run's time is counted."""
+        from quartet.alerts.deadline import RunCreated
+
+        return [RunCreated]
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]

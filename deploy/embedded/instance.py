@@ -26,11 +26,18 @@ class Instance:
     storage_url: str
     registry_uri: str
     root: Path = ROOT
+    otel_endpoint: str = ""
 
     @classmethod
     def from_settings(cls, settings: PlatformSettings) -> "Instance":
-        """Take home, port and storage from the checked settings."""
-        return cls(settings.home, settings.port, settings.storage_url, settings.registry_uri)
+        """Take home, port, storage and collector from the checked settings."""
+        return cls(
+            settings.home,
+            settings.port,
+            settings.storage_url,
+            settings.registry_uri,
+            otel_endpoint=settings.otel_endpoint,
+        )
 
     @property
     def mark(self) -> str:

@@ -1,7 +1,7 @@
 """The steps of a labeling task: open, label a batch, close, produce. Each may be run again at any time."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -131,6 +131,23 @@ class Pipeline:
         """Say that the label stage failed, if nobody has said how it ended: for a run that failed without `close`."""
         with self._own_results() as engine:
             self._record_failure(engine)
+
+    def coverage(self, produced: Mapping[str, int]) -> dict[str, float]:
+        """Give for each result table the share of its authors that is in a panel, 0 to 1."""
+        with self._results() as engine:
+            row = state.read(engine, self.task.task_id)
+        if row is None or not row.result or not row.uniq_source_author:
+            return {}
+        distinct = dict(zip(row.result.split(","), map(int, row.uniq_source_author.split(",")), strict=True))
+        return {name: rows / distinct[name] for name, rows in produced.items() if distinct[name]}
+
+    def lag_hours(self) -> float | None:
+        """Tell how old the newest post of the source is; `None`: it has none, or no index that would tell quickly."""
+        with self._source() as source:
+            newest = source.newest()
+        if newest is None:
+            return None
+        return (self.clock() - newest.replace(tzinfo=self.settings.zone).timestamp()) / 3600
 
     def production_time(self) -> datetime:
         """Tell when production is due, counted from now."""

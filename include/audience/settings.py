@@ -72,6 +72,9 @@ class AudienceSettings(Settings):
     batch_rows: int = Field(default=300_000, ge=1, description="rows of a label task, about; 1: a window a task")
     max_batches: int = Field(default=32, ge=1, le=1024, description="most label tasks of a run, 1 to 1024")
     parallel: int = Field(default=2, ge=1, le=64, description="label tasks of a run at a time, 1 to 64")
+    deadline_minutes: float = Field(
+        default=720, gt=0, le=1_000_000, description="minutes after which a task that has not ended raises an alert"
+    )
     tie_policy: Literal["drop", "keep"] = Field(
         default="drop", description="an author with equally many rows in several panels: `drop`, or `keep` in each"
     )

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -91,11 +91,22 @@ class Source:
                 rows[window] = rows.get(window, 0) + count
         return rows
 
+    def newest(self) -> datetime | None:
+        """Give the time of the newest post; `None`: there is none, or no index on `post_time`."""
+        if not self._has_index():
+            return None
+        with self.engine.connect() as connection:
+            found = connection.scalar(select(func.max(named("post_time"))).select_from(table_of(self.table)))
+        return datetime.fromisoformat(str(found)[:19]) if found else None
+
     def warn_without_index(self) -> None:
         """Log a warning when no index begins with `post_time`: then each read goes through the whole table."""
-        indexes = inspect(self.engine).get_indexes(self.table)
-        if not any(index["column_names"][:1] == ["post_time"] for index in indexes):
+        if not self._has_index():
             log.warning("%s has no index on post_time: every read goes through the whole table", self.table)
+
+    def _has_index(self) -> bool:
+        indexes = inspect(self.engine).get_indexes(self.table)
+        return any(index["column_names"][:1] == ["post_time"] for index in indexes)
 
     @property
     def _sqlite(self) -> bool:

@@ -5,10 +5,11 @@ environment (`QUARTET_ENV_FILE` names another file). `make docs` writes `.env.ex
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from include.core.errors import SettingsError
@@ -52,8 +53,10 @@ class Settings(BaseSettings):
         name = cls.variable(field) if field in cls.model_fields else field
         known = {cls.variable(each).lower(): each for each in cls.model_fields}
         field = known.get(name.lower(), field)
-        allowed = cls.model_fields[field].description if field in cls.model_fields else ""
-        return f"{name.upper()}={problem['input']!r} is not allowed: {problem['msg']}. It is: {allowed}"
+        described = cls.model_fields.get(field)
+        allowed = described.description if described else ""
+        found = "" if described and described.annotation is SecretStr else f"={problem['input']!r}"
+        return f"{name.upper()}{found} is not allowed: {problem['msg']}. It is: {allowed}"
 
 
 class PlatformSettings(Settings):
@@ -86,6 +89,24 @@ class PlatformSettings(Settings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow's tracking server or database; empty: SQLite file `mlflow.db` below QUARTET_HOME",
     )
+    otel_endpoint: str = Field(
+        default="",
+        pattern=r"^$|^https?://[^\s/?#]+[^\s?#]*$",
+        description="OpenTelemetry collector that takes metrics over HTTP, such as `http://collector:4318`; "
+        "empty: nothing is sent",
+    )
+    deadline_minutes: float = Field(
+        default=120,
+        gt=0,
+        le=1_000_000,
+        description="minutes after which a run that has not ended raises an alert; workflows that may take longer "
+        "have a limit of their own",
+    )
+    notify_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="who is told of a failed run and of a missed deadline: URLs of Apprise, such as "
+        "`mailto://user:password@example.org`, separated by blanks or commas; they are never shown; empty: nobody",
+    )
 
     @field_validator("home")
     @classmethod
@@ -97,6 +118,13 @@ class PlatformSettings(Settings):
     def _split(cls, hosts: object) -> object:
         return [host.strip() for host in hosts.split(",") if host.strip()] if isinstance(hosts, str) else hosts
 
+    @field_validator("notify_url")
+    @classmethod
+    def _each_has_a_scheme(cls, urls: SecretStr) -> SecretStr:
+        if wrong := [number for number, url in enumerate(_urls_of(urls), start=1) if not _WITH_SCHEME.match(url)]:
+            raise ValueError(f"URL number {wrong[0]} does not begin with a scheme such as json://")
+        return urls
+
     @property
     def storage_url(self) -> str:
         """Root URL of all data, without a trailing slash."""
@@ -106,3 +134,16 @@ class PlatformSettings(Settings):
     def registry_uri(self) -> str:
         """Where MLflow keeps its entities."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home}/mlflow.db"
+
+    @property
+    def notify_urls(self) -> list[str]:
+        """Who is told of trouble, each a secret."""
+        return _urls_of(self.notify_url)
+
+
+_WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
+
+
+def _urls_of(urls: SecretStr) -> list[str]:
+    """Give the URLs of a list; a comma within a URL, as in `mailto://…?to=a,b`, belongs to it."""
+    return [url for url in re.split(r"\s+|,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)", urls.get_secret_value()) if url]

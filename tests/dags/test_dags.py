@@ -9,19 +9,26 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from quartet.alerts.deadline import RunCreated
+from quartet.alerts.failure import run_failed
+
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = [
     "article_recs__washington_city_paper",
     "audience_labeling",
     "audience_schemas",
     "housekeeping",
+    "platform_metrics",
     "ratings_model_selection",
     "ratings_predict",
     "ratings_train",
     "song_plays",
 ]
 FILES = sorted(path.stem for path in (ROOT / "dags").glob("[!_]*.py"))
-HEAVY = ["pandas", "numpy", "pyarrow", "pyspark", "mlflow", "surprise", "implicit", "duckdb", "deltalake", "matplotlib"]
+HEAVY = [
+    "pandas", "numpy", "pyarrow", "pyspark", "mlflow", "surprise", "implicit", "duckdb", "deltalake", "matplotlib",
+    "apprise",
+]  # fmt: skip
 LINES = 120
 """A DAG file reads as a table of contents."""
 
@@ -52,6 +59,38 @@ def test_every_task_is_bounded_and_retried(bag, dag_id):
         assert task.retry_delay <= timedelta(seconds=30)
         assert task.execution_timeout
         assert task.retry_policy
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_every_dag_tells_when_it_is_late_and_when_it_fails(bag, dag_id):
+    dag = bag.dags[dag_id]
+    [alert] = dag.deadline
+    assert type(alert.reference) is RunCreated
+    assert alert.callback.path == "quartet.alerts.deadline.deadline_missed"
+    assert alert.callback.kwargs == {"minutes": alert.interval.total_seconds() / 60}
+    callbacks = dag.on_failure_callback
+    assert run_failed in (callbacks if isinstance(callbacks, list) else [callbacks])
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "hours"),
+    [
+        ("ratings_train", 2),
+        ("audience_labeling", 12),
+        ("audience_schemas", 7 * 24),
+        ("article_recs__washington_city_paper", 110 / 60),
+        ("song_plays", 48 + 2),  # it may wait for its files for two days
+    ],
+)
+def test_a_deadline_leaves_the_time_that_a_workflow_needs(bag, dag_id, hours):
+    assert bag.dags[dag_id].deadline[0].interval == timedelta(hours=hours)
+
+
+def test_state_is_reported_by_the_clock_only_where_a_collector_is(bag, monkeypatch):
+    assert bag.dags["platform_metrics"].schedule is None
+    monkeypatch.setenv("QUARTET_OTEL_ENDPOINT", "http://127.0.0.1:4318")
+    again = DagBag(str(ROOT / "dags" / "platform_metrics.py"))
+    assert again.dags["platform_metrics"].schedule == "*/5 * * * *"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)

@@ -1,10 +1,11 @@
 """What the components see."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from deploy.embedded.environment import component_environment, defaults, identity
+from deploy.embedded.environment import component_environment, defaults, identity, metrics
 
 KEYS = {"AIRFLOW__CORE__FERNET_KEY": "k"}
 
@@ -12,7 +13,7 @@ KEYS = {"AIRFLOW__CORE__FERNET_KEY": "k"}
 def test_every_airflow_setting_exists_in_this_airflow(instance):
     from airflow.configuration import conf
 
-    names = [name for name in identity(instance) | defaults() if name.startswith("AIRFLOW__")]
+    names = [name for name in identity(instance) | defaults() | metrics("http://c:1") if name.startswith("AIRFLOW__")]
     assert len(names) > 30
     for name in names:
         section, option = name.removeprefix("AIRFLOW__").lower().split("__", 1)
@@ -25,6 +26,18 @@ def test_only_this_machine_is_listened_to_and_everybody_on_it_may_do_everything(
     environment = component_environment(instance, KEYS, {})
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "True"
+
+
+def test_metrics_are_sent_where_a_collector_is_named_and_nowhere_else(instance):
+    off = component_environment(instance, KEYS, {})
+    assert off["AIRFLOW__METRICS__OTEL_ON"] == "False"
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in off
+    named = replace(instance, otel_endpoint="http://collector:4318")
+    on = component_environment(named, KEYS, {"OTEL_SERVICE_NAME": "mine"})
+    assert on["AIRFLOW__METRICS__OTEL_ON"] == "True"
+    assert on["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
+    assert on["OTEL_SERVICE_NAME"] == "mine"
+    assert on["AIRFLOW__TRACES__OTEL_ON"] == "False"
 
 
 def test_the_caller_may_tune_but_not_lead_to_another_home(instance):
@@ -49,8 +62,6 @@ def test_the_interpreters_folder_comes_first_on_the_path(instance):
 
 @pytest.mark.parametrize("port", [1, 8080, 54_999, 55_000, 65_535])
 def test_log_server_ports_are_ports(instance, port):
-    from dataclasses import replace
-
     environment = identity(replace(instance, port=port))
     ports = {int(environment[f"AIRFLOW__LOGGING__{kind}_LOG_SERVER_PORT"]) for kind in ("WORKER", "TRIGGER")}
     assert len(ports) == 2

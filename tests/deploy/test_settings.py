@@ -29,3 +29,12 @@ def test_an_algorithm_that_cannot_be_made_is_told_at_the_start(monkeypatch, vari
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=reason):
         settings.check()
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise imports it
+@pytest.mark.parametrize("wrong", ["nosuch://user:hush-hush@host", "slack://hush-hush"])
+def test_a_service_that_apprise_does_not_know_is_told_without_its_address(monkeypatch, caplog, wrong):
+    monkeypatch.setenv("QUARTET_NOTIFY_URL", f"json://127.0.0.1/path {wrong}")
+    with pytest.raises(SettingsError, match="QUARTET_NOTIFY_URL: URL number 2: ") as error:
+        settings.check()
+    assert "hush-hush" not in str(error.value) + caplog.text

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from airflow.sdk import BaseHook, ObjectStoragePath, Variable
@@ -11,11 +12,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.articles import parameters, report
 from include.articles import run as runs
+from include.articles.database import models, schema
 from include.articles.events import events_url
 from include.articles.pipeline import NoTrainingError, Pipeline, Surroundings
-from include.articles.run import Plan
+from include.articles.run import ARTICLE, POPULARITY, Plan
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.articles.sites import Site, find_site, load_sites
+from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.database import DatabaseHook
 from quartet.hooks.registry import RegistryHook
@@ -109,7 +112,8 @@ class ArticlesHook(BaseHook):
         """Mark the models of a failed run as failed."""
         with self.pipeline(context) as pipeline:
             pipeline.fail(str(context.get("exception") or context.get("reason") or "a task of the run failed"))
-            self._measure("job_time", _seconds(context), status="failure")
+            figures, tags = {"job_time": _seconds(context)}, {"site": self.site, "status": "failure"}
+            metrics.send("article_recs", figures, tags, in_callback=True)
 
     def _site(self, site: Site, base_url: str) -> Any:
         return SiteHook(site, base_url).fetch
@@ -119,15 +123,19 @@ class ArticlesHook(BaseHook):
         return ObjectStoragePath(url, conn_id=StorageHook.default_conn_name if url.startswith("s3://") else None)
 
     def _measure(self, name: str, value: float, **tags: str) -> None:
-        """Give a figure to the log and to Airflow's metrics; it is never worth a failed run."""
-        tags["site"] = self.site
-        self.log.info("metric %s=%s %s", name, value, tags)
-        try:
-            from airflow.sdk.observability.stats import Stats
+        metrics.send("article_recs", {name: value}, {"site": self.site, **tags})
 
-            Stats.gauge(f"article_recs.{name}", value, tags=tags)
-        except Exception as error:
-            self.log.warning("The metric %s was not sent: %s", name, error)
+
+def measure_models() -> None:
+    """Report the age of each model that is served, of the newsrooms that have a schedule."""
+    now = datetime.now(UTC)
+    sites = [site.name for site in load_sites(ArticleSettings.load()).values() if site.enabled]
+    with DatabaseHook(ArticlesHook.default_conn_name).engine() as engine:
+        schema.upgrade(engine)
+        for site, kind in product(sites, (POPULARITY, ARTICLE)):
+            if found := models.current(engine, site, kind):
+                age = (now - found.data_as_of).total_seconds() / 3600
+                metrics.send("article_recs", {"model_age_hours": age}, {"site": site, "type": kind})
 
 
 def _run_at(context: Mapping[str, Any]) -> datetime:

@@ -13,7 +13,8 @@ from airflow.sdk.log import mask_secret
 from include.audience import request
 from include.audience.pipeline import Pipeline
 from include.audience.settings import AudienceSettings
-from include.audience.state import TaskStoppedError
+from include.audience.state import Figures, TaskStoppedError
+from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.storage import StorageHook
 
@@ -45,3 +46,25 @@ class AudienceHook(BaseHook):
         except TaskStoppedError as stopped:
             AirflowApiHook().note(context, str(stopped))
             raise AirflowSkipException(str(stopped)) from None
+
+
+def measure_source(pipeline: Pipeline) -> None:
+    """Report the age of the source's newest post."""
+    metrics.send("audience", lambda: {"data_lag_hours": pipeline.lag_hours()}, _schema(pipeline))
+
+
+def measure_labels(pipeline: Pipeline, found: Figures) -> None:
+    """Report what the label stage found."""
+    figures = {"posts": found.received, "labelled_rows": found.written, "label_minutes": found.minutes}
+    metrics.send("audience", figures, _schema(pipeline))
+
+
+def measure_panels(pipeline: Pipeline, produced: Mapping[str, int]) -> None:
+    """Report the share of authors in a panel, for each result table."""
+    with metrics.harmless("audience"):
+        for table, share in pipeline.coverage(produced).items():
+            metrics.send("audience", {"coverage": share}, _schema(pipeline) | {"table": table})
+
+
+def _schema(pipeline: Pipeline) -> dict[str, str]:
+    return {"schema": pipeline.task.target_schema}

@@ -1,6 +1,6 @@
 """What the steps of a labeling task leave behind, on both databases."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -291,3 +291,20 @@ def test_the_source_is_read_in_parts(lab, monkeypatch):
     monkeypatch.setattr("include.audience.pipeline.PART_ROWS", 3)
     assert lab.run().state["length_receive_table"] == 7
     assert sizes == [3, 3, 1]
+
+
+def test_what_a_task_reports_of_itself(lab):
+    lab.load(*EXAMPLE)
+    lab.run()
+    steps = lab.pipeline()
+    assert steps.coverage({"fbpm": 3}) == {"fbpm": 0.6}
+    newest = datetime(2020, 1, 1, 4, 0, 1, tzinfo=UTC).timestamp()  # 12:00:01 in Taipei
+    assert steps.lag_hours() == (lab.clock.seconds - newest) / 3600
+
+
+def test_a_task_without_labelled_rows_reports_no_coverage(lab):
+    lab.load()
+    lab.run()
+    steps = lab.pipeline()
+    assert steps.coverage({}) == {}
+    assert steps.lag_hours() is None

@@ -225,3 +225,20 @@ def test_nothing_can_be_written(lab):
         opened.engine.begin() as connection,
     ):
         connection.execute(text("DELETE FROM ts_page_content"))
+
+
+def test_the_newest_post_is_known_where_an_index_tells(lab):
+    lab.load()
+    with source(lab) as opened:
+        assert opened.newest() is None
+    lab.load(*AROUND)
+    with source(lab) as opened:
+        assert opened.newest() == datetime(2020, 1, 2)
+    with lab.connected(lab.source_url) as connection:
+        connection.execute(text("CREATE TABLE plain AS SELECT * FROM ts_page_content"))
+    try:
+        with source(lab, table="plain") as opened:
+            assert opened.newest() is None
+    finally:
+        with lab.connected(lab.source_url) as connection:
+            connection.execute(text("DROP TABLE plain"))

@@ -59,6 +59,8 @@ def test_hosts_are_separated_by_commas(monkeypatch):
         ("QUARTET_POLL_SECONDS", "0"),
         ("QUARTET_POLL_SECONDS", "nan"),
         ("QUARTET_TASK_RETRIES", "-1"),
+        ("QUARTET_OTEL_ENDPOINT", "collector:4318"),
+        ("QUARTET_DEADLINE_MINUTES", "0"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(monkeypatch, variable, value):
@@ -82,3 +84,26 @@ def test_the_tracking_server_has_mlflows_own_variable(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert PlatformSettings.load().registry_uri == "http://mlflow:5000"
     assert PlatformSettings.variable("mlflow_tracking_uri") == "MLFLOW_TRACKING_URI"
+
+
+@pytest.mark.parametrize(
+    ("given", "urls"),
+    [
+        ("", []),
+        ("json://host/path", ["json://host/path"]),
+        ("json://a, mailto://u:p@h?to=x@h,y@h  slack://t", ["json://a", "mailto://u:p@h?to=x@h,y@h", "slack://t"]),
+    ],
+)
+def test_who_is_told_is_separated_by_blanks_and_commas(monkeypatch, given, urls):
+    monkeypatch.setenv("QUARTET_NOTIFY_URL", given)
+    settings = PlatformSettings.load()
+    assert settings.notify_urls == urls
+    assert not any(url in repr(settings) for url in urls)
+
+
+def test_a_wrong_secret_is_named_and_not_shown(monkeypatch):
+    monkeypatch.setenv("QUARTET_NOTIFY_URL", "json://host user:hush-hush@host")
+    with pytest.raises(SettingsError) as error:
+        PlatformSettings.load()
+    assert str(error.value).startswith("QUARTET_NOTIFY_URL is not allowed: Value error, URL number 2 does not begin ")
+    assert "hush-hush" not in str(error.value)

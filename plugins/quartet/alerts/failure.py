@@ -1,0 +1,30 @@
+"""What a failed run sets off, once a run: every DAG has it as `on_failure_callback`; the DAG processor calls it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from quartet.alerts.notifier import notify, run_url
+
+log = logging.getLogger(__name__)
+
+REASONS = {
+    "task_failure": "a task failed",
+    "timed_out": "it took longer than it may",
+    "all_tasks_deadlocked": "no task of it can start",
+}
+
+
+def run_failed(context: Mapping[str, Any]) -> None:
+    """
+    Log that a run failed, and tell people.
+
+    :param context: of the task that failed last, or only the DAG, the run's name and the reason.
+    """
+    dag_id, run_id = context["dag"].dag_id, context["run_id"]
+    reason = REASONS.get(context.get("reason", ""), context.get("reason") or "no reason is known")
+    if task := context.get("task_instance"):
+        reason = f"{reason} ({task.task_id})"
+    log.error("Run %s of %s failed: %s", run_id, dag_id, reason)
+    text = f"Run {run_id}: {reason}.\nIts logs, and a way to clear it: {run_url(dag_id, run_id)}"
+    notify(f"Quartet: {dag_id} failed", text)
