@@ -61,17 +61,26 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True, seconds: float = STARTING_SECONDS) -> str:
         """Run `docker compose …`; give what it printed, and fail with that when it fails."""
-        own = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("QUARTET_", "COMPOSE_", "AIRFLOW_"))
-        }
-        line = ["docker", "compose", "--project-name", self.project, "--progress", "plain", *arguments]
+        return self._run(["docker", "compose", "--progress", "plain", *arguments], check, seconds)
+
+    def shell(self, commands: str) -> str:
+        """Run commands in the folder of the stack, up to the first that fails."""
+        return self._run(["bash", "-euo", "pipefail", "-c", commands], True, STARTING_SECONDS)
+
+    def _run(self, line: list[str], check: bool, seconds: float) -> str:
+        foreign = ("QUARTET_", "COMPOSE_", "AIRFLOW_", "MOVIELENS_")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         done = subprocess.run(
-            line, cwd=self.folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds
+            line,
+            cwd=self.folder,
+            env={**own, "COMPOSE_PROJECT_NAME": self.project},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
         )
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
+            raise AssertionError(f"{' '.join(line)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return done.stdout
 
     def up(self, *arguments: str) -> float:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from deploy.demo import music
+from include.core.settings import ROOT
 from tests.compose.stack import Stack
 from tests.compose.work import day_conf, put_day
 
@@ -127,18 +128,41 @@ def test_three_workers_share_the_work(stack: Stack):
     assert len(hosts) > 1
 
 
-def test_data_survive_down_and_up(stack: Stack):
-    before = stack.get("/ratings/models")["champion"], stack.get("/songs/days")["days"], len(_tasks(stack))
-    stack.down()
-    stack.up()
+def commands(heading: str) -> str:
+    """Give the shell commands below a heading of the page for operators."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    return page.split(f"\n## {heading}\n")[1].split("```sh\n")[1].split("```")[0]
+
+
+def test_a_backup_brings_everything_back(stack: Stack):
+    before = everything(stack)
+    stack.shell(commands("Back up"))
+    stack.down(volumes=True)
+    stack.shell(commands("Restore"))
     stack.sign_in()
-    assert (stack.get("/ratings/models")["champion"], stack.get("/songs/days")["days"], len(_tasks(stack))) == before
+    assert everything(stack) == before
     asked = stack.post("/ratings/predict", {"data": ["233 346"]})["filename"]
     stack.wait(lambda: stack.post("/ratings/result", {"filename": asked})["ready"], 120, f"{asked} answered")
 
 
-def _tasks(stack: Stack) -> list:
-    return stack.get("/audience/api/tasks/")["content"]
+def everything(stack: Stack) -> list:
+    """Give what the platform knows, of each workflow and of Airflow."""
+    articles = {"site": "demo-gazette", "model_type": "popularity", "source_entity_id": "default"}
+    return [
+        stack.get("/ratings/models"),
+        stack.get("/songs/days"),
+        stack.get("/audience/api/tasks/"),
+        stack.get("/articles/recs", **articles)["results"],
+        [run["dag_run_id"] for run in stack.get("/api/v2/dags/song_plays/dagRuns")["dag_runs"]],
+    ]
+
+
+def test_data_survive_down_and_up(stack: Stack):
+    before = everything(stack)
+    stack.down()
+    stack.up()
+    stack.sign_in()
+    assert everything(stack) == before
 
 
 def test_a_missing_secret_is_told_with_the_command_that_makes_it(stack: Stack, tmp_path: Path):
