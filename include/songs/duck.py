@@ -5,6 +5,7 @@ Sources are local files; outputs are local or in S3.
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -93,6 +94,7 @@ def run(
     report_timezone: str,
     memory_mb: int,
     temp: Path,
+    ask: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """
     Make both outputs of a day; what was in their folders before is removed first.
@@ -107,6 +109,7 @@ def run(
         report_timezone: zone of the day and of all times in the dataset.
         memory_mb: what DuckDB may take; what does not fit goes to *temp*.
         temp: folder for that.
+        ask: whether the outputs are this job's to make, before each change that counts; if not, it raises.
 
     Returns:
         The figures of `Metrics`.
@@ -117,6 +120,7 @@ def run(
         TooFewRowsError: there are fewer rows than *minrows*; nothing is written.
     """
     metrics = Metrics("duckdb", day, minrows, report_timezone)
+    ask()
     for folder in (dataset_out, analysis_out):
         writing.clear(folder)
     with metrics.step("check"):
@@ -130,9 +134,9 @@ def run(
             _join(connection, spins, listeners, metrics)
         validate(metrics.deduplicated, minrows)
         with metrics.step("dataset"):
-            _write(connection, _DATASET_LINES, dataset_out, header(DATASET))
+            _write(connection, _DATASET_LINES, dataset_out, header(DATASET), ask)
         with metrics.step("analysis"):
-            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS))
+            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS), ask)
     return metrics.report()
 
 
@@ -171,9 +175,16 @@ def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, m
     [metrics.analysis_groups] = ask(_COUNTS)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, query: str, folder: StoragePath, first: bytes) -> None:
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    folder: StoragePath,
+    first: bytes,
+    ask: Callable[[], None] = lambda: None,
+) -> None:
     lines = connection.sql(query).to_arrow_reader(BLOCK_ROWS)
-    writing.write(folder, first, (_text(batch.column(0)) for batch in lines if len(batch)), os.cpu_count() or 1)
+    blocks = (_text(batch.column(0)) for batch in lines if len(batch))
+    writing.write(folder, first, blocks, os.cpu_count() or 1, ask)
 
 
 def _text(lines: pa.Array) -> memoryview:

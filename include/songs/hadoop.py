@@ -8,11 +8,10 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from include.songs.rules import SupersededError
 from include.songs.schemas import PART, SUCCESS
 
 COPY_BYTES = 1 << 20
-ASIDE = "_aside"
-"""Folder in an output folder for the parts that are to become one file."""
 
 
 class Hadoop:
@@ -57,16 +56,22 @@ class Hadoop:
         target.write(data)
         target.close()
 
-    def join(self, folder: str, header: bytes) -> None:
+    def join(self, folder: str, parts_folder: str, header: bytes, permit: str) -> None:
         """
-        Make the parts in `ASIDE`, gzip files, the one file of an output folder; then say that it is complete.
+        Make gzip files the one file of an output folder; then say that it is complete.
 
         Args:
             folder: the output folder.
+            parts_folder: where the files are, on the same file system; it is removed.
             header: first line.
+            permit: a file that has to be there, before and after.
+
+        Raises:
+            SupersededError: it is not.
         """
+        self.ask(permit)
         files, found = self._find(folder)
-        aside = self._jvm.org.apache.hadoop.fs.Path(found, ASIDE)
+        _, aside = self._find(parts_folder)
         target = files.create(self._jvm.org.apache.hadoop.fs.Path(found, PART), False)
         target.write(gzip.compress(header, mtime=0))
         parts = {status.getPath().getName(): status.getPath() for status in files.listStatus(aside)}
@@ -79,7 +84,14 @@ class Hadoop:
             target.hsync()  # before `_SUCCESS` is written
         target.close()
         files.delete(aside, True)
+        self.ask(permit)
         self.write(f"{folder}/{SUCCESS}", b"")
+
+    def ask(self, permit: str) -> None:
+        """Raise `SupersededError` if a file is not there (any more)."""
+        files, found = self._find(permit)
+        if not files.exists(found):
+            raise SupersededError(f"{permit} is not there; perhaps another job of the day has begun")
 
     def _copy(self, source: Any, target: Any) -> None:
         self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(source, target, COPY_BYTES, False)

@@ -7,6 +7,7 @@ import argparse
 import json
 import logging
 import sys
+import uuid
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from pyspark.sql import functions as F
 
 from include.core.errors import BadDataError
 from include.songs import plays
-from include.songs.hadoop import ASIDE, Hadoop
+from include.songs.hadoop import Hadoop
 from include.songs.layout import parse_day
 from include.songs.metrics import Metrics
 from include.songs.rules import LONG_SECONDS, MINROWS, REPORT_TIMEZONE, bounds, validate
@@ -39,6 +40,8 @@ WRONG_OPTION, BAD_DATA = 2, 3  # the first is that of `argparse`
 """Exit codes."""
 GZIP_LEVEL = "FOUR"
 """As Hadoop names it; the same as that of DuckDB."""
+BROADCAST_BYTES = 1 << 20
+"""Up to which size, as written by a shuffle, listeners are sent to all tasks; in memory they take ten times as much."""
 SHUFFLE_BYTES = 4 << 20
 """Bytes of the spins file for each shuffle partition, unless their number is given."""
 
@@ -125,9 +128,11 @@ def run(spark: SparkSession, job: Job) -> dict[str, Any]:
         NotParquetError: a source is not Parquet.
         SchemaError: a source lacks a column or has one of another type.
         TooFewRowsError: there are too few rows; nothing is written.
+        SupersededError: the listeners are not there (any more).
     """
     metrics = Metrics("spark", job.day, job.minrows, job.report_timezone)
     hadoop = Hadoop(spark)
+    hadoop.ask(job.listeners_path)
     for folder in (job.dataset_out_path, job.analysis_out_path):
         hadoop.remove(folder)
     with metrics.step("check"):
@@ -141,10 +146,10 @@ def run(spark: SparkSession, job: Job) -> dict[str, Any]:
         validate(metrics.deduplicated, job.minrows)
         rows = plays.dataset(pairs)
         with metrics.step("dataset"):
-            _write(hadoop, rows, job.dataset_out_path)
+            _write(hadoop, rows, job.dataset_out_path, job.listeners_path)
         with metrics.step("analysis"), _kept(plays.count_plays(rows)) as counts:
             metrics.analysis_groups = counts.count()
-            _write(hadoop, counts, job.analysis_out_path)
+            _write(hadoop, counts, job.analysis_out_path, job.listeners_path)
     return metrics.report()
 
 
@@ -168,6 +173,8 @@ def _configure(spark: SparkSession, zone: str, spins_bytes: int) -> None:
         "spark.sql.session.timeZone": zone,
         "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",  # else instants before 1900 depend on the machine
         "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
+        # More listeners than fit easily beside all else are sorted: a broadcast cannot be spilled, and dies.
+        "spark.sql.autoBroadcastJoinThreshold": BROADCAST_BYTES,
     }
     for name, value in settings.items():
         spark.conf.set(name, value)
@@ -207,11 +214,11 @@ def _measure_pairs(pairs: DataFrame) -> dict[str, int]:
     return found.asDict()
 
 
-def _write(hadoop: Hadoop, rows: DataFrame, folder: str) -> None:
-    """Have the parts written aside by many, then join them."""
-    writer = plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL)
-    writer.text(f"{folder}/{ASIDE}", compression="gzip")
-    hadoop.join(folder, header(rows.columns))
+def _write(hadoop: Hadoop, rows: DataFrame, folder: str, permit: str) -> None:
+    """Have the parts written aside by many, apart from those of any other job; then join them."""
+    aside = f"{folder}/_aside-{uuid.uuid4().hex}"
+    plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(aside, compression="gzip")
+    hadoop.join(folder, aside, header(rows.columns), permit)
 
 
 def main(arguments: list[str] | None = None) -> int:

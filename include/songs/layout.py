@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath, find_object, walk_objects
+from include.core.objects import StoragePath, find_object, list_objects, walk_objects
 from include.songs.schemas import SUCCESS
 
 SPINS = "spins.snappy.parquet"
@@ -125,6 +125,12 @@ def has_outputs(root: StoragePath, day: date) -> bool:
     """Tell whether a day's dataset and counts are both complete."""
     folders = (dataset_folder(root, day), counts_folder(root, day))
     return all(find_object(folder / SUCCESS) is not None for folder in folders)
+
+
+def newest_day(root: StoragePath) -> date | None:
+    """Give the latest day that a run has completed; `None`: there is none."""
+    names = list_objects(root / "versions" / "days")
+    return max((parse_day(name.removesuffix(".json")) for name in names), default=None)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ def find_listeners(spins: DataFrame, listeners: DataFrame) -> DataFrame:
         row is in *listeners*; null without a listener.
     """
     # Equal plays are brought together before they are counted: counting them where they were read, too, takes twice
-    # the time, since hardly any are equal.
-    long = only_long_plays(spins).repartition(KEY, "date_time", "fake_track_id")
+    # the time, since hardly any are equal. By the key alone, so that many listeners are joined where the plays are.
+    long = only_long_plays(spins).repartition(KEY)
     plays = long.groupBy(*SPINS).agg(F.count("*").alias("plays"))
     people = listeners.groupBy(*LISTENERS).agg(F.count("*").alias("twins"))
     return plays.join(people, KEY, "left")

@@ -16,6 +16,10 @@ class TooFewRowsError(BadDataError):
     """The dataset would have fewer rows than asked for: it is not written."""
 
 
+class SupersededError(Exception):
+    """The listeners of a job were taken away: another job of the day has begun, and the outputs are its to make."""
+
+
 def validate(rows: int, minrows: int) -> None:
     """
     Check the number of rows of a dataset.

@@ -95,6 +95,12 @@ class SongSettings(Settings):
         return ZoneInfo(self.report_timezone)
 
     @property
+    def spark_conf(self) -> dict[str, str]:
+        """What Spark is told beside its memory and its executors."""
+        found = {"spark.driver.cores": self.driver_cores, "spark.sql.shuffle.partitions": self.shuffle_partitions}
+        return {name: str(value) for name, value in found.items() if value is not None}
+
+    @property
     def deadline_seconds(self) -> float:
         """How long a run waits for a file."""
         return self.deadline_hours * 3600

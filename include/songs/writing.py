@@ -7,7 +7,7 @@ import os
 import shutil
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
@@ -32,7 +32,13 @@ def clear(folder: StoragePath) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write(folder: StoragePath, header: bytes, blocks: Iterable[bytes | memoryview], threads: int) -> None:
+def write(
+    folder: StoragePath,
+    header: bytes,
+    blocks: Iterable[bytes | memoryview],
+    threads: int,
+    ask: Callable[[], None] = lambda: None,
+) -> None:
     """
     Write an output folder that is not there yet.
 
@@ -41,10 +47,12 @@ def write(folder: StoragePath, header: bytes, blocks: Iterable[bytes | memoryvie
         header: first line.
         blocks: all other lines, in order, each in one block; a block becomes a member.
         threads: blocks that are compressed at a time.
+        ask: whether it may be complete; if not, it raises.
     """
     with _new_file(folder / PART) as file:
         for member in _members(chain([header], blocks), threads):
             file.write(member)
+    ask()
     write_whole(folder / SUCCESS, b"")
 
 

@@ -18,6 +18,7 @@ from deploy.demo import articles, audience, music, newsroom, posts, ratings, son
 from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import Produced, show
+from include.core.databases import open_engine
 from include.core.errors import BadDataError
 from include.core.objects import write_json
 from include.ratings import base
@@ -132,12 +133,33 @@ def test_a_source_of_any_size_is_made_on_demand(home):
     assert source_rows(home) == 123
 
 
-def test_a_server_of_the_users_is_left_alone(home, monkeypatch):
-    monkeypatch.setenv("INPUT_HOST", "db.example")
+def test_a_server_that_cannot_be_used_is_left_alone(home, monkeypatch):
+    monkeypatch.setenv("INPUT_HOST", "127.0.0.1")
+    monkeypatch.setenv("INPUT_PORT", "1")
+    monkeypatch.setenv("INPUT_PASSWORD", "s3cr3t")
     shown = console()
     posts.provide(shown)
-    assert "leaves audience labeling out" in text(shown)
+    said = " ".join(text(shown).split())
+    assert "the demo leaves audience labeling out" in said
+    assert "s3cr3t" not in said
+    assert not posts.is_there()
     assert not (home / "data").exists()
+
+
+def test_a_schema_on_a_server_is_used_while_it_has_no_posts_of_others(home, monkeypatch, mariadb):
+    names = {"HOST": mariadb.host, "PORT": mariadb.port or 3306, "USER": mariadb.username, "SCHEMA": mariadb.database}
+    for name, value in names.items():
+        monkeypatch.setenv(f"INPUT_{name}", str(value))
+    monkeypatch.setenv("INPUT_PASSWORD", mariadb.password or "")
+    assert not posts.is_there()
+    posts.provide(console())
+    assert posts.is_there()
+    with open_engine(mariadb) as engine, engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE ts_page_content SET id = 'theirs' LIMIT 1")
+    shown = console()
+    posts.provide(shown)
+    assert "has posts that were not made by the demo" in " ".join(text(shown).split())
+    assert not posts.is_there()
 
 
 def test_figures_are_read_from_the_lists():
@@ -307,10 +329,11 @@ class Music(Platform):
         self.runs: list[dict] = []
         self.counts: dict[str, list[dict]] = {}
 
-    def post(self, path, body):
-        assert (path, body["logical_date"]) == ("/api/v2/dags/song_plays/dagRuns", None)
-        self.runs.append(body["conf"])
-        return {"dag_run_id": str(len(self.runs) - 1)}
+    def trigger(self, dag_id, run_id, conf):
+        assert dag_id == "song_plays"
+        assert conf["day"] in run_id
+        self.runs.append(conf)
+        return f"/api/v2/dags/song_plays/dagRuns/{len(self.runs) - 1}"
 
     def get(self, path, **query):
         *_, above, name = path.split("/")

@@ -1,10 +1,11 @@
 """The day of song plays that a DAG run works on."""
 
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath, find_object, is_local, local_path, read_json, write_json
+from include.core.objects import StoragePath, find_object, is_local, local_path, read_json, walk_objects, write_json
 from include.songs import checking, downloads, layout
 from include.songs.lease import Lease, LeaseHeldError
+from include.songs.rules import SupersededError
 from include.songs.settings import SongSettings
+from quartet.hooks import metrics
 from quartet.hooks.sources import SourceHook
 from quartet.hooks.storage import StorageHook
 
@@ -87,17 +90,23 @@ class SongsHook(BaseHook):
 
     @contextmanager
     def inputs(self, context: Mapping[str, Any]) -> Iterator[Inputs]:
-        """Give what the job of the run reads and writes, while the run's lease is kept; listeners are a copy."""
+        """
+        Give what the job of the run reads and writes, while the run's lease is kept.
+
+        Listeners are a copy of this job's own. It is also the job's permit: one that goes on although its task was
+        killed, or the lease is lost, finds it gone, and leaves the outputs to the job that took it away.
+        """
         day, root = self.day(context), self.root
-        report = layout.report_file(root, day)
-        aside = layout.incoming(root) / f"job-{day.isoformat()}"
+        aside = _job_folder(root, day)
+        listeners = aside / f"listeners-{uuid.uuid4().hex}.snappy.parquet"
         with self.lease(context).kept():
-            for told in (report, aside / METRICS):  # of outputs that go now
-                told.unlink(missing_ok=True)
-            downloads.snapshot_listeners(root, aside / layout.LISTENERS)
+            for name in walk_objects(aside):
+                (aside / name).unlink(missing_ok=True)
+            layout.report_file(root, day).unlink(missing_ok=True)  # of outputs that go now
+            downloads.snapshot_listeners(root, listeners)
             yield Inputs(
                 spins=layout.spins_file(root, day),
-                listeners=aside / layout.LISTENERS,
+                listeners=listeners,
                 dataset=layout.dataset_folder(root, day),
                 counts=layout.counts_folder(root, day),
                 metrics=aside / METRICS,
@@ -106,6 +115,10 @@ class SongsHook(BaseHook):
     def run_duck(self, context: Mapping[str, Any]) -> None:
         """Do the job of the run here."""
         from include.songs import duck
+
+        def ask() -> None:
+            if find_object(inputs.listeners) is None:
+                raise SupersededError(f"{inputs.listeners} is gone: another job of the day has begun")
 
         settings = SongSettings.load()
         with self.inputs(context) as inputs, tempfile.TemporaryDirectory() as name:
@@ -120,7 +133,9 @@ class SongsHook(BaseHook):
                 settings.report_timezone,
                 settings.memory_mb,
                 temp,
+                ask,
             )
+            ask()
             write_json(inputs.metrics, metrics)
 
     def check(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,10 +146,9 @@ class SongsHook(BaseHook):
         :raises BadDataError: an output is not as it has to be.
         """
         day, root = self.day(context), self.root
-        aside = layout.incoming(root) / f"job-{day.isoformat()}"
         with self.lease(context).kept():
             found = checking.check(root, day)
-            metrics = read_json(aside / METRICS) or {}
+            metrics = read_json(_job_folder(root, day) / METRICS) or {}
             spins, listeners = downloads.spins_version(root, day), metrics.get("listeners_sha256")
             report = {
                 "day": day.isoformat(),
@@ -150,13 +164,38 @@ class SongsHook(BaseHook):
             }
             write_json(layout.report_file(root, day), report)
         self.lease(context).release()
+        self._measure(report)
         return report
+
+    def lag(self) -> dict[str, float]:
+        """Tell how long ago the newest delivered day ended, as a figure; empty: none was delivered."""
+        if (newest := layout.newest_day(self.root)) is None:
+            return {}
+        end = datetime.combine(newest + timedelta(days=1), datetime.min.time(), SongSettings.load().zone)
+        return {"data_lag_hours": (datetime.now(UTC) - end).total_seconds() / 3600}
+
+    def _measure(self, report: Mapping[str, Any]) -> None:
+        found = report["metrics"]
+        figures = {
+            "rows": report["rows"],
+            "groups": report["groups"],
+            "plays_outside_day": found.get("rows_outside_day"),
+            "plays_without_listener": found.get("without_listener"),
+            "engine_seconds": sum(found.get("seconds", {}).values()),
+        }
+        metrics.send("songs", figures, {"engine": report["engine"] or "unknown"})
+        metrics.send("songs", self.lag)
 
 
 def minrows_of(context: Mapping[str, Any], settings: SongSettings) -> int:
     """Give the least rows of the run's dataset."""
     given = context["params"].get("minrows")
     return settings.minrows if given is None else given
+
+
+def _job_folder(root: StoragePath, day: date) -> StoragePath:
+    """Give the folder of what passes between the tasks and the job of a day."""
+    return layout.incoming(root) / f"job-{day.isoformat()}"
 
 
 def _local(path: Any, temp: Path) -> Path:

@@ -50,4 +50,4 @@ def as_hadoop(path: Any) -> str:
     """Write a path as Hadoop does."""
     from include.core.objects import is_local, local_path
 
-    return local_path(path).as_uri() if is_local(path) else f"s3a://{path.path}"
+    return f"file://{local_path(path)}" if is_local(path) else f"s3a://{path.path}"

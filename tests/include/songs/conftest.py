@@ -1,5 +1,6 @@
 """Both engines behind one face, and days of plays to give them."""
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -65,8 +66,14 @@ class Outcome:
         return sorted(self.dataset, key=str.encode), self.counts
 
 
-def lines_of(folder: Path, columns: dict[str, str], data: bytes) -> list[str]:
+def outcome(outputs: tuple[Path, Path], metrics: dict[str, Any]) -> Outcome:
+    """Read the folders of dataset and counts."""
+    return Outcome(metrics, lines_of(outputs[0], DATASET), lines_of(outputs[1], ANALYSIS))
+
+
+def lines_of(folder: Path, columns: dict[str, str]) -> list[str]:
     """Check what has to be true of any output; give its lines without the header."""
+    data = gzip.decompress((folder / PART).read_bytes())
     assert sorted(path.name for path in folder.iterdir()) == [SUCCESS, PART]
     assert (folder / SUCCESS).read_bytes() == b""
     assert data.startswith(header(columns))
@@ -102,13 +109,7 @@ class Engine:
 
     def run(self, spins: Path, listeners: Path, **options: Any) -> Outcome:
         """Run the job; give what it has left behind."""
-        import gzip
-
-        metrics = self.start(spins, listeners, **options)
-        dataset, counts = (gzip.decompress((folder / PART).read_bytes()) for folder in self.outputs)
-        return Outcome(
-            metrics, lines_of(self.outputs[0], DATASET, dataset), lines_of(self.outputs[1], ANALYSIS, counts)
-        )
+        return outcome(self.outputs, self.start(spins, listeners, **options))
 
     def deliver(self, plays: list[Play], listeners: list[Any], **options: Any) -> Outcome:
         """Run the job on rows."""

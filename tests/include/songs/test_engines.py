@@ -26,8 +26,8 @@ from pyarrow import csv
 from pyspark.sql import SparkSession
 
 from include.core.errors import BadDataError
-from include.songs import duck
-from include.songs.rules import TooFewRowsError
+from include.songs import duck, job
+from include.songs.rules import SupersededError, TooFewRowsError
 from include.songs.schemas import DATASET, KEY, LISTENERS, PART, SPINS, SUCCESS, NotParquetError, SchemaError
 from tests.include.songs import example, oracle
 from tests.include.songs.conftest import DAY, PARTITIONS, SUBMIT_OPTIONS, Engine, table, write
@@ -296,6 +296,51 @@ def test_a_job_killed_between_its_outputs_is_done_again(engine):
     assert found.returncode == -signal.SIGKILL, found.stderr
     assert [(folder / SUCCESS).exists() for folder in engine.outputs] == [True, False]
     assert engine.run(spins, listeners).lines == (example.DATASET, example.COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("step", "complete"),
+    [("begin", [True, True]), ("validate", [False, False]), ("count", [True, False]), ("complete", [True, False])],
+)
+def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, tmp_path, monkeypatch, step, complete):
+    """Its task was killed, and another job of the day has begun."""
+    engine = Engine("spark", tmp_path, spark)
+    engine.deliver(example.PLAYS, example.LISTENERS)
+    spins, listeners, taken = (engine.folder / name for name in ("spins.parquet", "listeners.parquet", "taken"))
+    ask, count_plays = job.Hadoop.ask, job.plays.count_plays
+
+    def take(*_: Any) -> None:
+        listeners.rename(taken)
+
+    def count_then(rows: Any) -> Any:
+        take()
+        return count_plays(rows)
+
+    def ask_then(self: job.Hadoop, permit: str) -> None:
+        ask(self, permit)
+        if any(engine.outputs[1].glob("_aside-*")):  # it is the last time but one
+            take()
+
+    if step == "begin":
+        take()
+    monkeypatch.setattr(*{
+        "begin": (job, "validate", None),
+        "validate": (job, "validate", take),
+        "count": (job.plays, "count_plays", count_then),
+        "complete": (job.Hadoop, "ask", ask_then),
+    }[step])  # fmt: skip
+    with pytest.raises(SupersededError, match="another job of the day has begun"):
+        engine.start(spins, listeners)
+    assert [(folder / SUCCESS).exists() for folder in engine.outputs] == complete
+    monkeypatch.undo()
+    taken.rename(listeners)
+    assert engine.run(spins, listeners).lines == (example.DATASET, example.COUNTS)
+
+
+def test_paths_may_have_blanks(engine):
+    engine.folder /= "a b%20"
+    engine.folder.mkdir()
+    assert engine.deliver(example.PLAYS, example.LISTENERS).lines == (example.DATASET, example.COUNTS)
 
 
 def many(count: int) -> list[oracle.Play]:

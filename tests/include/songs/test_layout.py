@@ -6,7 +6,7 @@ import pytest
 
 from include.core.objects import write_whole
 from include.songs import layout
-from include.songs.layout import DayError, DayFiles, known_days, parse_day
+from include.songs.layout import DayError, DayFiles, known_days, newest_day, parse_day
 
 DAY = date(2019, 2, 8)
 
@@ -108,3 +108,10 @@ def test_known_days_of_a_year_or_a_month(tmp_path):
     assert known_days(tmp_path, 2019) == DAYS[:3]
     assert known_days(tmp_path, 2019, 2) == DAYS[1:3]
     assert known_days(tmp_path, 2017) == []
+
+
+def test_the_newest_day_is_the_latest_that_was_completed(tmp_path):
+    assert newest_day(tmp_path) is None
+    for day in ("2019-02-08", "2019-03-01", "2018-12-31"):
+        write_whole(tmp_path / "versions" / "days" / f"{day}.json", b"{}")
+    assert newest_day(tmp_path) == date(2019, 3, 1)
