@@ -210,6 +210,7 @@ class TestCounts:
             packed(HEADER, "x\tFamily\t1\n"),
             gzip.compress(HEADER.encode() + b"1\t\xff\t1\n"),
         ],
+        ids=["cut off", "changed", "not gzip", "another header", "a field too few", "no number", "not UTF-8"],
     )
     def test_a_damaged_file_is_no_fault_of_the_caller(self, client, root, data):
         fill(root)
