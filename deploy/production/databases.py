@@ -22,6 +22,7 @@ log = logging.getLogger("databases")
 
 POSTGRES_USERS = ("airflow", "articles", "mlflow")
 """Users of PostgreSQL, each the owner of a database of its name."""
+ALL = "ALL PRIVILEGES"
 PATIENCE_SECONDS = 300
 NAME = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
 
@@ -94,7 +95,7 @@ def _postgres_of_the_stack() -> None:
 
 def _mariadb_of_the_stack() -> None:
     url = _master("MARIADB_MASTER", "mariadb+pymysql", None)
-    for side, rights in (("INPUT", "SELECT"), ("OUTPUT", "ALL PRIVILEGES")):
+    for side, rights in (("INPUT", "SELECT"), ("OUTPUT", ALL)):
         user, password = os.environ[f"{side}_USER"], os.environ[f"{side}_PASSWORD"]
         mariadb(url, user, password, os.environ[f"{side}_SCHEMAS"].split(","), rights)
 

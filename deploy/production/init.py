@@ -11,14 +11,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from deploy import settings
 from deploy.pools import POOLS
+from deploy.production import databases
 from include.core.databases import open_engine, tries
 from include.core.errors import BadDataError
+
+if TYPE_CHECKING:
+    from include.audience.settings import AudienceSettings
 
 log = logging.getLogger("init")
 
@@ -76,15 +81,22 @@ def audience_databases() -> None:
 
     On the server MARIADB_HOST, which is ours, schemas and accounts are made.
     """
-    from deploy.production import mariadb
     from include.audience.settings import AudienceSettings
 
     audience = AudienceSettings.load()
     if audience.output_host == os.environ.get("MARIADB_HOST"):
-        passwords = map(_required, ("MARIADB_ROOT_PASSWORD", "AUDIENCE_SOURCE_PASSWORD"))
-        mariadb.ensure(audience, *passwords, crawler=CRAWLER)
+        tries(seconds=PATIENCE_SECONDS)(_audience_accounts, audience)
     _reach(audience.source_url(audience.input_schema))
     _reach(audience.result_url(audience.output_schema))
+
+
+def _audience_accounts(audience: "AudienceSettings") -> None:
+    """Let the platform's user read the source and own the results, and the crawler own the source."""
+    root = audience.result_url("").set(username="root", password=_required("MARIADB_ROOT_PASSWORD"), database=None)
+    user, password = audience.output_user, audience.output_password.get_secret_value()
+    databases.mariadb(root, user, password, [audience.input_schema], "SELECT")
+    databases.mariadb(root, user, password, sorted(audience.output_schemas), databases.ALL)
+    databases.mariadb(root, CRAWLER, _required("AUDIENCE_SOURCE_PASSWORD"), [audience.input_schema], databases.ALL)
 
 
 def users() -> None:

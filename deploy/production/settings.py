@@ -51,6 +51,8 @@ class ComposeSettings(Settings):
     articles_db_password: SecretStr = _secret("password of the articles' database: letters, digits, `-` and `_`")
     mlflow_db_password: SecretStr = _secret("password of MLflow's database: letters, digits, `-` and `_`")
     mariadb_root_password: SecretStr = _secret("password of MariaDB's root")
-    audience_db_password: SecretStr = _secret("password of audience labeling's user on MariaDB")
-    audience_source_password: SecretStr = _secret("password of `crawler`, who fills the source of audience labeling")
+    audience_db_password: SecretStr = _secret("password of labeling's user on MariaDB: letters, digits, `-` and `_`")
+    audience_source_password: SecretStr = _secret(
+        "password of `crawler`, who fills the source of labeling: letters, digits, `-` and `_`"
+    )
     redis_password: SecretStr = _secret("password of Redis: letters, digits, `-` and `_`")

@@ -84,11 +84,16 @@ def _write_local(target: Path, data: bytes, exclusive: bool) -> None:
             aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a local folder survive a crash of the machine, as `fsync` has the content of a file."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _write_remote(target: Any, data: bytes, exclusive: bool) -> None:

@@ -6,16 +6,28 @@ environment (`QUARTET_ENV_FILE` names another file). `make docs` writes `.env.ex
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from include.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV_FILE = Path(os.environ.get("QUARTET_ENV_FILE") or ROOT / ".env")
+
+
+def _known_zone(name: str) -> str:
+    with suppress(Exception):  # what ZoneInfo raises depends on the name
+        return ZoneInfo(name).key
+    raise ValueError("no such time zone")
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""Name of a time zone that is known here, such as `America/New_York`."""
 
 
 class Settings(BaseSettings):

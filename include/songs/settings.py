@@ -1,6 +1,5 @@
 """Settings of the song plays: where spins and listeners come from, how long is waited, what the Spark job may use."""
 
-from contextlib import suppress
 from datetime import date
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -8,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from include.core.settings import Settings
+from include.core.settings import Settings, ZoneName
 from include.songs.rules import MINROWS, REPORT_TIMEZONE
 
 LOCATION = r"^$|^file:///.+|^https?://[^/?#]+[^?#]*$|^s3://[^/]+.*$"
@@ -35,7 +34,7 @@ class SongSettings(Settings):
     query_suffix: SecretStr = Field(
         default=SecretStr(""), description="what http addresses end with, such as `?dl=1`; it is never shown"
     )
-    report_timezone: str = Field(
+    report_timezone: ZoneName = Field(
         default=REPORT_TIMEZONE, description="zone of the days, of the daily runs and of the dataset's times"
     )
     minrows: int = Field(default=MINROWS, ge=0, description="least rows of a dataset that is valid")
@@ -80,14 +79,6 @@ class SongSettings(Settings):
     def _with_mark(cls, suffix: SecretStr) -> SecretStr:
         text = suffix.get_secret_value()
         return suffix if text.startswith("?") or not text else SecretStr(f"?{text}")
-
-    @field_validator("report_timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        with suppress(Exception):  # what ZoneInfo raises depends on the name
-            ZoneInfo(name)
-            return name
-        raise ValueError("no such time zone")
 
     @property
     def zone(self) -> ZoneInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from include.core.messages import shown
-from include.core.objects import StoragePath, is_local, local_path
+from include.core.objects import StoragePath, is_local, local_path, sync_folder
 from include.songs.schemas import NotParquetError
 from include.songs.sources import Body, NotReady, NotReadyError
 
@@ -102,11 +102,7 @@ def _whole_local(target: Path, aside: Path) -> Iterator[IO[bytes]]:
         written.replace(target)
     finally:
         written.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from deploy.production import health, init, mariadb
+from deploy.production import health, init
 from deploy.production import models as mlflow_server
 from include.audience.settings import AudienceSettings
 from tests.services import MARIADB
 
-PASSWORD, CRAWLERS = 'it\'s %s \\ "odd"', "an other %"
+PASSWORD, CRAWLERS = "ours-1", "theirs_2"
 
 
 @contextmanager
@@ -95,12 +95,22 @@ def execute(url: URL, statement: str) -> None:
         engine.dispose()
 
 
-def test_the_platform_reads_the_source_and_owns_the_results(audience: AudienceSettings):
-    root, crawler = make_url(MARIADB).password or "", f"c{audience.output_user[1:]}"
-    for passwords in ((PASSWORD, CRAWLERS), (PASSWORD, "changed %s")):  # the second time all is there
-        mariadb.ensure(audience, root, passwords[1], crawler=crawler)
+def prepare(monkeypatch: pytest.MonkeyPatch, audience: AudienceSettings, crawlers: str = CRAWLERS) -> str:
+    """Make schemas and accounts as on a server of our own; give the crawler's name."""
+    crawler = f"c{audience.output_user[1:]}"
+    monkeypatch.setattr(init, "CRAWLER", crawler)
+    monkeypatch.setenv("MARIADB_ROOT_PASSWORD", make_url(MARIADB).password or "")
+    monkeypatch.setenv("AUDIENCE_SOURCE_PASSWORD", crawlers)
+    monkeypatch.setattr(init, "_required", lambda variable: init.os.environ[variable])  # root's is empty here
+    init._audience_accounts(audience)
+    return crawler
+
+
+def test_the_platform_reads_the_source_and_owns_the_results(audience: AudienceSettings, monkeypatch):
+    prepare(monkeypatch, audience)
+    crawler = prepare(monkeypatch, audience, "changed")  # all is there
     source, results = audience.source_url(audience.input_schema), audience.result_url(audience.output_schema)
-    theirs = source.set(username=crawler, password="changed %s")
+    theirs = source.set(username=crawler, password="changed")
     execute(results, "CREATE TABLE state (id int)")
     execute(theirs, "CREATE TABLE posts (id int)")
     execute(source, "SELECT * FROM posts")
@@ -109,11 +119,11 @@ def test_the_platform_reads_the_source_and_owns_the_results(audience: AudienceSe
     with pytest.raises(OperationalError, match="denied"):
         execute(theirs.set(password=CRAWLERS), "SELECT 1")
     with pytest.raises(OperationalError, match="denied"):
-        execute(results.set(username=crawler, password="changed %s"), "SELECT * FROM state")
+        execute(results.set(username=crawler, password="changed"), "SELECT * FROM state")
 
 
-def test_a_grant_covers_no_schema_of_a_similar_name(audience: AudienceSettings):
-    mariadb.ensure(audience, make_url(MARIADB).password or "", CRAWLERS, crawler=f"c{audience.output_user[1:]}")
+def test_a_grant_covers_no_schema_of_a_similar_name(audience: AudienceSettings, monkeypatch):
+    prepare(monkeypatch, audience)
     similar = audience.output_schema.replace("_", "x", 1)
     execute(make_url(MARIADB), f"CREATE DATABASE {similar}")
     try:

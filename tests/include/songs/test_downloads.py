@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from include.core.objects import walk_objects, write_whole
@@ -29,25 +28,13 @@ from include.songs.remote import StoredFile, WebFile
 from include.songs.schemas import NotParquetError
 from include.songs.sources import Body, NotReadyError, RefusedError
 from include.songs.transfers import CutOffError, received
-from tests.include.songs.web import Web, chunked, content, parquet, serving, status
+from tests.include.songs.web import chunked, content, parquet, status
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)
 PATH = "/songs.parquet"
 DATA = parquet()
 NEWER = parquet(seed=1)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as web:
-        yield web
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=0.3, follow_redirects=True, trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -16,24 +15,12 @@ from include.songs import remote
 from include.songs.remote import BLOCK_BYTES, StoredFile, WebFile
 from include.songs.settings import SongSettings
 from include.songs.sources import NotReady, NotReadyError, RefusedError, listeners_url, scheme_of, spins_url
-from tests.include.songs.web import Web, chunked, content, serving, status
+from tests.include.songs.web import chunked, content, status
 
 PATH = "/share/day.parquet"
 MISSING = [403, 404, 410]
 PASSING = [408, 429, 500, 502, 503, 504, 599]
 REFUSED = [400, 401, 402, 406, 451, 304]
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as web:
-        yield web
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=0.3, follow_redirects=True, trust_env=False) as client:
-        yield client
 
 
 def read(source) -> bytes:
