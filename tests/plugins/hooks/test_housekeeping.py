@@ -55,8 +55,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def clean(*, dry_run: bool = False) -> dict[str, dict[str, int]]:
-    time.sleep(0.2)  # until all of before is old
-    return {name: getattr(HousekeepingHook(dry_run), name)() for name in CLEANINGS}
+    counts = {}
+    for name in CLEANINGS:
+        time.sleep(0.2)  # until all of before is old, what the cleaning before has deleted too
+        counts[name] = getattr(HousekeepingHook(dry_run), name)()
+    return counts
 
 
 @pytest.fixture

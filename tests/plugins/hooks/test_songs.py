@@ -134,7 +134,7 @@ class TestDuckDB:
             report = fetched.check(run(name))
             assert report == read_json(layout.report_file(fetched.root, DAY))
             assert outcome(outputs(fetched), {}).lines == (example.DATASET, example.COUNTS)
-            known.append([read_bytes(folder / PART) for folder in outputs(fetched)])
+            known.append(read_bytes(outputs(fetched)[1] / PART))  # the order of the dataset's rows is not defined
             assert report.pop("run_id") == name
             assert datetime.fromisoformat(report.pop("finished_at")).tzinfo
             assert {key: report["metrics"][key] for key in example.FIGURES} == example.FIGURES
