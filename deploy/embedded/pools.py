@@ -1,6 +1,9 @@
 """Make the pools of the platform through Airflow's API."""
 
+from typing import Any
+
 import httpx
+from tenacity import retry, retry_if_result, stop_after_attempt, wait_exponential
 
 from deploy.embedded.errors import EmbeddedError
 from deploy.pools import POOLS
@@ -13,8 +16,18 @@ def ensure(client: httpx.Client) -> list[str]:
         if client.get(f"/api/v2/pools/{name}").status_code == httpx.codes.OK:
             continue
         body = {"name": name, "slots": slots, "description": description, "include_deferred": deferred}
-        reply = client.post("/api/v2/pools", json=body)
+        reply = _post(client, body)
         if reply.status_code not in (httpx.codes.CREATED, httpx.codes.CONFLICT):
             raise EmbeddedError(f"pool {name} could not be made: {reply.status_code} {reply.text[:500]}")
         made.append(name)
     return made
+
+
+@retry(  # Airflow on SQLite may be too busy for a moment
+    retry=retry_if_result(lambda reply: reply.is_server_error),
+    stop=stop_after_attempt(6),
+    wait=wait_exponential(multiplier=0.25, max=4),
+    retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+)
+def _post(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+    return client.post("/api/v2/pools", json=body)

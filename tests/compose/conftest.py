@@ -26,5 +26,6 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
             (stack.folder / "stack.log").write_text(stack.compose("logs", "--no-color", check=False))
             print(f"\nthe logs are kept: {stack.folder}/stack.log")  # noqa: T201
             stack.down(volumes=True)
+            stack.http.close()
         else:
             stack.remove()

@@ -59,7 +59,7 @@ def test_only_the_named_ports_are_open_and_only_here(stack: Stack):
 def test_a_component_runs_as_an_ordinary_user_and_knows_no_foreign_secret(stack: Stack):
     shown = stack.compose("exec", "-T", "airflow-worker", "bash", "-c", "id -u; env")
     assert shown.splitlines()[0] == "50000"
-    for name in ("POSTGRES_PASSWORD", "MARIADB_ROOT_PASSWORD", "MLFLOW_DB_PASSWORD", "QUARTET_ADMIN_PASSWORD"):
+    for name in ("POSTGRES_PASSWORD", "MARIADB_ROOT_PASSWORD", "AUDIENCE_SOURCE_PASSWORD", "QUARTET_ADMIN_PASSWORD"):
         assert stack.secret(name) not in shown
     assert "SQL_ALCHEMY_CONN" not in shown  # a task has no way to Airflow's database
     assert "No broken requirements" in stack.compose("exec", "-T", "airflow-worker", "python", "-m", "pip", "check")

@@ -1,13 +1,14 @@
 """Metrics and alerts of the real platform, with a stand-in for the collector and for whoever is told."""
 
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from tests.collector import Collector
-from tests.e2e.platform import Platform
+from tests.e2e.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -29,8 +30,14 @@ def watched(collector: Collector, **variables: str) -> Iterator[Platform]:
 
 
 def start(platform: Platform, dag_id: str, **conf: object) -> str:
-    body = {"logical_date": None, "conf": conf}
-    return platform.client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
+    """Start a run and give its name; Airflow on SQLite may be too busy for a moment, and is asked again."""
+    body = {"dag_run_id": f"test__{uuid.uuid4().hex}", "logical_date": None, "conf": conf}
+
+    def started() -> bool:
+        return platform.client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).status_code in (200, 409)
+
+    wait_for(f"{dag_id} is started", started)
+    return body["dag_run_id"]
 
 
 def state(platform: Platform, dag_id: str, run: str) -> str:
@@ -67,7 +74,9 @@ def test_what_a_task_and_airflow_itself_measure_arrives_and_a_failed_run_is_told
 def test_a_missed_deadline_is_told_and_one_of_a_run_that_had_failed_is_not(collector):
     with watched(collector, QUARTET_DEADLINE_MINUTES="0.5") as platform:
         # the run in state `queued` for as long as we like: its DAG is paused
-        platform.client.patch("/api/v2/dags/ratings_model_selection", json={"is_paused": True}).raise_for_status()
+        pause = {"is_paused": True}
+        url = "/api/v2/dags/ratings_model_selection"
+        wait_for("its DAG is paused", lambda: platform.client.patch(url, json=pause).is_success)
         late = start(platform, "ratings_model_selection")
         failing = start(platform, "ratings_train", **FAILING)
         collector.wait(lambda it: "Quartet: ratings_model_selection is late" in titles(it))
