@@ -30,7 +30,7 @@ from tests.compose.work import day_conf, newsroom, put_day  # noqa: E402
 
 PREDICTIONS = 20
 KILL_EVERY_SECONDS, CHAOS_SECONDS = 20, 300
-POSTS, POST_EVERY_SECONDS = 60, 4
+POSTS, POST_EVERY_SECONDS = 80, 4
 AUDIENCE_TASKS = 2
 ARTICLES = "article_recs__demo_gazette"
 Results = dict[Any, Any]
