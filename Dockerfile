@@ -3,11 +3,12 @@
 ARG BASE_IMAGE=apache/airflow:3.3.2-python3.11
 FROM ${BASE_IMAGE}
 
-# Spark needs Java; a slim base lacks the folder that its package writes to
+# Spark needs Java, 17 or 21; a slim base lacks the folder that its package writes to
+ARG JAVA_PACKAGE=openjdk-17-jre-headless
 USER root
 RUN mkdir -p /usr/share/man/man1 \
  && apt-get update \
- && apt-get install -y --no-install-recommends libgomp1 openjdk-17-jre-headless procps \
+ && apt-get install -y --no-install-recommends libgomp1 "${JAVA_PACKAGE}" procps \
  && apt-get clean && rm -rf /var/lib/apt/lists/* \
  && install -d -o airflow -g 0 -m 775 /opt/quartet /var/lib/quartet /opt/airflow/logs
 

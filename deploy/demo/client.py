@@ -35,6 +35,11 @@ class Platform:
         """Give the JSON at *path*; raises `DemoError` with what the platform said instead."""
         return self._checked(self._http.get(path, params=query))
 
+    def find(self, path: str, **query: Any) -> Any | None:
+        """Give the JSON at *path*, or `None` if it is not there (yet); raises `DemoError` like `get`."""
+        response = self._http.get(path, params=query)
+        return None if response.status_code == httpx.codes.NOT_FOUND else self._checked(response)
+
     def post(self, path: str, body: Any) -> Any:
         """Send *body* as JSON; raises `DemoError` like `get`."""
         return self._checked(self._http.post(path, json=body))

@@ -73,8 +73,8 @@ def _ready(platform: Platform, name: str) -> str | None:
 
 
 def _traced(platform: Platform, asked: str, submitted: str) -> dict[str, Any] | None:
-    why = platform.get(f"/ratings/predictions/{asked}/why", line=1)
-    return why if submitted in why["training"]["files"] else None
+    why = platform.find(f"/ratings/predictions/{asked}/why", line=1)  # none while a new champion has not answered yet
+    return why if why and submitted in why["training"]["files"] else None
 
 
 def _check_lines(text: str) -> None:
