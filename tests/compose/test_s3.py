@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.compose.conftest import running
 from tests.compose.stack import Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
@@ -16,16 +17,10 @@ print("kinds", *sorted(each.name for each in root.iterdir()))
 
 
 @pytest.fixture(scope="module")
-def s3_stack() -> Iterator[Stack]:
-    """Bring a stack up, and remove it."""
-    stack = Stack(s3=True)
-    try:
-        stack.compose("build", seconds=1800)
-        stack.up()
-        stack.sign_in()
+def s3_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Give a stack with its storage in the stand-in of S3."""
+    with running(request, s3=True) as stack:
         yield stack
-    finally:
-        stack.remove()
 
 
 def test_the_demo_checks_itself_on_s3(s3_stack: Stack):
