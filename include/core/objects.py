@@ -145,7 +145,8 @@ def read_bytes(path: StoragePath, sha256: str | None = None) -> bytes:
 
 
 def _remote_bytes(path: Any) -> bytes:
-    return path.fs.cat_file(path.path)
+    # one request: for several at once s3fs would ask its listings, which may be old, whether and how large it is
+    return path.fs.cat_file(path.path, max_concurrency=1)
 
 
 def list_objects(folder: StoragePath) -> dict[str, StoredObject]:

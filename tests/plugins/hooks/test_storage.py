@@ -95,6 +95,20 @@ def test_an_object_that_another_process_made_longer_is_read_whole(s3_storage, s3
     assert list(walk_objects(StorageHook().path("ratings"))) == ["a.txt", "b.txt", "c.txt"]
 
 
+def test_an_object_that_another_process_made_after_a_listing_is_read(s3_storage, s3_server):
+    import boto3
+
+    folder = StorageHook().path("ratings")
+    write_whole(folder / "a.txt", b"one")
+    folder.fs.ls(folder.path)  # fills the cache of s3fs
+    bucket, _, prefix = s3_storage.removeprefix("s3://").partition("/")
+    client = boto3.client(
+        "s3", "eu-central-1", endpoint_url=s3_server, aws_access_key_id="id", aws_secret_access_key="secret"
+    )
+    client.put_object(Bucket=bucket, Key=f"{prefix}/ratings/b.txt", Body=b"new")
+    assert read_bytes(folder / "b.txt") == b"new"
+
+
 def test_an_s3_folder_marker_or_namesake_is_no_object(s3_storage):
     folder = StorageHook().path("ratings/training")
     folder.fs.pipe_file(f"{folder.path}/", b"")
