@@ -30,11 +30,11 @@ def provide(console: Console) -> None:
     settings = AudienceSettings.load()
     try:
         with open_engine(settings.source_url(settings.input_schema)) as engine:
-            if _is_ours(engine):
+            if _is_ours(engine) and not (settings.input_host and _has_other_tables(engine)):
                 if _rows(engine) != ROWS:
                     generate.write(engine, generate.rows(ROWS))
                 return
-            why = "has posts that were not made by the demo"
+            why = "has posts or tables that were not made by the demo"
     except (DBAPIError, BadDataError) as error:
         if not settings.input_host:
             raise
@@ -88,6 +88,10 @@ def _rows(engine: Engine) -> int:
         return -1
     with engine.connect() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def _has_other_tables(engine: Engine) -> bool:
+    return bool({*inspect(engine).get_table_names()} - {generate.source_table().name})
 
 
 def _is_ours(engine: Engine) -> bool:

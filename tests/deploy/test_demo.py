@@ -151,14 +151,19 @@ def test_a_schema_on_a_server_is_used_while_it_has_no_posts_of_others(home, monk
     for name, value in names.items():
         monkeypatch.setenv(f"INPUT_{name}", str(value))
     monkeypatch.setenv("INPUT_PASSWORD", mariadb.password or "")
+    with open_engine(mariadb) as engine, engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE theirs (id int)")
+    posts.provide(console())
     assert not posts.is_there()
+    with open_engine(mariadb) as engine, engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE theirs")
     posts.provide(console())
     assert posts.is_there()
     with open_engine(mariadb) as engine, engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ts_page_content SET id = 'theirs' LIMIT 1")
     shown = console()
     posts.provide(shown)
-    assert "has posts that were not made by the demo" in " ".join(text(shown).split())
+    assert "has posts or tables that were not made by the demo" in " ".join(text(shown).split())
     assert not posts.is_there()
 
 
