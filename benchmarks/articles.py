@@ -39,7 +39,7 @@ from include.articles.run import Plan  # noqa: E402
 from include.articles.settings import ArticleSettings  # noqa: E402
 from include.articles.sites import load_sites  # noqa: E402
 from include.articles.training import MODELS  # noqa: E402
-from include.core.databases import open_engine  # noqa: E402
+from include.core.database.engine import open_engine  # noqa: E402
 from include.core.frames import read_frame  # noqa: E402
 
 DATA = Path(os.environ.get("QUARTET_REAL_DATA") or ROOT.parent / "shared" / "data")

@@ -109,7 +109,7 @@ def post_all(running: Platform, count: int, clients: int = 8) -> tuple[list[str]
 
 def ledger_lines(running: Platform, prefix: str = "burst") -> Counter[str]:
     """Count the rows of the ledger as the lines they came in."""
-    from include.core.objects import Store
+    from include.core.storage import Store
     from include.ratings.ledger import Ledger
 
     path = running.home / "data" / "ratings" / "training_table"
@@ -173,7 +173,7 @@ def selection(running: Platform) -> None:
 
 def ledger(_: Platform | None = None) -> None:
     """Ten thousand commits of one row."""
-    from include.core.objects import Store
+    from include.core.storage import Store
     from include.ratings.ledger import Ledger
     from include.ratings.rows import Rating
 

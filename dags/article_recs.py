@@ -37,7 +37,7 @@ def article_recs(site: Site, schedule: str | None) -> None:
     limit = timedelta(minutes=site.run_timeout_minutes)
 
     def record_failure(context: Context) -> None:
-        from quartet.hooks.articles import ArticlesHook
+        from quartet.workflows.articles import ArticlesHook
 
         ArticlesHook(site.name).record_failure(context)
 
@@ -63,7 +63,7 @@ def article_recs(site: Site, schedule: str | None) -> None:
         @task
         def create_model() -> dict[str, int]:
             """Pin what the run works on; make its models."""
-            from quartet.hooks.articles import ArticlesHook
+            from quartet.workflows.articles import ArticlesHook
 
             hook, context = ArticlesHook(site.name), get_current_context()
             with hook.pipeline(context) as pipeline:
@@ -74,7 +74,7 @@ def article_recs(site: Site, schedule: str | None) -> None:
 
             @task(task_id=name, **options)
             def do() -> dict:
-                from quartet.hooks.articles import ArticlesHook
+                from quartet.workflows.articles import ArticlesHook
 
                 with ArticlesHook(site.name).pipeline(get_current_context()) as pipeline:
                     return getattr(pipeline, name)()
@@ -84,7 +84,7 @@ def article_recs(site: Site, schedule: str | None) -> None:
         @task(trigger_rule="none_failed")
         def report() -> None:
             """Show what the run did."""
-            from quartet.hooks.articles import ArticlesHook
+            from quartet.workflows.articles import ArticlesHook
 
             hook, context = ArticlesHook(site.name), get_current_context()
             with hook.pipeline(context) as pipeline:

@@ -32,7 +32,7 @@ NAME = f"^{IDENTIFIER.pattern}$"
 
 def record_failure(context: Context) -> None:
     """Leave no task `PENDING` when its run has failed, whatever became of `close_labeling`."""
-    from quartet.hooks.audience import AudienceHook
+    from quartet.workflows.audience import AudienceHook
 
     with AudienceHook().pipeline(context) as pipeline:
         pipeline.record_failure()
@@ -66,7 +66,7 @@ def audience_labeling():
     @task
     def open_task() -> list[int]:
         """Pin the task and list its batches."""
-        from quartet.hooks.audience import AudienceHook, measure_source
+        from quartet.workflows.audience import AudienceHook, measure_source
 
         with AudienceHook().pipeline(get_current_context()) as pipeline:
             batches = pipeline.open()
@@ -76,7 +76,7 @@ def audience_labeling():
     @task(max_active_tis_per_dagrun=SETTINGS.parallel, map_index_template="{{ span }}")
     def label(batch: int) -> None:
         """Label one batch."""
-        from quartet.hooks.audience import AudienceHook
+        from quartet.workflows.audience import AudienceHook
 
         context = get_current_context()
         with AudienceHook().pipeline(context) as pipeline:
@@ -86,7 +86,7 @@ def audience_labeling():
     @task(trigger_rule="all_done")
     def close_labeling() -> str:
         """End the label stage, whichever way it went; tell when production is due."""
-        from quartet.hooks.audience import AudienceHook, measure_labels
+        from quartet.workflows.audience import AudienceHook, measure_labels
 
         with AudienceHook().pipeline(get_current_context()) as pipeline:
             measure_labels(pipeline, pipeline.close())
@@ -96,7 +96,7 @@ def audience_labeling():
     def produce() -> dict[str, int]:
         """Write the result tables; give the rows of each."""
         from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.audience import AudienceHook, measure_panels
+        from quartet.workflows.audience import AudienceHook, measure_panels
 
         context = get_current_context()
         with AudienceHook().pipeline(context) as pipeline:

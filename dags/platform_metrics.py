@@ -1,25 +1,30 @@
 """
-# Report how the platform stands
+# Report the state of the platform
 
-Every five minutes, where `QUARTET_OTEL_ENDPOINT` names a collector, else only by hand: what no run would tell, since it
-grows when no run comes. What a run itself finds out it reports when it ends. [metrics.md](metrics.md) explains all
-figures.
+Every five minutes, where `QUARTET_OTEL_ENDPOINT` names a collector, else only by hand: metrics that grow while nothing
+runs, so no run can report them. What a run itself measures it reports when it ends. [metrics.md](metrics.md) explains
+all metrics.
 
 | task | reads | reports |
 |---|---|---|
-| `ratings` | landed files, answers, training table, champion | waiting files, age of the data, error of the model |
-| `articles` | the models that are served | the age of each |
-| `songs` | what is known of the days | the time since the end of the newest one |
+{tasks}
 
-In the log of a task the figures stand in any case.
+The log of a task shows the metrics in any case.
+
+**Try it**: trigger it without a conf, and look at the logs of its tasks.
+
+**Does not guard against** a collector that is down: what it misses is lost; the next run sends newer values.
 """
 
 from datetime import timedelta
+from importlib import import_module
 
 from airflow.sdk import dag, task
 
 from dags.common import DEFAULTS, deadline
 from include.core.settings import PlatformSettings
+from include.core.workflow import Workflow, state_metrics_table
+from include.workflows import WORKFLOWS
 from quartet.alerts.failure import run_failed
 
 
@@ -30,39 +35,23 @@ from quartet.alerts.failure import run_failed
     deadline=deadline(),
     on_failure_callback=run_failed,
     default_args=DEFAULTS | {"execution_timeout": timedelta(minutes=5)},
-    doc_md=__doc__,
+    doc_md=__doc__.format(tasks=state_metrics_table(WORKFLOWS)),
     tags=["platform"],
 )
 def platform_metrics():
     """Measure what waits and what ages."""
 
-    @task
-    def ratings() -> None:
-        """Measure queue, data and champion of the ratings."""
-        import time
+    def measure(workflow: Workflow) -> None:
+        @task(task_id=workflow.name)
+        def measure_state() -> None:
+            """Measure the state of one workflow."""
+            import_module(f"quartet.workflows.{workflow.name}").measure_state()
 
-        from include.ratings import figures
-        from quartet.hooks import metrics
-        from quartet.hooks.storage import StorageHook
+        measure_state()
 
-        metrics.send("ratings", figures.current(StorageHook().store("ratings"), time.time()))
-
-    @task
-    def articles() -> None:
-        """Measure the age of what the newsrooms' readers are served."""
-        from quartet.hooks.articles import measure_models
-
-        measure_models()
-
-    @task
-    def songs() -> None:
-        """Measure how old the newest delivered day is."""
-        from quartet.hooks import metrics
-        from quartet.hooks.songs import SongsHook
-
-        metrics.send("songs", SongsHook().lag())
-
-    ratings(), articles(), songs()
+    for workflow in WORKFLOWS:
+        if workflow.state_metrics:
+            measure(workflow)
 
 
 platform_metrics()

@@ -37,7 +37,7 @@ def ratings_predict():
 
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from include.ratings import answering, figures, reports
+        from include.ratings import answering, reports, state_metrics
         from quartet.hooks import metrics
         from quartet.hooks.airflow_api import AirflowApiHook
         from quartet.hooks.storage import StorageHook
@@ -46,7 +46,7 @@ def ratings_predict():
         root = storage.path("ratings")
         report = answering.answer_all(root, storage.path, context["dag_run"].run_id, clock=time.time)
         reports.write(root, report)
-        metrics.send("ratings", lambda: figures.queue(root, time.time()))
+        metrics.send("ratings", lambda: state_metrics.queue(root, time.time()))
         AirflowApiHook().note(context, report.note)
         if report.made == "nothing":
             raise AirflowSkipException(report.note)

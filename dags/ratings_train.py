@@ -72,7 +72,7 @@ def ratings_train():
         import time
         from datetime import UTC, datetime
 
-        from include.ratings import figures, pipeline, reports
+        from include.ratings import pipeline, reports, state_metrics
         from include.ratings.settings import RatingsSettings
         from quartet.hooks import metrics
         from quartet.hooks.airflow_api import AirflowApiHook
@@ -82,7 +82,7 @@ def ratings_train():
         store, settings, at = StorageHook().store("ratings"), RatingsSettings.load(), datetime.now(UTC).isoformat()
         report = pipeline.train_and_promote(store, pipeline.Plan(**plan), RegistryHook(), settings, at)
         reports.write(store.path, report)
-        metrics.send("ratings", lambda: figures.current(store, time.time()))
+        metrics.send("ratings", lambda: state_metrics.current(store, time.time()))
         AirflowApiHook().note(get_current_context(), report.note)
 
     train(ingest())

@@ -63,7 +63,7 @@ def song_plays():
     def open_day() -> str | None:
         """Tell the run's day, if there is something to do."""
         from include.songs import layout
-        from quartet.hooks.songs import SongsHook
+        from quartet.workflows.songs import SongsHook
 
         hook = SongsHook()
         day = hook.day(get_current_context())
@@ -73,28 +73,28 @@ def song_plays():
     @task.sensor(mode="reschedule", poke_interval=15, timeout=SETTINGS.deadline_seconds, trigger_rule="none_failed")
     def take_day() -> bool:
         """Wait until no other run is at work on the day."""
-        from quartet.hooks.songs import SongsHook
+        from quartet.workflows.songs import SongsHook
 
         return SongsHook().take_day(get_current_context())
 
     @task.branch
     def choose_engine() -> str:
         """Choose what does the job."""
-        from quartet.hooks.songs import SongsHook
+        from quartet.workflows.songs import SongsHook
 
         return SongsHook().engine(get_current_context())
 
     @task
     def duckdb() -> None:
         """Make the outputs of a small day."""
-        from quartet.hooks.songs import SongsHook
+        from quartet.workflows.songs import SongsHook
 
         SongsHook().run_duck(get_current_context())
 
     @task(trigger_rule="none_failed_min_one_success", outlets=[SONG_PLAYS])
     def check(*, outlet_events=None) -> dict:
         """Check both outputs."""
-        from quartet.hooks.songs import SongsHook
+        from quartet.workflows.songs import SongsHook
 
         report = SongsHook().check(get_current_context())
         outlet_events[SONG_PLAYS].extra = report

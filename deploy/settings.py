@@ -4,24 +4,26 @@ import logging
 
 from deploy.production.settings import ComposeSettings
 from deploy.production.users import AdminSettings
-from include.articles.settings import ArticleSettings
-from include.audience.settings import AudienceSettings
-from include.core.errors import BadDataError, SettingsError
-from include.core.housekeeping import HousekeepingSettings
+from include.core.errors import SettingsError
+from include.core.retention import PlatformRetention
 from include.core.settings import PlatformSettings, Settings
-from include.ratings.settings import RatingsSettings
-from include.songs.settings import SongSettings
+from include.workflows import WORKFLOWS
 
-CLASSES: dict[str, type[Settings]] = {
-    "Platform": PlatformSettings,
-    "Housekeeping": HousekeepingSettings,
-    "Movie ratings": RatingsSettings,
-    "Article recommendations": ArticleSettings,
-    "Audience labeling": AudienceSettings,
-    "Song plays": SongSettings,
-    "Administrator": AdminSettings,
-    "Docker Compose": ComposeSettings,
+HOUSEKEEPING = "Housekeeping"
+SECTIONS: dict[str, list[type[Settings]]] = {
+    "Platform": [PlatformSettings],
+    HOUSEKEEPING: [*(workflow.retention.settings for workflow in WORKFLOWS), PlatformRetention],
+    **{workflow.title: [workflow.settings] for workflow in WORKFLOWS},
+    "Administrator": [AdminSettings],
+    "Docker Compose": [ComposeSettings],
 }
+"""Title → classes of settings."""
+
+
+def variables() -> set[str]:
+    """Return the names of all environment variables that the settings are read from."""
+    classes = [settings for section in SECTIONS.values() for settings in section]
+    return {settings.variable(field) for settings in classes for field in settings.model_fields}
 
 
 def check() -> None:
@@ -31,15 +33,16 @@ def check() -> None:
     Raises:
         SettingsError: one line for each value that is not allowed.
     """
-    problems = []
-    for settings in CLASSES.values():
+    loaded, problems = [], []
+    for settings in [each for section in SECTIONS.values() for each in section]:
         try:
-            settings.load()
+            loaded.append(settings.load())
         except SettingsError as error:
             problems.append(str(error))
     if problems:
         raise SettingsError("\n".join(problems))
-    _check_algorithms(RatingsSettings.load())
+    for settings in loaded:
+        settings.check()
     _check_notify_urls(PlatformSettings.load().notify_urls)
 
 
@@ -53,18 +56,3 @@ def _check_notify_urls(urls: list[str]) -> None:
         if Apprise.instantiate(url) is None:
             reason = "Apprise does not know its service, or a part is missing"
             raise SettingsError(f"QUARTET_NOTIFY_URL: URL number {number}: {reason}")
-
-
-def _check_algorithms(ratings: RatingsSettings) -> None:
-    from include.ratings import algorithms
-
-    for variable, name, options in [
-        ("RATINGS_ALGORITHM", ratings.algorithm, ratings.algorithm_options),
-        *(("RATINGS_CUSTOM_ALGORITHMS", name, {}) for name in ratings.custom_algorithms),
-    ]:
-        if name in algorithms.BUILT_IN and not options:
-            continue  # without the half second that importing them takes
-        try:
-            algorithms.build(name, options, ratings.seed)
-        except BadDataError as error:
-            raise SettingsError(f"{variable}: {error}") from None

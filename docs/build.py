@@ -12,19 +12,16 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from deploy.settings import CLASSES
+from deploy.settings import HOUSEKEEPING, SECTIONS
 from include.core.settings import ROOT, Settings
-from include.core.telemetry import METRICS
+from include.core.workflow import rules_table, state_metrics_table
+from include.workflows import WORKFLOWS, metrics
 
-TITLES = {
-    "ratings": "Movie ratings",
-    "articles": "Article recommendations",
-    "audience": "Audience labeling",
-    "songs": "Song plays",
-    "platform": "Platform",
-}
-FURTHER_SETTINGS = {"platform": ["Housekeeping"]}
-"""Classes of settings that stand on a page besides the one with its title."""
+TITLES = {workflow.name: workflow.title for workflow in WORKFLOWS} | {"platform": "Platform"}
+FURTHER_SETTINGS = {"platform": [HOUSEKEEPING]}
+"""Sections of settings that stand on a page besides the one with its title."""
+TABLES = {"housekeeping": rules_table, "platform_metrics": state_metrics_table}
+"""DAG → what makes the rows `{tasks}` in its docstring."""
 MADE = "<!-- made by `make docs` from the code; do not edit -->\n"
 
 
@@ -57,8 +54,10 @@ def page(workflow: str, title: str) -> str:
     """Make the page of a workflow: what it is, its DAGs, its API, its settings."""
     about = ROOT / "include" / workflow / "README.md"
     intro = [about.read_text()] if about.exists() else []
-    parts = [MADE, f"# {title}\n", *intro, *dag_docs(workflow), *api_docs(workflow), settings_table(CLASSES[title])]
-    parts += [settings_table(CLASSES[name], f"Settings: {name.lower()}") for name in FURTHER_SETTINGS.get(workflow, [])]
+    parts = [MADE, f"# {title}\n", *intro, *dag_docs(workflow), *api_docs(workflow), settings_table(SECTIONS[title])]
+    parts += [
+        settings_table(SECTIONS[name], f"Settings: {name.lower()}") for name in FURTHER_SETTINGS.get(workflow, [])
+    ]
     return "\n".join(parts)
 
 
@@ -74,26 +73,31 @@ def dag_docs(workflow: str) -> Iterator[str]:
             if keyword.arg == "tags" and isinstance(keyword.value, ast.List)
         ]
         if tags and workflow in tags[0]:
-            text = (ast.get_docstring(tree) or "").replace("\n# ", "\n## ")
+            text = ast.get_docstring(tree) or ""
+            if make_rows := TABLES.get(path.stem):
+                text = text.format(tasks=make_rows(WORKFLOWS))
+            text = text.replace("\n# ", "\n## ")
             yield f"#{text}\n\nDAG `{path.stem}`, in [dags/{path.name}](../dags/{path.name}).\n"
 
 
 def api_docs(workflow: str) -> Iterator[str]:
     """Give the table of the workflow's web routes, if it has any."""
-    path = ROOT / "plugins" / "quartet" / "api" / f"{workflow}.py"
-    if not path.exists():
-        return
+    folder = ROOT / "plugins" / "quartet" / "api" / workflow
     rows = [
         f"| `{method.upper()} /{workflow}{route.replace(':path', '')}` | {text} |"
+        for path in (folder / "app.py", folder / "routes.py")
+        if path.exists()
         for method, route, text in routes(ast.parse(path.read_text()))
     ]
+    if not rows:
+        return
     intro = f"Shapes and a form to try each are at `/{workflow}/docs` of a running platform."
     yield "\n".join(["## API\n", f"{intro}\n", "| call | what it does |", "|---|---|", *rows, ""])
 
 
 def routes(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
     """
-    Give method, path and the docstring's first line of each function below `@app.get(…)` and its like.
+    Give method, path and the docstring's first line of each function below `@router.get(…)` and its like.
 
     Routes with `include_in_schema=False` are left out.
     """
@@ -101,7 +105,9 @@ def routes(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for call in node.decorator_list:
                 match call:
-                    case ast.Call(ast.Attribute(ast.Name("app"), method), [ast.Constant(str(route)), *_], keywords):
+                    case ast.Call(
+                        ast.Attribute(ast.Name("app" | "router"), method), [ast.Constant(str(route)), *_], keywords
+                    ):
                         if not is_hidden(keywords):
                             yield method, route, (ast.get_docstring(node) or "").split("\n")[0]
 
@@ -119,7 +125,7 @@ def metrics_page() -> str:
     """Make the page of all figures."""
     rows = [
         f"| `{name}` | {each.unit} | {', '.join(f'`{tag}`' for tag in each.tags)} | {each.what} | {each.worry} |"
-        for name, each in METRICS.items()
+        for name, each in metrics().items()
     ]
     about = (
         "What the workflows report besides Airflow's own metrics; [operations.md](operations.md#metrics) says how to\n"
@@ -130,10 +136,11 @@ def metrics_page() -> str:
     return "\n".join([MADE, "# Metrics\n", about, *heading, *rows, ""])
 
 
-def settings_table(settings: type[Settings], heading: str = "Settings") -> str:
-    """Make the table of a settings class."""
+def settings_table(section: list[type[Settings]], heading: str = "Settings") -> str:
+    """Return the table of the settings in a section."""
     rows = [
         f"| `{settings.variable(name)}` | {default(settings, name) or 'empty'} | {describe(settings, name)} |"
+        for settings in section
         for name in settings.model_fields
     ]
     return "\n".join([f"## {heading}\n", "| variable | default | what it is |", "|---|---|---|", *rows, ""])
@@ -145,10 +152,11 @@ def env_example() -> str:
         "# All settings. Copy this file to .env and change what you need; the environment wins over .env.",
         "# Made by `make docs` from the settings classes; do not edit.",
     ]
-    for title, settings in CLASSES.items():
+    for title, section in SECTIONS.items():
         lines.append(f"\n# --- {title} ---")
-        for name in settings.model_fields:
-            lines.append(f"\n# {describe(settings, name)}\n# {settings.variable(name)}={default(settings, name)}")
+        for settings in section:
+            for name in settings.model_fields:
+                lines.append(f"\n# {describe(settings, name)}\n# {settings.variable(name)}={default(settings, name)}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,36 +1,39 @@
 """The only Airflow plugin of the platform: it mounts the web apps on Airflow's API server.
 
-Every component of Airflow loads this module, each task too. So it imports nothing of ours: the apps and settings are
-made when the API server (or `airflow plugins`) asks for them, once for each process.
+Every component of Airflow loads this module, each task too. So it imports nothing of ours at its top: apps and settings
+are read when the API server (or `airflow plugins`) asks for them, once per process.
 """
 
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
 
 class QuartetPlugin(AirflowPlugin):
-    """The web apps of the workflows, what guards the whole server, and what deadlines count from."""
+    """The web app of each workflow, the guard of the whole server, and the reference that deadlines count from."""
 
     name = "quartet"
 
     # Airflow reads both attributes from an instance, and asks for a plain FastAPI app to run its lifespan
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """One app a workflow; each guards its own routes, Airflow does not."""
-        from quartet.api import articles, audience, ratings, songs
+        """One app per workflow, `quartet.api.<name>.app`; each guards its own routes, Airflow does not."""
+        from include.workflows import WORKFLOWS
 
         return [
-            {"name": "Movie ratings", "url_prefix": "/ratings", "app": ratings.create_app()},
-            {"name": "Audience labeling", "url_prefix": "/audience", "app": audience.create_app()},
-            {"name": "Article recommendations", "url_prefix": "/articles", "app": articles.create_app()},
-            {"name": "Song plays", "url_prefix": "/songs", "app": songs.create_app()},
+            {
+                "name": workflow.title,
+                "url_prefix": f"/{workflow.name}",
+                "app": import_module(f"quartet.api.{workflow.name}.app").create_app(),
+            }
+            for workflow in WORKFLOWS
         ]
 
     @cached_property
     def deadline_references(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """From when on a run's time is counted."""
+        """The references that a run's deadline may count from."""
         from quartet.alerts.deadline import RunCreated
 
         return [RunCreated]

@@ -30,7 +30,7 @@ Settings.model_config["env_file"] = None
 settings.register_profile("quartet", deadline=None)  # how long an example takes says more about the machine
 settings.load_profile("quartet")
 
-pytest_plugins = ["tests.services", "tests.collector"]
+pytest_plugins = ["tests.support.services", "tests.support.collector"]
 
 
 @pytest.fixture

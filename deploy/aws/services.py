@@ -62,7 +62,7 @@ COMPONENTS = {
         check_seconds=120,
         environment={"DUMB_INIT_SETSID": "0"},  # what stops it is told to the worker alone, which waits for its tasks
     ),
-    # not by deploy.production.models: that hands over the role's keys of the moment, which end after some hours
+    # not by deploy.production.mlflow_server: that hands over the role's keys of the moment, which end after some hours
     "mlflow": Component(
         (
             *("python", "-m", "mlflow", "server", "--workers", "1", "--no-serve-artifacts"),

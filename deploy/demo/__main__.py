@@ -1,16 +1,15 @@
 """`python -m deploy.demo`: run every workflow once against a running platform and check what comes out."""
 
 import sys
+from importlib import import_module
 
 import httpx
 from rich.console import Console
 
-from deploy.demo import articles, audience, ratings, songs
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import show
 from include.core.settings import PlatformSettings
-
-WORKFLOWS = {"ratings": ratings.run, "audience": audience.run, "articles": articles.run, "songs": songs.run}
+from include.workflows import WORKFLOWS
 
 
 def main() -> int:
@@ -20,7 +19,8 @@ def main() -> int:
     results = []
     try:
         with console.status("starting") as status:
-            for run in WORKFLOWS.values():
+            for workflow in WORKFLOWS:
+                run = import_module(f"deploy.demo.{workflow.name}").run
                 results += run(platform, lambda text: status.update(text))
     except (DemoError, httpx.HTTPError) as error:
         complain.print(f"the demo failed: {error}", style="red", markup=False)

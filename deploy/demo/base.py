@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
-from include.core.objects import StoragePath
 from include.core.settings import PlatformSettings
+from include.core.storage import StoragePath
 from include.ratings import base, generate
 from include.ratings.settings import RatingsSettings
 

@@ -25,8 +25,8 @@ from deploy.demo import server
 from include.articles import generate
 from include.articles.settings import ArticleSettings
 from include.articles.sites import BUILT_IN, load_sites
-from include.core.objects import read_json, write_json
 from include.core.settings import PlatformSettings
+from include.core.storage import read_json, write_json
 
 SITE = "demo-gazette"
 DAYS = 14

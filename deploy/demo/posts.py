@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from include.audience import generate
 from include.audience.settings import IDENTIFIER, AudienceSettings
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
 
 ROWS = 20_000

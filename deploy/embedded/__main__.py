@@ -68,9 +68,9 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
         case "status":
             return 0 if commands.status(instance, console) else 1
         case "mlflow":
-            from deploy.embedded import models
+            from deploy.embedded import mlflow_server
 
-            models.serve(instance, platform.mlflow_port, console)
+            mlflow_server.serve(instance, platform.mlflow_port, console)
         case "demo":
             from deploy.demo import base, newsroom, posts
 

@@ -14,7 +14,7 @@ from deploy.embedded.errors import EmbeddedError
 from include.core.settings import ROOT, PlatformSettings
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-LONGEST_SOCKET = 90  # a socket's path may have 103 bytes on macOS; supervisord appends its pid while it makes one
+MAX_SOCKET = 90  # a socket's path may have 103 bytes on macOS; supervisord appends its pid while it makes one
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Instance:
     def socket(self) -> Path:
         """Supervisord's socket; in the temporary folder when the home's path is too long for one."""
         path = self.run / "supervisord.sock"
-        if len(os.fsencode(path)) <= LONGEST_SOCKET:
+        if len(os.fsencode(path)) <= MAX_SOCKET:
             return path
         return Path(tempfile.gettempdir()) / f"quartet-{os.getuid()}-{self.mark}.sock"
 

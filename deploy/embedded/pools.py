@@ -6,16 +6,21 @@ import httpx
 from tenacity import retry, retry_if_result, stop_after_attempt, wait_exponential
 
 from deploy.embedded.errors import EmbeddedError
-from deploy.pools import POOLS
+from include.workflows import pools
 
 
 def ensure(client: httpx.Client) -> list[str]:
     """Create the pools that are missing through the API, and name them; one that exists keeps its size."""
     made = []
-    for name, (slots, deferred, description) in POOLS.items():
+    for name, pool in pools().items():
         if client.get(f"/api/v2/pools/{name}").status_code == httpx.codes.OK:
             continue
-        body = {"name": name, "slots": slots, "description": description, "include_deferred": deferred}
+        body = {
+            "name": name,
+            "slots": pool.slots,
+            "description": pool.description,
+            "include_deferred": pool.include_deferred,
+        }
         reply = _post(client, body)
         if reply.status_code not in (httpx.codes.CREATED, httpx.codes.CONFLICT):
             raise EmbeddedError(f"pool {name} could not be made: {reply.status_code} {reply.text[:500]}")

@@ -15,7 +15,7 @@ from deploy.embedded.instance import COMPONENTS, Instance
 from deploy.embedded.supervision import Supervisor
 
 DEADLINE_SECONDS = 240
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 HAS_DAG = re.compile(r"^\s*(@dag\b|.*\bDAG\()", re.MULTILINE)
 HEALTH = {
     "metadatabase": "database",
@@ -68,7 +68,7 @@ def wait(
             elif not found.waiting_for:
                 return found
             for name, count in supervisor.restarts().items():
-                if count - deaths[name] >= MOST_DEATHS:
+                if count - deaths[name] >= MAX_DEATHS:
                     raise EmbeddedError(f"{name} keeps dying. {last_lines(instance, name)}")
             if time.monotonic() > deadline:
                 culprit = next((name for name in COMPONENTS if name in found.waiting_for), COMPONENTS[0])

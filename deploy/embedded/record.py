@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from deploy.embedded.instance import Instance
+from deploy.settings import variables
 
-SETTINGS = ("QUARTET_", "RATINGS_", "ARTICLES_", "AUDIENCE_", "SONGS_", "MOVIELENS_", "MLFLOW_", "AIRFLOW__")
+PREFIXES = ("QUARTET_", "MLFLOW_", "AIRFLOW_")
+"""Of variables that the platform reads besides its own settings."""
 
 
 def write(instance: Instance, since: datetime, caller: Mapping[str, str] = os.environ) -> None:
@@ -57,7 +59,8 @@ def _read(instance: Instance) -> dict[str, Any]:
 
 
 def _digests(instance: Instance, caller: Mapping[str, str]) -> dict[str, str]:
-    values = {name: value for name, value in caller.items() if name.startswith(SETTINGS)}
+    known = variables()
+    values = {name: value for name, value in caller.items() if name in known or name.startswith(PREFIXES)}
     dotenv = instance.root / ".env"
     if dotenv.exists():
         values[".env"] = dotenv.read_text(errors="replace")

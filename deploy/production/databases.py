@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from include.core.databases import open_engine, tries
+from include.core.database.engine import open_engine
+from include.core.database.errors import retry
 from include.core.errors import BadDataError
 
 log = logging.getLogger("databases")
@@ -75,8 +76,8 @@ def main() -> int:
     """Do what the environment says; 1 if a server refuses."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
-        tries(seconds=PATIENCE_SECONDS)(_postgres_of_the_stack)
-        tries(seconds=PATIENCE_SECONDS)(_mariadb_of_the_stack)
+        retry(seconds=PATIENCE_SECONDS)(_postgres_of_the_stack)
+        retry(seconds=PATIENCE_SECONDS)(_mariadb_of_the_stack)
     except DBAPIError as error:  # its own text would repeat the statement, with the password
         log.error("%s", str(error.orig).splitlines()[0])
         return 1

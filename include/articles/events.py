@@ -22,7 +22,7 @@ from include.articles.extracts import Extract
 from include.articles.records import SCHEMA, TEXT, frame
 from include.articles.settings import ArticleSettings
 from include.core.errors import BadDataError, SettingsError
-from include.core.objects import StoragePath, StoredObject, walk_objects
+from include.core.storage import StoragePath, StoredObject, walk_objects
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tenacity import Retrying, before_sleep_log, retry_if_not_exception_type, stop_after_attempt, wait_exponential
 
 from include.articles.records import Rows
-from include.core.objects import StoragePath, StoredObject, list_objects, read_bytes, write_whole
+from include.core.storage import StoragePath, StoredObject, list_objects, read_bytes, write_whole
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from typing import Any
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.core.errors import BadDataError
 
+VARIABLE = "article_recs"
+"""Airflow Variable, a JSON object: values of parameters for all sites."""
 _NAMES = {"integer": ["integer"], "number": ["number", "string"], "boolean": ["boolean"], "string": ["string"]}
 
 

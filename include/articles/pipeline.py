@@ -27,7 +27,7 @@ from include.articles.training import MODELS
 from include.articles.weights import get_weights
 from include.core.errors import BadDataError
 from include.core.frames import read_frame, read_matrix, write_frame, write_matrix
-from include.core.objects import StoragePath, read_bytes, read_json, write_json, write_whole
+from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
 
 log = logging.getLogger(__name__)
 

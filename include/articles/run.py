@@ -8,7 +8,7 @@ from typing import Any
 from include.articles import parameters
 from include.articles.settings import ArticleSettings
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath, read_json, walk_objects, write_json
+from include.core.storage import StoragePath, read_json, walk_objects, write_json
 
 POPULARITY, ARTICLE = "popularity", "article"
 """The types of models: defaults of the site, related articles of an article."""

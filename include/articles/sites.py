@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.core.errors import BadDataError
-from include.core.messages import shown
 from include.core.settings import ROOT, PlatformSettings
+from include.core.text import shown
 
 if TYPE_CHECKING:
     from include.articles.newsrooms.base import Newsroom

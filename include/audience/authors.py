@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from include.core.objects import StoragePath, read_bytes, write_whole
+from include.core.storage import StoragePath, read_bytes, write_whole
 
 LOOSE = 500_000
 """So many hashes are gathered before they are sorted into the distinct ones."""

@@ -16,9 +16,11 @@ from include.audience.request import Task
 from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.source import Source
 from include.audience.windows import Stretch
-from include.core.databases import open_engine, paused_collector, told_apart, tries
+from include.core.database.bulk import gc_disabled
+from include.core.database.engine import open_engine
+from include.core.database.errors import classify_errors, retry
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath
+from include.core.storage import StoragePath
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class Pipeline:
 
     def label(self, batch: int) -> int:
         """Label a batch; give the number of rows received."""
-        with self._own_results() as engine, self._noting_errors(engine), self._source() as source, paused_collector():
+        with self._own_results() as engine, self._noting_errors(engine), self._source() as source, gc_disabled():
             state.reopen(engine, self.task.task_id)
             pinned = self._plan()
             tables_ = plan.load_source_map(self.folder, pinned)
@@ -90,11 +92,11 @@ class Pipeline:
             writer.begin(pinned.batches[batch][0], self.clock())
             findings = Findings()
             for stretch in pinned.batches[batch]:
-                found = tries()(self._label_stretch, labeler, source, writer, stretch)
+                found = retry()(self._label_stretch, labeler, source, writer, stretch)
                 findings.add(found)
                 log.info("windows %d to %d: %d rows", *stretch, found.received)
             authors.save(self.folder, batch, findings.authors)
-            tries()(writer.finish, findings.received, findings.coverage, self.clock())
+            retry()(writer.finish, findings.received, findings.coverage, self.clock())
         return findings.received
 
     def close(self) -> state.Figures:
@@ -124,7 +126,7 @@ class Pipeline:
                     authors=[distinct[names.index(name)] for name in written],
                     minutes=(max(row.wrote for row in batches) - min(row.began for row in batches)) / 60,
                 )
-                tries()(state.close_labeling, engine, self.task.task_id, figures)
+                retry()(state.close_labeling, engine, self.task.task_id, figures)
         return figures
 
     def record_failure(self) -> None:
@@ -160,16 +162,16 @@ class Pipeline:
         Raises:
             TaskStoppedError: the task was aborted.
         """
-        with self._own_results() as engine, self._noting_errors(engine), paused_collector():
+        with self._own_results() as engine, self._noting_errors(engine), gc_disabled():
             pinned, task_id = self._plan(), self.task.task_id
             row = state.read(engine, task_id)
             if row is None or row.stat not in (state.Stat.SUCCESS, state.Stat.BREAK):
                 raise LabelingFailedError(f"task {task_id} has not been labelled")
             names = row.result.split(",") if row.result else []
             distinct = [int(count) for count in (row.uniq_source_author or "").split(",") if count]
-            tries()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
-            produced = {name: tries()(production.produce, engine, task_id, name, pinned.ties) for name in names}
-            tries()(state.close_production, engine, task_id, list(produced.values()), distinct)
+            retry()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
+            produced = {name: retry()(production.produce, engine, task_id, name, pinned.ties) for name in names}
+            retry()(state.close_production, engine, task_id, list(produced.values()), distinct)
         return produced
 
     def _label_stretch(
@@ -196,7 +198,7 @@ class Pipeline:
     @contextmanager
     def _results(self) -> Iterator[Engine]:
         self.settings.check_output(self.task.output_schema)
-        with told_apart(), open_engine(self.settings.result_url(self.task.output_schema)) as engine:
+        with classify_errors(), open_engine(self.settings.result_url(self.task.output_schema)) as engine:
             yield engine
 
     @contextmanager
@@ -217,7 +219,7 @@ class Pipeline:
     def _noting_errors(self, engine: Engine) -> Iterator[None]:
         """Keep the text of an error in `state`; it is raised on."""
         try:
-            with told_apart():
+            with classify_errors():
                 yield
         except (state.TaskStoppedError, LabelingFailedError):  # `state` tells already
             raise

@@ -14,7 +14,7 @@ from include.audience.source import Source
 from include.audience.source_map import SourceMap
 from include.audience.windows import Stretch, Windows, batches, stretches
 from include.core.errors import BadDataError, DamagedObjectError
-from include.core.objects import StoragePath, read_bytes, read_json, write_json, write_whole
+from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
 
 STRETCH_ROWS = 60_000
 """Rows that are read, cleaned and written together, about; a window with more is read in parts."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, insert, literal, select
 
 from include.audience import state, tables
 from include.audience.cleaning import Ballot, TiePolicy
-from include.core.databases import seconds_since, stream
+from include.core.database.bulk import seconds_since, stream
 
 log = logging.getLogger(__name__)
 

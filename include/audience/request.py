@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 
 from include.audience.settings import IDENTIFIER, AudienceSettings
 from include.core.errors import BadDataError
-from include.core.messages import shown
+from include.core.text import shown
 
 FIRST, LAST = datetime(2020, 1, 1), datetime(2021, 1, 1)
 MOMENT = re.compile(

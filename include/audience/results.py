@@ -14,7 +14,8 @@ from include.audience import state, tables
 from include.audience.coverage import Coverage
 from include.audience.labeling import COLUMNS
 from include.audience.windows import Span, Stretch, Windows
-from include.core.databases import INSERT_ROWS, insert_rows, is_passing
+from include.core.database.bulk import INSERT_ROWS, insert_rows
+from include.core.database.errors import is_transient
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class BatchWriter:
         try:
             self._write(stretch, labelled)
         except DBAPIError as error:
-            if stretch[0] == stretch[1] or is_passing(error):
+            if stretch[0] == stretch[1] or is_transient(error):
                 raise
             log.warning("windows %d to %d were refused (%s), one by one now", *stretch, type(error.orig).__name__)
             for window in range(stretch[0], stretch[1] + 1):

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from include.core.errors import BadDataError
-from include.core.messages import shown
+from include.core.text import shown
 
 DEFAULT = Path(__file__).with_name("rules")
 """The folder with the rules that are shipped."""
@@ -27,7 +27,7 @@ MATCH_TYPES = ("partially", "start", "end", "exactly")
 HEADERS = {"keyword_model": ["panel", "keyword", "match_type"], "rule_model": ["panel", "pattern"]}
 SYNONYMS = {"author": "author_name", "absolutely": "exactly"}
 """Other words for a predict type and a match type."""
-LONGEST_PANEL = 199
+MAX_PANEL = 199
 """Characters of a panel without its slash; with it, 200 fit the column."""
 NOT_IN_PANELS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -196,9 +196,9 @@ def _pattern(fields: list[str], model_type: str) -> Pattern:
         raise RulesError(f"{len(names)} fields ({', '.join(names)}) were expected, found {len(fields)}")
     panel, text, *types = fields
     panel = panel.removeprefix("/")
-    if panel != panel.strip() or not 0 < len(panel) <= LONGEST_PANEL or NOT_IN_PANELS.search(panel):
+    if panel != panel.strip() or not 0 < len(panel) <= MAX_PANEL or NOT_IN_PANELS.search(panel):
         raise RulesError(
-            f"panel: 1 to {LONGEST_PANEL} characters without line breaks and outer blanks were expected, "
+            f"panel: 1 to {MAX_PANEL} characters without line breaks and outer blanks were expected, "
             f"found {shown(panel)}"
         )
     if not text:

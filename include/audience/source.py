@@ -21,7 +21,7 @@ from sqlalchemy import column as named
 from sqlalchemy import table as table_of
 
 from include.audience.windows import Span, Windows
-from include.core.databases import seconds_since, stream
+from include.core.database.bulk import seconds_since, stream
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import BadDataError
-from include.core.messages import shown
+from include.core.text import shown
 
 log = logging.getLogger(__name__)
 

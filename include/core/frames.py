@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from include.core.objects import StoragePath, read_bytes, write_whole
+from include.core.storage import StoragePath, read_bytes, write_whole
 
 
 def write_frame(path: StoragePath, frame: pd.DataFrame) -> None:

@@ -1,8 +1,10 @@
-"""The registry of models as the domain sees it; `quartet.hooks.registry` is the one behind it."""
+"""The registry of models as the domain sees it; `quartet.hooks.registry` implements it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from include.core.storage import StoragePath
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,40 @@ class Registry(Protocol):
 
     def promote(self, name: str, version: int) -> None:
         """Make *version* the champion."""
+        ...
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A model version as the registry lists it."""
+
+    run_id: str
+    aliases: tuple[str, ...] = ()
+
+
+class ModelVersions(Protocol):
+    """The versions of one registered model and their runs, as far as removing needs them."""
+
+    def versions(self) -> dict[int, RegisteredVersion]:
+        """Return all versions."""
+        ...
+
+    def find(self, version: int) -> RegisteredVersion | None:
+        """Return one version as it is now; `None`: there is none."""
+        ...
+
+    def abandoned_runs(self) -> list[str]:
+        """Return the runs of trainings that no version has, and that no training works on any more."""
+        ...
+
+    def folder(self, run_id: str) -> StoragePath:
+        """Return the folder of a run's files."""
+        ...
+
+    def delete_version(self, version: int) -> None:
+        """Delete a version from the registry."""
+        ...
+
+    def delete_run(self, run_id: str) -> None:
+        """Mark a run as deleted. Idempotent."""
         ...

@@ -53,6 +53,14 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError("\n".join(cls._explain(problem) for problem in error.errors())) from None
 
+    def check(self) -> None:
+        """
+        Check what takes too long for every load, such as an import; called once, before the platform starts.
+
+        Raises:
+            SettingsError: a value is not allowed.
+        """
+
     @classmethod
     def variable(cls, field: str) -> str:
         """Name the environment variable of *field*."""

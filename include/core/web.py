@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from include.core.objects import StoredObject
+from include.core.storage import StoredObject
 
 
 def stored_object(name: str, headers: Mapping[str, str]) -> StoredObject:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from logging import getLogger
 
-from include.core.objects import StoragePath
+from include.core.storage import StoragePath
 from include.ratings import landing, models, prediction, reports, training
 
 log = getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath, read_bytes, read_json, write_json, write_whole
+from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
 from include.ratings.rows import Rating
 
 # Of the files that GroupLens publishes as ml-100k.zip.

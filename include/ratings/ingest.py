@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from include.core.errors import BadDataError
-from include.core.objects import Store, read_bytes
+from include.core.storage import Store, read_bytes
 from include.ratings import landing
 from include.ratings.ledger import Ledger
 from include.ratings.rows import Rating, parse_file, parse_rating
 
-MOST_TRIES = 10
+MAX_TRIES = 10
 
 
 @dataclass
@@ -46,7 +46,7 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
     """
     ledger = Ledger(store.below("training_table"))
     found = Ingested()
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         files = _fresh_files(store, ledger, now, found)
         if not files:
             return found
@@ -66,7 +66,7 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
             found.rows_replaced += replaced
         else:
             return found
-    raise TimeoutError(f"other runs took files first, {MOST_TRIES} times in a row")
+    raise TimeoutError(f"other runs took files first, {MAX_TRIES} times in a row")
 
 
 def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> dict[str, list[Rating]]:

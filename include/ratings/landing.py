@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal, TypedDict
 
-from include.core.objects import (
+from include.core.storage import (
     StoragePath,
     StoredObject,
     is_settled,

@@ -17,7 +17,7 @@ from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from include.core.errors import BadDataError, DamagedObjectError
-from include.core.objects import Store, list_objects, read_bytes
+from include.core.storage import Store, list_objects, read_bytes
 from include.ratings.rows import Rating
 
 SCHEMA = pa.schema(

@@ -6,10 +6,10 @@ The registry is the truth; the training task leaves this copy, so that predictin
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from include.core.objects import StoragePath, list_objects, read_json, write_json
 from include.core.registry import ModelVersion
+from include.core.storage import StoragePath, list_objects, read_json, write_json
 
-MOST_PREVIOUS = 50
+MAX_PREVIOUS = 50
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def promote(
         after = replace(before, decided=settled)
     else:
         earlier = (before.version, *before.previous) if before else ()
-        previous = tuple(each for each in dict.fromkeys(earlier) if each != version)[:MOST_PREVIOUS]
+        previous = tuple(each for each in dict.fromkeys(earlier) if each != version)[:MAX_PREVIOUS]
         after = Champion(version, since=at, previous=previous, decided=settled)
         write_json(root / "promotions" / f"{at}-{version}.json", {**move, "dag_run_id": run})
     write_json(root / "champion.json", asdict(after))

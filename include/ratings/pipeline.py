@@ -6,8 +6,8 @@ from logging import getLogger
 from typing import Any
 
 from include.core.code import code_version
-from include.core.objects import StoragePath, Store, read_json
 from include.core.registry import ModelVersion, NewModel, Registry
+from include.core.storage import StoragePath, Store, read_json
 from include.ratings import base, models, reports, training
 from include.ratings.ingest import ingest
 from include.ratings.ledger import Ledger, UnknownVersionError

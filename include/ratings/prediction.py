@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath, StoredObject, list_objects, read_bytes, read_json, write_json, write_whole
+from include.core.storage import StoragePath, StoredObject, list_objects, read_bytes, read_json, write_json, write_whole
 from include.ratings import landing
 from include.ratings.rows import HIGHEST, LOWEST, Pair, parse_file, parse_pair
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from include.core.objects import StoragePath, read_bytes
 from include.core.registry import ModelVersion
+from include.core.storage import StoragePath, read_bytes
 from include.ratings import models, prediction
 from include.ratings.ledger import Ledger
 from include.ratings.rows import parse_file, parse_pair

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-from include.core.objects import StoragePath, read_json, write_json
+from include.core.storage import StoragePath, read_json, write_json
 
 Pipeline = Literal["train", "predict"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from include.core.errors import BadDataError
-from include.core.messages import shown
+from include.core.text import shown
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")

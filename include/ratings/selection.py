@@ -14,7 +14,7 @@ from surprise.model_selection import KFold
 
 from include.core.errors import BadDataError
 from include.core.metrics import mae, rmse
-from include.core.objects import StoragePath, Store, write_json
+from include.core.storage import StoragePath, Store, write_json
 from include.ratings import algorithms, base, training
 from include.ratings.dataset import RatingDataset
 from include.ratings.ledger import Ledger

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from include.core.errors import BadDataError, SettingsError
 from include.core.settings import Settings
 from include.ratings.algorithms import BUILT_IN, RANDOM_ANSWERS
 
@@ -93,3 +94,18 @@ class RatingsSettings(Settings):
     def selectable_algorithms(self) -> list[str]:
         """What a model selection may compare: the built-in algorithms and the configured import paths."""
         return [*BUILT_IN, *self.custom_algorithms]
+
+    def check(self) -> None:
+        """Construct every algorithm that is named; raises `SettingsError` if one cannot be."""
+        from include.ratings import algorithms
+
+        for variable, name, options in [
+            ("RATINGS_ALGORITHM", self.algorithm, self.algorithm_options),
+            *(("RATINGS_CUSTOM_ALGORITHMS", name, {}) for name in self.custom_algorithms),
+        ]:
+            if name in algorithms.BUILT_IN and not options:
+                continue  # without the half second that importing them takes
+            try:
+                algorithms.build(name, options, self.seed)
+            except BadDataError as error:
+                raise SettingsError(f"{variable}: {error}") from None

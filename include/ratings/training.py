@@ -14,7 +14,7 @@ from surprise import AlgoBase
 
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.metrics import mae, rmse
-from include.core.objects import StoragePath, read_bytes
+from include.core.storage import StoragePath, read_bytes
 from include.ratings import algorithms
 from include.ratings.dataset import RatingDataset, canonical, fingerprint, holdout, without_pairs
 from include.ratings.rows import Rating

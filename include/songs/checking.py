@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import StoragePath
+from include.core.storage import StoragePath
 from include.songs.layout import counts_folder, dataset_folder
 from include.songs.results import BLOCK_BYTES, open_part, read_counts
 from include.songs.schemas import DATASET, header

@@ -13,7 +13,7 @@ from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from include.core.objects import StoragePath, read_json, write_json, write_whole
+from include.core.storage import StoragePath, read_json, write_json, write_whole
 from include.songs import layout
 from include.songs.remote import StoredFile
 from include.songs.sources import NotReadyError, Source
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 """Of a download, while the trouble is of a kind that passes."""
-LONGEST_WAIT_SECONDS = 30.0
+MAX_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _fetch(
     attempts = Retrying(
         retry=retry_if_exception(_may_pass),
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential(multiplier=wait_seconds, max=LONGEST_WAIT_SECONDS),
+        wait=wait_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS),
         before_sleep=_log_attempt,
         reraise=True,
     )

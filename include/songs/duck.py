@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.objects import StoragePath
+from include.core.storage import StoragePath
 from include.songs import writing
 from include.songs.metrics import Metrics
 from include.songs.rules import LONG_SECONDS, bounds, validate

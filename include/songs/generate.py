@@ -24,7 +24,7 @@ GENDERS = ("F", "M", "Unknown")
 SUBSCRIPTIONS = ("Ad-supported", "Family", "Plus", "Premium")
 SHORT, UNKNOWN, COPIES = 0.1, 0.005, 0.004
 """Shares of plays that are not long, of plays of none of the listeners, of rows that are exact copies of others."""
-LONGEST_SECONDS = 300
+MAX_SECONDS = 300
 Columns = dict[str, np.ndarray]
 _TYPES = {"int": pa.int32(), "string": pa.string(), "timestamp": pa.timestamp("us", "UTC")}
 
@@ -79,7 +79,7 @@ def _songs(random: np.random.Generator) -> Columns:
 
 def _spins(random: np.random.Generator, day: date, count: int, listeners: int, songs: Columns) -> Columns:
     first, end = (int(each.timestamp()) for each in bounds(day, REPORT_TIMEZONE))
-    long = random.integers(LONG_SECONDS + 1, LONGEST_SECONDS + 1, count)
+    long = random.integers(LONG_SECONDS + 1, MAX_SECONDS + 1, count)
     known = random.integers(1, listeners + 1, count)
     popular = 1 / np.arange(8, len(songs["track_title"]) + 8)
     song = random.choice(len(popular), count, p=popular / popular.sum())

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.core.errors import BadDataError
-from include.core.objects import StoragePath, find_object, list_objects, walk_objects
+from include.core.storage import StoragePath, find_object, list_objects, walk_objects
 from include.songs.schemas import SUCCESS
 
 SPINS = "spins.snappy.parquet"

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.core.objects import StoragePath, find_object, is_local, local_path, read_json, write_json
+from include.core.storage import StoragePath, find_object, is_local, local_path, read_json, write_json
 from include.core.web import s3_answer
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import httpx
 from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ConnectionError as S3ConnectionError
 
-from include.core.objects import StoragePath, StoredObject, find_object, is_local, local_path
+from include.core.storage import StoragePath, StoredObject, find_object, is_local, local_path
 from include.core.web import s3_answer, shown, stored_object
 from include.songs.sources import Body, NotReady, NotReadyError, RefusedError, judged
 
@@ -21,7 +21,7 @@ BLOCK_BYTES = 4 << 20
 """How much is read at a time."""
 HEAD_REFUSED = (400, 403, 405, 501)
 """Answers to HEAD after which GET may find the file: an address may be signed for GET alone."""
-PASSING_NUMBERS = {
+TRANSIENT_NUMBERS = {
     errno.EBUSY,
     errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
@@ -186,7 +186,7 @@ class StoredFile:
         if isinstance(error, TimeoutError | ConnectionError | S3ConnectionError):
             return True
         if is_local(self.path):
-            return getattr(error, "errno", None) in PASSING_NUMBERS
+            return getattr(error, "errno", None) in TRANSIENT_NUMBERS
         from s3fs.core import S3_RETRYABLE_ERRORS  # takes more than a second
         from s3fs.utils import FileExpired
 

@@ -11,7 +11,7 @@ from os import fstat
 from typing import IO, Any
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import StoragePath, StoredObject, find_object, is_local, list_objects, local_path
+from include.core.storage import StoragePath, StoredObject, find_object, is_local, list_objects, local_path
 from include.songs.layout import counts_folder, dataset_folder
 from include.songs.schemas import ANALYSIS, SUCCESS, header
 

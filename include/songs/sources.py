@@ -15,12 +15,12 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from include.core.errors import BadDataError, SettingsError
-from include.core.objects import StoredObject
+from include.core.storage import StoredObject
 from include.core.web import shown
 from include.songs.settings import SongSettings
 
 MISSING = (403, 404, 410)
-PASSING = (408, 429)
+TRANSIENT = (408, 429)
 """And all from 500."""
 SCHEMES = ("file", "http", "https", "s3")
 
@@ -129,6 +129,6 @@ def judged(status: int, reason: str) -> NotReadyError | RefusedError:
     """Give the error that an HTTP status without success is."""
     if status in MISSING:
         return NotReadyError(NotReady(reason, passing=False))
-    if status in PASSING or status >= 500:
+    if status in TRANSIENT or status >= 500:
         return NotReadyError(NotReady(reason, passing=True))
     return RefusedError(reason)

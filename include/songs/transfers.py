@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from include.core.messages import shown
-from include.core.objects import StoragePath, is_local, local_path, sync_folder
+from include.core.storage import StoragePath, is_local, local_path, sync_folder
+from include.core.text import shown
 from include.songs.schemas import NotParquetError
 from include.songs.sources import Body, NotReady, NotReadyError
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import IO, Any
 
-from include.core.objects import StoragePath, is_local, local_path, walk_objects, write_whole
+from include.core.storage import StoragePath, is_local, local_path, walk_objects, write_whole
 from include.songs.schemas import PART, SUCCESS
 
 GZIP_LEVEL = 4

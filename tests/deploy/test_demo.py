@@ -18,9 +18,9 @@ from deploy.demo import articles, audience, music, newsroom, posts, ratings, son
 from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import Produced, show
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
-from include.core.objects import write_json
+from include.core.storage import write_json
 from include.ratings import base
 from include.songs import duck, generate, results
 

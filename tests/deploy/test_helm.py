@@ -19,8 +19,8 @@ from deploy.helm import executor
 from deploy.production.users import SERVICE_CONNECTION, AdminSettings
 from deploy.settings import CLASSES
 from include.core.settings import ROOT
-from quartet.hooks.articles import ArticlesHook
 from quartet.hooks.storage import StorageHook
+from quartet.workflows.articles import ArticlesHook
 
 HELM = ROOT / "deploy/helm"
 CHART = "1.22.0"

@@ -12,7 +12,7 @@ from deploy.demo.newsroom import ENTRY, SITE, Article
 from include.articles.newsrooms.base import PageError, Question, Reply
 from include.articles.settings import ArticleSettings
 from include.articles.sites import Site, SitesError, load_sites
-from include.core.objects import read_json, write_json
+from include.core.storage import read_json, write_json
 from tests.deploy.test_demo import console, text
 
 DAY = "2026-03-09T08:00:00+00:00"

@@ -1,6 +1,7 @@
 """What prepares a platform with servers of its own."""
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pydantic import SecretStr
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from deploy.production import health, init
-from deploy.production import models as mlflow_server
+from deploy.production import health, init, mlflow_server, reach
+from deploy.production.prepare import articles as prepare_articles
+from deploy.production.prepare import audience as prepare_audience
 from include.audience.settings import AudienceSettings
-from tests.services import MARIADB
+from tests.support.services import MARIADB
 
 PASSWORD, CRAWLERS = "ours-1", "theirs_2"
 
@@ -101,8 +103,8 @@ def prepare(monkeypatch: pytest.MonkeyPatch, audience: AudienceSettings, crawler
     monkeypatch.setattr(init, "CRAWLER", crawler)
     monkeypatch.setenv("MARIADB_ROOT_PASSWORD", make_url(MARIADB).password or "")
     monkeypatch.setenv("AUDIENCE_SOURCE_PASSWORD", crawlers)
-    monkeypatch.setattr(init, "_required", lambda variable: init.os.environ[variable])  # root's is empty here
-    init._audience_accounts(audience)
+    monkeypatch.setattr(prepare_audience, "required", lambda variable: os.environ[variable])  # root's is empty here
+    prepare_audience._audience_accounts(audience)
     return crawler
 
 
@@ -135,7 +137,7 @@ def test_a_grant_covers_no_schema_of_a_similar_name(audience: AudienceSettings, 
 
 def test_a_missing_variable_is_told_and_ends_the_preparation(monkeypatch, caplog):
     monkeypatch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", raising=False)
-    monkeypatch.setattr(init, "STEPS", {"Airflow's database": init.airflow_database})
+    monkeypatch.setattr(init, "steps", lambda: {"Airflow's database": init.airflow_database})
     with caplog.at_level("INFO"):
         assert init.main() == 1
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN is not set" in caplog.text
@@ -144,7 +146,7 @@ def test_a_missing_variable_is_told_and_ends_the_preparation(monkeypatch, caplog
 def test_a_wrong_password_is_told_without_it(monkeypatch, caplog, postgres: URL):
     wrong = postgres.set(username="nobody_of_quartet", password="s3cr3t")
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", wrong.render_as_string(hide_password=False))
-    monkeypatch.setattr(init, "STEPS", {"the articles' database": init.articles_database})
+    monkeypatch.setattr(init, "steps", lambda: prepare_articles.STEPS)
     monkeypatch.setattr(init, "PATIENCE_SECONDS", 0)
     with caplog.at_level("INFO"):
         assert init.main() == 1
@@ -160,16 +162,16 @@ def test_a_server_that_does_not_answer_yet_is_waited_for(monkeypatch, driver: st
         looks.append(url)
         return postgres if len(looks) > 2 else url
 
-    monkeypatch.setattr(init, "open_engine", lambda url, real=init.open_engine: real(look_away(url)))
+    monkeypatch.setattr(reach, "open_engine", lambda url, real=reach.open_engine: real(look_away(url)))
     nobody = postgres.set(drivername=f"postgresql+{driver}", port=1)
-    init._reach(nobody)
+    reach.reach(nobody)
     assert len(looks) == 3
 
 
 def test_the_articles_database_is_made_and_made_again(monkeypatch, caplog, postgres: URL):
     url = postgres.set(drivername="postgresql").render_as_string(hide_password=False)
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", url)
-    monkeypatch.setattr(init, "STEPS", {"the articles' database": init.articles_database})
+    monkeypatch.setattr(init, "steps", lambda: prepare_articles.STEPS)
     with caplog.at_level("INFO"):
         assert (init.main(), init.main()) == (0, 0)
     assert "all is ready" in caplog.text

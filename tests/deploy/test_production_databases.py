@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from deploy.production import databases
 from include.core.errors import BadDataError
-from tests.services import MARIADB, POSTGRES
+from tests.support.services import MARIADB, POSTGRES
 
 FIRST, SECOND = "first0password0first", "second0password0second"
 

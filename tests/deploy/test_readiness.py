@@ -8,6 +8,7 @@ import pytest
 
 from deploy.embedded import pools, readiness
 from deploy.embedded.errors import EmbeddedError
+from include import workflows
 
 SINCE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER, EARLIER = (SINCE + timedelta(seconds=1)).isoformat(), (SINCE - timedelta(seconds=1)).isoformat()
@@ -124,16 +125,16 @@ def test_missing_pools_are_made_and_existing_ones_keep_their_size():
         return httpx.Response(201)
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://test") as client:
-        assert pools.ensure(client) == list(pools.POOLS)
+        assert pools.ensure(client) == list(workflows.pools())
         assert pools.ensure(client) == []
-    assert made == {name: slots for name, (slots, _, _) in pools.POOLS.items()}
+    assert made == {name: pool.slots for name, pool in workflows.pools().items()}
 
 
 def test_a_pool_is_asked_for_again_while_airflow_is_too_busy():
     answers = iter([404, 500, 503, 201] + [200] * 10)
     busy = httpx.MockTransport(lambda _: httpx.Response(next(answers)))
     with httpx.Client(transport=busy, base_url="http://test") as client:
-        assert pools.ensure(client) == list(pools.POOLS)[:1]
+        assert pools.ensure(client) == list(workflows.pools())[:1]
 
 
 def test_a_refused_pool_is_an_error():

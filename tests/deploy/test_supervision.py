@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import component
-from deploy.embedded.instance import COMPONENTS, LONGEST_SOCKET
+from deploy.embedded.instance import COMPONENTS, MAX_SOCKET
 from deploy.embedded.supervision import Supervisor, configuration
 
 
@@ -48,11 +48,11 @@ def test_components_serve_no_logs_and_do_not_import_from_the_working_directory()
 
 
 def test_a_home_with_a_long_path_has_its_socket_in_the_temporary_folder(instance):
-    assert instance.socket.parent == instance.run or len(str(instance.run)) > LONGEST_SOCKET - 20
+    assert instance.socket.parent == instance.run or len(str(instance.run)) > MAX_SOCKET - 20
     long = replace(instance, home=instance.home / ("x" * 100))
     assert long.socket.parent != long.run
     assert long.mark in long.socket.name
-    assert len(str(long.socket)) <= LONGEST_SOCKET
+    assert len(str(long.socket)) <= MAX_SOCKET
     assert replace(long, home=instance.home / ("y" * 100)).socket != long.socket
 
 

@@ -1,7 +1,7 @@
 """The made pages."""
 
+from deploy.settings import HOUSEKEEPING, SECTIONS
 from docs import build
-from include.core.housekeeping import HousekeepingSettings
 from include.core.settings import ROOT
 from include.ratings.settings import RatingsSettings
 
@@ -21,9 +21,10 @@ def test_every_setting_is_in_the_example_with_its_default():
 
 def test_how_long_things_are_kept_is_on_the_page_of_the_platform():
     page = build.page("platform", "Platform")
-    for name in HousekeepingSettings.model_fields:
-        assert f"| `{HousekeepingSettings.variable(name)}` |" in page
-        assert f"`{name.upper()}`" in page  # in the table of the DAG
+    for settings in SECTIONS[HOUSEKEEPING]:
+        for name in settings.model_fields:
+            assert f"| `{settings.variable(name)}` |" in page
+            assert f"`{name.upper()}`" in page  # in the table of the DAG
 
 
 def test_the_api_is_listed():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.platform import Platform
+from tests.support.platform import Platform
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from deploy.embedded.processes import marked
-from include.core.objects import write_whole
-from tests.e2e.platform import wait_for
+from include.core.storage import write_whole
+from tests.support.platform import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.demo import newsroom
 from include.core.settings import ROOT
-from tests.e2e.platform import Platform, wait_for
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,8 @@ from include.audience.pipeline import Pipeline
 from include.audience.request import LabelingRequest, make_task
 from include.audience.settings import AudienceSettings
 from include.audience.state import newest
-from include.core.databases import open_engine
-from tests.e2e.platform import Platform, wait_for
+from include.core.database.engine import open_engine
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from include.core.settings import ROOT
-from tests.e2e.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
 

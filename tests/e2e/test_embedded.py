@@ -10,7 +10,7 @@ import pytest
 
 from deploy.embedded import keys
 from deploy.embedded.instance import COMPONENTS
-from tests.e2e.platform import Platform, wait_for
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

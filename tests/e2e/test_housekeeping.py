@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.platform import Platform, wait_for
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.collector import Collector
-from tests.e2e.platform import Platform, wait_for
+from tests.support.collector import Collector
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

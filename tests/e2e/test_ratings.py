@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from include.core.objects import Store
+from include.core.storage import Store
 from include.ratings.ledger import Ledger
-from tests.e2e.platform import Platform, wait_for
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -18,11 +18,11 @@ import pytest
 from include.songs import generate, layout
 from include.songs.rules import REPORT_TIMEZONE
 from include.songs.schemas import PART, SUCCESS
-from tests.e2e.platform import Platform, wait_for
 from tests.include.songs.conftest import DAY, outcome
 from tests.include.songs.oracle import Lines, deliver
 from tests.include.songs.test_engines import COUNTS_DIGEST, REAL_FILES, ZONES, digest
 from tests.include.songs.web import Web, serving, status
+from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import URL
 
 from include.articles.database import schema
-from include.core.databases import open_engine
-from tests.e2e.platform import Platform
+from include.core.database.engine import open_engine
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
 

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 from include.articles import events
 from include.articles.events import collect, events_url, list_events
 from include.articles.settings import ArticleSettings
-from include.core.objects import StoragePath, walk_objects
+from include.core.storage import StoragePath, walk_objects
 from quartet.hooks.storage import StorageHook
 from tests.include.articles.archive import RUN_AT, lines, name, put, record
 

@@ -3,13 +3,14 @@
 import time
 from datetime import UTC, date, datetime, timedelta
 
-from include.core.housekeeping import Broom, Removed
-from include.core.objects import find_object, walk_objects, write_whole
-from include.songs import housekeeping, layout, lease
+from include.core.retention import Removed, Sweeper
+from include.core.storage import find_object, walk_objects, write_whole
+from include.songs import layout, lease, retention
 from include.songs.lease import Lease
-from quartet.hooks.housekeeping import HousekeepingHook
 from quartet.hooks.registry import RegistryHook
 from quartet.hooks.storage import StorageHook
+from quartet.workflows.housekeeping import Housekeeping
+from tests.plugins.workflows.test_housekeeping import RULES
 
 NOW = datetime.now(UTC)
 
@@ -20,11 +21,11 @@ def test_what_is_listed_goes_unless_it_was_replaced_since(s3_storage):
         write_whole(root / name, b"12345")
     listed = walk_objects(root / "kind")
     write_whole(root / "kind/c", b"54321")
-    assert Broom(root, dry_run=True).sweep(root / "kind", listed, "files") == Removed(2, 10)
-    assert Broom(root).sweep(root / "kind", listed, "files") == Removed(2, 10)
-    assert Broom(root).sweep(root / "kind", listed, "files") == Removed()
+    assert Sweeper(root, dry_run=True).sweep(root / "kind", listed, "files") == Removed(2, 10)
+    assert Sweeper(root).sweep(root / "kind", listed, "files") == Removed(2, 10)
+    assert Sweeper(root).sweep(root / "kind", listed, "files") == Removed()
     assert list(walk_objects(root)) == ["kind/c", "other"]
-    assert Broom(root).sweep_away(root / "kind", "files") == Removed(1, 5)
+    assert Sweeper(root).sweep_away(root / "kind", "files") == Removed(1, 5)
 
 
 def test_leases_that_have_run_out_go_and_those_taken_again_stay(s3_storage, monkeypatch):
@@ -32,11 +33,11 @@ def test_leases_that_have_run_out_go_and_those_taken_again_stay(s3_storage, monk
     for day, seconds in ((7, 3_600), (8, 60), (9, 60)):
         Lease(layout.lease_file(root, date(2019, 2, day)), "a", seconds, lambda: NOW).acquire()
     before = NOW + timedelta(seconds=61)
-    assert housekeeping.clean_leases(root, Broom(root), NOW) == 0
-    assert housekeeping.clean_leases(root, Broom(root, dry_run=True), before) == 2
+    assert retention.clean_leases(root, Sweeper(root), NOW) == 0
+    assert retention.clean_leases(root, Sweeper(root, dry_run=True), before) == 2
     assert lease.forget(layout.lease_file(root, date(2019, 2, 9)), before)
     assert not lease.forget(layout.lease_file(root, date(2019, 2, 9)), before)
-    assert housekeeping.clean_leases(root, Broom(root), before) == 1
+    assert retention.clean_leases(root, Sweeper(root), before) == 1
     assert list(walk_objects(root / "leases")) == ["2019-02-07.json"]
 
 
@@ -61,9 +62,9 @@ def test_runs_deleted_in_mlflow_go_with_their_files(s3_storage, registry_home, m
     record = {"params": {}, "tags": {}, "files": {"a.csv": b"12345"}}
     first, second = (RegistryHook().record("selection", "run-1", **record) for _ in range(2))  # deletes the first
     time.sleep(0.2)
-    assert HousekeepingHook(dry_run=True).purge_runs() == {"runs": 1, "objects": 1, "bytes": 5}
-    assert HousekeepingHook().purge_runs() == {"runs": 1, "objects": 1, "bytes": 5}
-    assert HousekeepingHook().purge_runs() == {"runs": 0, "objects": 0, "bytes": 0}
+    assert Housekeeping(dry_run=True).purge_runs() == {"runs": 1, "objects": 1, "bytes": 5}
+    assert Housekeeping().purge_runs() == {"runs": 1, "objects": 1, "bytes": 5}
+    assert Housekeeping().purge_runs() == {"runs": 0, "objects": 0, "bytes": 0}
     assert first not in " ".join(walk_objects(StorageHook().path()))
     assert list(walk_objects(StorageHook().path("mlflow"))) == [f"selection/{second}/artifacts/a.csv"]
 
@@ -81,7 +82,7 @@ def test_the_workflows_are_cleaned(s3_storage, home, monkeypatch):
     for name in (*gone, *kept):
         write_whole(root / name, b"12345")
     time.sleep(1.2)  # S3 tells whole seconds
-    hook = HousekeepingHook()
-    found = [hook.clean_articles(), hook.clean_audience(), hook.clean_songs(), hook.clean_ratings()]
+    run = Housekeeping()
+    found = [run.clean(*RULES[name]) for name in ("clean_articles", "clean_audience", "clean_songs", "clean_ratings")]
     assert [each["objects"] for each in found] == [1, 1, 1, 0]
     assert list(walk_objects(root)) == sorted(kept)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import read_bytes
+from include.core.storage import read_bytes
 from include.ratings import answering, base, generate, landing, models, pipeline, prediction
 from include.ratings.ledger import Ledger
 from include.ratings.settings import RatingsSettings

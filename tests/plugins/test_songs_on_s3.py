@@ -13,7 +13,7 @@ import boto3
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from include.core.objects import StoredObject, find_object, read_bytes, read_json, walk_objects, write_whole
+from include.core.storage import StoredObject, find_object, read_bytes, read_json, walk_objects, write_whole
 from include.songs import layout, lease, transfers
 from include.songs.downloads import Version, download_listeners, download_spins, snapshot_listeners
 from include.songs.lease import Lease, LeaseHeldError, LeaseLostError
@@ -21,13 +21,13 @@ from include.songs.remote import BLOCK_BYTES, StoredFile
 from include.songs.rules import TooFewRowsError
 from include.songs.schemas import LISTENERS, PART, SPINS, SUCCESS, NotParquetError
 from include.songs.sources import Body, NotReady, NotReadyError, RefusedError
-from quartet.hooks.songs import SongsHook
 from quartet.hooks.storage import StorageHook
+from quartet.workflows.songs import SongsHook
 from tests.include.songs import example
 from tests.include.songs.conftest import table, write
 from tests.include.songs.test_layout import DAYS, fill
 from tests.include.songs.web import parquet
-from tests.plugins.hooks.test_songs import run
+from tests.plugins.workflows.test_songs import run
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)

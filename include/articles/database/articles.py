@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from include.articles.database.tables import ARTICLE, PATH
 from include.articles.newsrooms.base import Metadata
-from include.core.databases import RESTART_SECONDS, tries
+from include.core.database.errors import RESTART_SECONDS, retry
 
 log = logging.getLogger(__name__)
 
@@ -165,13 +165,13 @@ def forget_paths(engine: Engine, site: str, paths: Iterable[str]) -> None:
         _write(engine, delete(PATH).where(PATH.c.site == site, PATH.c.path.in_(part)))
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def _read(engine: Engine, statement: Select[Any]) -> Sequence[Row[Any]]:
     with engine.connect() as connection:
         return connection.execute(statement).all()
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def _write(engine: Engine, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> None:
     with engine.begin() as connection:
         connection.execute(statement, rows)

@@ -13,7 +13,7 @@ from include.articles.database import recommendations
 from include.articles.database.recommendations import PART_ROWS
 from include.articles.database.status import ModelStatusError, Status, hold, hold_group
 from include.articles.database.tables import MODEL
-from include.core.databases import RESTART_SECONDS, tries
+from include.core.database.errors import RESTART_SECONDS, retry
 from include.core.errors import BadDataError
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def open_models(
     return {each: _open(engine, site, each, run_id, run_at, now) for each in types}
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def _open(engine: Engine, site: str, type: str, run_id: str, run_at: datetime, now: datetime) -> int:
     own = and_(MODEL.c.site == site, MODEL.c.type == type, MODEL.c.run_id == run_id)
     if (found := _first(engine, own)) and found.status == Status.FAILED:
@@ -101,14 +101,14 @@ def current(engine: Engine, site: str, type: str) -> Model | None:
     return _first(engine, _current(site, type))
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def note_error(engine: Engine, site: str, run_id: str, error: str) -> None:
     """Keep the text of an error with the run's pending models; they may still be filled by another try."""
     with engine.begin() as connection:
         connection.execute(update(MODEL).where(_pending(site, run_id)).values(error=_bounded(error)))
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def fail(engine: Engine, site: str, run_id: str, error: str, now: datetime) -> None:
     """Say that the run's pending models will never be served; a text that was noted before stays."""
     reason = func.coalesce(MODEL.c.error, _bounded(error))
@@ -117,7 +117,7 @@ def fail(engine: Engine, site: str, run_id: str, error: str, now: datetime) -> N
         connection.execute(update(MODEL).where(_pending(site, run_id)).values(values))
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def promote(engine: Engine, model_id: int, now: datetime, max_shrink: float | None = None) -> Status:
     """
     Serve a pending model instead of the current one of its site and type, in one transaction.
@@ -200,7 +200,7 @@ def _check_sources(own: Model, new: int, old: int, max_shrink: float) -> None:
         )
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def _delete(engine: Engine, model_id: int, abandoned: datetime | None = None) -> int | None:
     """
     Delete a model that is stale or has failed, or was last touched before *abandoned*, its recommendations first.
@@ -242,7 +242,7 @@ def _current(site: str, type: str) -> Any:
     return and_(MODEL.c.site == site, MODEL.c.type == type, MODEL.c.status == Status.CURRENT)
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def _first(engine: Engine, condition: Any) -> Model | None:
     with engine.connect() as connection:
         return _one(connection, condition)

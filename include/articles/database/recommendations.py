@@ -12,7 +12,8 @@ from sqlalchemy.types import TypeEngine
 
 from include.articles.database.status import Status, hold
 from include.articles.database.tables import ARTICLE, RECOMMENDATION
-from include.core.databases import RESTART_SECONDS, stream, tries
+from include.core.database.bulk import stream
+from include.core.database.errors import RESTART_SECONDS, retry
 from include.core.errors import BadDataError
 
 PART_ROWS = 10_000
@@ -41,7 +42,7 @@ class Size:
     """Distinct articles that are recommended."""
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def write(engine: Engine, model_id: int, lists: pd.DataFrame, now: datetime) -> None:
     """
     Write the lists of a pending model; what it had is replaced.
@@ -98,7 +99,7 @@ def check(lists: pd.DataFrame) -> None:
             raise BadRecommendationsError(f"{bad.sum()} of {len(lists)} recommendations have {problem}, as {first}")
 
 
-@tries(seconds=RESTART_SECONDS).wraps
+@retry(seconds=RESTART_SECONDS).wraps
 def empty(engine: Engine, model_id: int) -> None:
     """
     Delete the lists of a pending model.

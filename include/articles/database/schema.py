@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine, column, func, inspect, select, table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from include.core.databases import RESTART_SECONDS, tries
+from include.core.database.errors import RESTART_SECONDS, retry
 from include.core.errors import BadDataError
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def upgrade(engine: Engine) -> None:
     Raises:
         SchemaError: the database has a version that this program does not know, as one of a newer program.
     """
-    tries(seconds=RESTART_SECONDS)(_upgrade, engine)
+    retry(seconds=RESTART_SECONDS)(_upgrade, engine)
 
 
 def _upgrade(engine: Engine) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from include.core.columns import BIG_ID, Instant
+from include.core.database.columns import BIG_ID, Instant
 
 METADATA = MetaData()
 

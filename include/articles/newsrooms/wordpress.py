@@ -16,7 +16,7 @@ from include.articles.newsrooms.base import (
     checked_title,
     instant,
 )
-from include.core.messages import shown
+from include.core.text import shown
 
 if TYPE_CHECKING:
     from include.articles.sites import Site

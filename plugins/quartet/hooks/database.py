@@ -8,7 +8,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException, ErrorType
 from sqlalchemy import URL, Engine
 
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from include.core.settings import PlatformSettings
 
 DRIVERS = {

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from include.core.telemetry import METRICS
+from include.workflows import metrics as all_metrics
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def harmless(workflow: str) -> Iterator[None]:
 
 
 def _send(metric: str, value: float, tags: dict[str, str], in_callback: bool) -> None:
-    log.info("metric %s=%s %s %s", metric, value, METRICS[metric].unit, tags or "")
+    log.info("metric %s=%s %s %s", metric, value, all_metrics()[metric].unit, tags or "")
     _facade(in_callback).gauge(metric, value, tags=tags)
 
 

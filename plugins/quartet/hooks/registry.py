@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from include.core.objects import read_bytes
 from include.core.registry import ModelVersion, NewModel
 from include.core.settings import PlatformSettings
+from include.core.storage import read_bytes
 from quartet.hooks.storage import StorageHook
 
 if TYPE_CHECKING:

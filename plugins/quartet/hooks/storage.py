@@ -2,8 +2,8 @@
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
-from include.core.objects import Store
 from include.core.settings import PlatformSettings
+from include.core.storage import Store
 
 
 class StorageHook(BaseHook):

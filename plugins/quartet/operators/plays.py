@@ -21,9 +21,9 @@ class PlaysOperator(SparkSubmitOperator):
 
     def execute(self, context: Context) -> None:
         """Submit, and wait for the end."""
-        from include.core.objects import read_json
+        from include.core.storage import read_json
         from include.songs.settings import SongSettings
-        from quartet.hooks.songs import SongsHook, minrows_of
+        from quartet.workflows.songs import SongsHook, minrows_of
 
         hook, settings = SongsHook(), SongSettings.load()
         with hook.inputs(context) as inputs:
@@ -48,6 +48,6 @@ class PlaysOperator(SparkSubmitOperator):
 
 def as_hadoop(path: Any) -> str:
     """Write a path as Hadoop does."""
-    from include.core.objects import is_local, local_path
+    from include.core.storage import is_local, local_path
 
     return f"file://{local_path(path)}" if is_local(path) else f"s3a://{path.path}"

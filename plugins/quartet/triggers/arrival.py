@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 NAMES_IN_EVENT = 100
 SAVE_AFTER_SECONDS = 5.0
 """Age of a report when it is remembered: Airflow has stored the event by then, which takes about a second."""
-LONGEST_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 REST = 3
 """So many times its own duration is the least rest after a look: a huge folder does not take a whole core."""
-LONGEST_PAUSE_POLLS = 16
+MAX_PAUSE_POLLS = 16
 """A wait for one object looks so much less often, at most, while there is trouble that passes."""
 
 
@@ -89,7 +89,7 @@ class ArrivalTrigger(BaseEventTrigger):
             await asyncio.sleep(max(self.poll_seconds, REST * took))
 
     def _backoff(self, failures: int) -> float:
-        return min(LONGEST_BACKOFF_SECONDS, self.poll_seconds * 2 ** min(failures, 16))
+        return min(MAX_BACKOFF_SECONDS, self.poll_seconds * 2 ** min(failures, 16))
 
     async def _load(self, place: str) -> Reported:
         store = self.asset_state_store
@@ -180,7 +180,7 @@ class ArrivedTrigger(BaseTrigger):
                 found = await asyncio.to_thread(arrived, lister)
             except PassingTroubleError as error:
                 trouble.note(error)
-                pause *= min(LONGEST_PAUSE_POLLS, 2 ** min(trouble.failures, 16))
+                pause *= min(MAX_PAUSE_POLLS, 2 ** min(trouble.failures, 16))
             except BadDataError as error:
                 yield TriggerEvent({"refused": str(error)})
                 return

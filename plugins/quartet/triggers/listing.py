@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
 
-from include.core.objects import StoragePath, StoredObject, find_object, is_local, is_settled, list_objects, local_path
+from include.core.storage import StoragePath, StoredObject, find_object, is_local, is_settled, list_objects, local_path
 from include.core.web import shown, stored_object
 from quartet.hooks.storage import StorageHook
 
@@ -29,7 +29,7 @@ class Lister(Protocol):
         ...
 
     def is_settled(self, stored: StoredObject) -> bool:
-        """Tell whether *stored*, of the last look, is complete; see `include.core.objects.is_settled`."""
+        """Tell whether *stored*, of the last look, is complete; see `include.core.storage.is_settled`."""
         ...
 
 

@@ -11,7 +11,7 @@ from airflow.triggers.base import TriggerEvent
 from quartet.triggers.arrival import ArrivedTrigger, PassingTroubleError
 
 if TYPE_CHECKING:
-    from include.core.objects import StoragePath, StoredObject
+    from include.core.storage import StoragePath, StoredObject
     from quartet.hooks.sources import Name
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class SourceLister:
 
     def is_settled(self, stored: "StoredObject") -> bool:
         """Tell whether *stored* is complete, as far as one can see from outside."""
-        from include.core.objects import is_settled
+        from include.core.storage import is_settled
 
         settled = self._path is None or is_settled(self._path, stored, time.time(), self.settle_seconds)
         if not settled:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from include.core.objects import StoragePath, write_whole
+from include.core.storage import StoragePath, write_whole
 
 RUN_AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 CONTEXT = "contexts_dev_amp_snowplow_amp_id_1"

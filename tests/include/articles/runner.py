@@ -18,8 +18,8 @@ from include.articles.pipeline import Pipeline, Surroundings
 from include.articles.run import Plan
 from include.articles.settings import ArticleSettings
 from include.articles.sites import Site
-from include.core.databases import open_engine
-from include.core.objects import StoragePath
+from include.core.database.engine import open_engine
+from include.core.storage import StoragePath
 
 END = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NEWSROOM = generate.make(articles=60, readers=200, events=6_000, days=4, end=END, seed=5)

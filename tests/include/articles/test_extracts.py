@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from include.articles import extracts
 from include.articles.extracts import Extract
 from include.articles.records import Rows
-from include.core.objects import StoredObject, read_bytes
+from include.core.storage import StoredObject, read_bytes
 from tests.include.articles.archive import lines, name, put, record
 
 DAY = date(2026, 3, 10)

@@ -20,7 +20,7 @@ from include.articles.newsrooms.base import Kind, Metadata, PageError, Question,
 from include.articles.scraping import scrape
 from include.articles.settings import ArticleSettings
 from include.articles.sites import Site
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 OLD = NOON - timedelta(days=30)

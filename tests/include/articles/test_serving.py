@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from include.articles import serving
 from include.articles.database.tables import METADATA, RECOMMENDATION
 from include.articles.serving import Order, Wanted
-from include.core.databases import open_engine
-from tests.services import POSTGRES, fresh_database
-from tests.serving_rows import NOON, OTHER, SITE, Rows
+from include.core.database.engine import open_engine
+from tests.support.services import POSTGRES, fresh_database
+from tests.support.serving_rows import NOON, OTHER, SITE, Rows
 
 TIME = "2026-03-10T12:00:00+00:00"
 

@@ -16,7 +16,7 @@ from include.audience.pipeline import Pipeline
 from include.audience.request import LabelingRequest, Task, make_task
 from include.audience.settings import AudienceSettings
 from include.audience.source_map import TABLES
-from tests.services import MARIADB, fresh_database
+from tests.support.services import MARIADB, fresh_database
 
 FBPM, FBFANS, DCARD, UNMAPPED = "WH_F0072", "WH_F0045", "WH_F0116", "WH_F9999"
 """Sources whose rows go to `fbpm`, to `fbfans`, to `Dcard` and `forum`, to no table."""

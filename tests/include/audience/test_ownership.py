@@ -7,7 +7,7 @@ import pytest
 from include.audience import state
 from include.audience.pipeline import LabelingFailedError, Pipeline
 from include.audience.state import TaskTakenError
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from tests.include.audience.conftest import Lab, post
 
 DAY = {"end_time": "2020-01-02 00:00:00"}

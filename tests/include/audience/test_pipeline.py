@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.audience.source import Source
-from include.core.databases import DatabaseRefusedError
+from include.core.database.errors import DatabaseRefusedError
 from tests.include.audience.conftest import DCARD, FBFANS, FBPM, UNMAPPED, Lab, Outcome, ids, post
 
 EXAMPLE = (

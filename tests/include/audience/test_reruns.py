@@ -14,7 +14,8 @@ from include.audience import production, state, tables
 from include.audience.labeling import Labeler
 from include.audience.pipeline import LabelingFailedError, Pipeline
 from include.audience.state import TaskStoppedError, TaskTakenError
-from include.core.databases import DatabaseRefusedError, open_engine
+from include.core.database.engine import open_engine
+from include.core.database.errors import DatabaseRefusedError
 from include.core.errors import DamagedObjectError
 from tests.include.audience.conftest import DCARD, Lab, ids, post
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from include.audience.pipeline import UnknownSchemaError
 from include.audience.source import Posts, Source
 from include.audience.windows import Span, Windows
-from include.core.databases import DatabaseRefusedError, open_engine, told_apart
+from include.core.database.engine import open_engine
+from include.core.database.errors import DatabaseRefusedError, classify_errors
 from tests.include.audience.conftest import UNMAPPED, Lab, post
 
 SQLITE = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
@@ -147,7 +148,7 @@ def test_an_unknown_table_is_named(lab, name):
     for use in (*uses, Source.warn_without_index):
         with (
             pytest.raises(DatabaseRefusedError, match=r"no such table|a table does not exist"),
-            told_apart(),
+            classify_errors(),
             source(lab, table=name) as opened,
         ):
             use(opened)
@@ -161,7 +162,7 @@ def test_an_unknown_column_is_named(lab):
     try:
         with (
             pytest.raises(DatabaseRefusedError, match="s_id"),
-            told_apart(),
+            classify_errors(),
             source(lab, table="other") as opened,
         ):
             list(opened.read(Span(FIRST, LAST), 9))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from include.core.objects import Store
 from include.core.registry import ModelVersion, NewModel
+from include.core.storage import Store
 from include.ratings import base, generate, pipeline, reports
 from include.ratings.settings import RatingsSettings
 

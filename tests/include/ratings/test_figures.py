@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from include.ratings import answering, figures
+from include.ratings import answering, state_metrics
 from tests.include.ratings.conftest import Platform
 
 
@@ -25,7 +25,7 @@ def now(tmp_path) -> float:
 
 
 def test_at_the_beginning_nothing_is_known(store, now):
-    assert figures.current(store, now) == {
+    assert state_metrics.current(store, now) == {
         "queue_files": 0, "queue_age_seconds": 0, "data_lag_hours": None, "table_rows": None,
         "champion_holdout_rmse": None,
     }  # fmt: skip
@@ -34,13 +34,13 @@ def test_at_the_beginning_nothing_is_known(store, now):
 def test_files_wait_until_they_are_answered(platform, now):
     drop(platform, "a.txt", now)
     drop(platform, "b.txt", now)
-    before = figures.queue(platform.store.path, now)  # nobody predicts yet
+    before = state_metrics.queue(platform.store.path, now)  # nobody predicts yet
     assert before["queue_files"] == 2
     assert 500 < before["queue_age_seconds"] <= 600
     platform.run()
-    assert figures.queue(platform.store.path, now)["queue_files"] == 2
+    assert state_metrics.queue(platform.store.path, now)["queue_files"] == 2
     answer_all(platform, now)
-    assert figures.queue(platform.store.path, now) == {"queue_files": 0, "queue_age_seconds": 0}
+    assert state_metrics.queue(platform.store.path, now) == {"queue_files": 0, "queue_age_seconds": 0}
 
 
 def test_an_answer_of_an_earlier_model_is_an_answer(platform, now):
@@ -49,13 +49,13 @@ def test_an_answer_of_an_earlier_model_is_an_answer(platform, now):
     answer_all(platform, now)
     platform.drop("t.txt", "1 1 5 880606923\n1 2 4 880606924\n")
     platform.run()
-    assert figures.queue(platform.store.path, now)["queue_files"] == 0
+    assert state_metrics.queue(platform.store.path, now)["queue_files"] == 0
 
 
 def test_data_and_model_are_measured(platform, now):
     platform.drop("t.txt", "1 1 5 880606923\n1 2 4 880606924\n")
     platform.run()
-    found = figures.current(platform.store, now)
+    found = state_metrics.current(platform.store, now)
     assert found["table_rows"] == 2
     assert found["champion_holdout_rmse"] == platform.registry.versions[0].metrics["holdout_rmse"]
     assert 0.1 < found["data_lag_hours"] <= 600 / 3600

@@ -3,7 +3,7 @@
 import pytest
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import Store
+from include.core.storage import Store
 from include.ratings.ledger import Ledger, UnknownVersionError, difference
 from include.ratings.rows import Rating
 

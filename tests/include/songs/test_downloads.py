@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.core.objects import walk_objects, write_whole
+from include.core.storage import walk_objects, write_whole
 from include.songs import downloads, layout
 from include.songs.downloads import (
     ATTEMPTS,

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from include.core.objects import write_whole
+from include.core.storage import write_whole
 from include.songs import layout
 from include.songs.layout import DayError, DayFiles, known_days, newest_day, parse_day
 

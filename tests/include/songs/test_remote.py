@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from include.core.errors import SettingsError
-from include.core.objects import StoredObject
+from include.core.storage import StoredObject
 from include.songs import remote
 from include.songs.remote import BLOCK_BYTES, StoredFile, WebFile
 from include.songs.settings import SongSettings
@@ -19,7 +19,7 @@ from tests.include.songs.web import chunked, content, status
 
 PATH = "/share/day.parquet"
 MISSING = [403, 404, 410]
-PASSING = [408, 429, 500, 502, 503, 504, 599]
+TRANSIENT = [408, 429, 500, 502, 503, 504, 599]
 REFUSED = [400, 401, 402, 406, 451, 304]
 
 
@@ -59,7 +59,7 @@ def test_what_is_missing(web, client, code):
         assert f"{web.url}{PATH}: {code} " in found.reason
 
 
-@pytest.mark.parametrize("code", PASSING)
+@pytest.mark.parametrize("code", TRANSIENT)
 def test_trouble_that_passes(web, client, code):
     for method in ("HEAD", "GET"):
         web.always[method, PATH] = status(code)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from upath import UPath
 
-from include.core.objects import StoragePath
+from include.core.storage import StoragePath
 from include.songs import writing
 from include.songs.schemas import PART, SUCCESS
 

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from sqlalchemy import URL
 
 from include.articles.database import schema
-from include.core.databases import open_engine
-from tests.plugins.api.client import Client
-from tests.serving_rows import Rows
+from include.core.database.engine import open_engine
+from tests.support.api_client import Client
+from tests.support.serving_rows import Rows
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -10,8 +10,8 @@ from airflow.sdk import Connection
 
 from quartet.hooks import airflow_api
 from quartet.hooks.airflow_api import AirflowApiHook
-from tests.plugins.api.client import Client
 from tests.plugins.api.conftest import PASSWORDS, serving
+from tests.support.api_client import Client
 
 
 @pytest.fixture

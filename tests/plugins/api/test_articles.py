@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, Engine, event
 
 from include.articles.database.tables import METADATA, RECOMMENDATION
-from include.core.databases import open_engine
-from quartet.api import articles, articles_desk
-from quartet.api.articles_answers import Articles, Models, Recommendations
-from tests.plugins.api.client import Client
-from tests.serving_rows import NOON, OTHER, SITE, Rows
+from include.core.database.engine import open_engine
+from quartet.api.articles import app as articles
+from quartet.api.articles import service as articles_desk
+from quartet.api.articles.schemas import Articles, Models, Recommendations
+from tests.support.api_client import Client
+from tests.support.serving_rows import NOON, OTHER, SITE, Rows
 
 ORIGIN = {"Origin": "https://washingtoncitypaper.com"}
 DEFAULTS = ["1", "2", "3", "4", "5", "6"]
@@ -571,7 +572,7 @@ def test_browsers_keep_an_answer_for_a_minute_at_most(filled, monkeypatch, queri
 
 
 def test_figures_are_logged_each_minute(client, filled, clock, caplog):
-    caplog.set_level(logging.INFO, logger="quartet.api.articles_metrics")
+    caplog.set_level(logging.INFO, logger="quartet.api.articles.metrics")
     for query in ("source_entity_id=10", "source_entity_id=10", "source_entity_id=x", f"site={OTHER}", "site=%0Ano"):
         client.get(f"/recs?{query}")
     assert "total" not in caplog.text
@@ -599,7 +600,7 @@ def test_figures_are_logged_each_minute(client, filled, clock, caplog):
 
 
 def test_an_error_is_logged_with_its_time(client, filled, caplog):
-    caplog.set_level(logging.INFO, logger="quartet.api.articles_metrics")
+    caplog.set_level(logging.INFO, logger="quartet.api.articles.metrics")
     client.get("/recs?size=x")
     client.post("/nothing")
     lines = [each.partition(" ms ")[2] for each in caplog.messages if each.startswith("error_request_time")]
@@ -610,7 +611,7 @@ def test_an_error_is_logged_with_its_time(client, filled, caplog):
 
 
 def test_callers_cannot_make_figures_without_end(client, filled, clock, caplog):
-    caplog.set_level(logging.INFO, logger="quartet.api.articles_metrics")
+    caplog.set_level(logging.INFO, logger="quartet.api.articles.metrics")
     for number in range(130):
         client.get(f"/recs?site=site{number}")
     clock.now += 60
@@ -621,7 +622,7 @@ def test_callers_cannot_make_figures_without_end(client, filled, clock, caplog):
 
 
 def test_figures_never_fail_a_request(client, filled, monkeypatch):
-    monkeypatch.setattr("quartet.api.articles_metrics.Metrics.answered", lambda *_: 1 / 0)
+    monkeypatch.setattr("quartet.api.articles.metrics.Metrics.answered", lambda *_: 1 / 0)
     assert client.get("/recs").status_code == 200
 
 
@@ -669,7 +670,7 @@ def test_a_user_that_airflow_knows_by_the_cookie_may_read(guarded, signed_in):
 
 
 def test_all_routes_are_guarded(guarded):
-    from quartet.api.auth import Guard
+    from quartet.api.common.auth import Guard
 
     routes = [
         each

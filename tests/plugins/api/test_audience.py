@@ -24,11 +24,13 @@ from include.audience.plan import Plan
 from include.audience.request import LabelingRequest, make_task
 from include.audience.sampling import sample
 from include.audience.settings import AudienceSettings
-from include.core.databases import insert_rows, open_engine
-from include.core.objects import write_json, write_whole
-from quartet.api import audience, runs
-from quartet.api.problems import ProblemError
-from tests.plugins.api.client import Client
+from include.core.database.bulk import insert_rows
+from include.core.database.engine import open_engine
+from include.core.storage import write_json, write_whole
+from quartet.api.audience import app as audience
+from quartet.api.common import runs
+from quartet.api.common.errors import ApiError
+from tests.support.api_client import Client
 
 RULES = 'panel,keyword,match_type\nmale,mark,partially\nfemale,lily,partially\nfemale,ann,"start,end"\n'
 KEYS = [
@@ -428,7 +430,7 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("error", "told"),
         [
-            (ProblemError(404, "The Dag with ID: `audience_labeling` was not found"), "The Dag with ID: `"),
+            (ApiError(404, "The Dag with ID: `audience_labeling` was not found"), "The Dag with ID: `"),
             (RuntimeError("a secret"), "RuntimeError"),
         ],
     )
@@ -748,7 +750,7 @@ class TestAbort:
 
     def test_a_run_that_cannot_be_ended_is_only_logged(self, client, engine, monkeypatch, caplog):
         async def end(*_: Any) -> None:
-            raise ProblemError(404, "gone")
+            raise ApiError(404, "gone")
 
         monkeypatch.setattr(runs, "end", end)
         task_id = add(engine, stat="SUCCESS")

@@ -5,7 +5,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from quartet.api.auth import PUBLIC, may_read, may_run
+from quartet.api.common.auth import PUBLIC, may_read, may_run
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from quartet.api.auth import PUBLIC, Access, Guard, Public, may_read, may_run
+from quartet.api.common.auth import PUBLIC, Access, Guard, Public, may_read, may_run
 from quartet_plugin import QuartetPlugin
-from tests.plugins.api.client import Client
+from tests.support.api_client import Client
 
 TASK = {"task_id": "8fec5762412c11ec836d04ea56825baa"}
 FBFANS = {"table_name": "wh_panel_mapping_fbfans"}
@@ -152,7 +152,7 @@ def test_a_route_declares_one_access(call: Call):
     found = accesses(call.route)
     assert len(found) == 1, (
         f"{call.name} declares {found or 'no access'}: give it exactly one of "
-        "`dependencies=[may_read(dag_id)]`, `[may_run(dag_id)]` or `[PUBLIC]` (quartet.api.auth)"
+        "`dependencies=[may_read(dag_id)]`, `[may_run(dag_id)]` or `[PUBLIC]` (quartet.api.common.auth)"
     )
 
 

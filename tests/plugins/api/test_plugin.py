@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from include.core.errors import SettingsError
 from quartet_plugin import QuartetPlugin
-from tests.plugins.api.client import Client
 from tests.plugins.api.conftest import ROOT
+from tests.support.api_client import Client
 
 LOAD = """
 import json, sys

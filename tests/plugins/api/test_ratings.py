@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from include.core.objects import Store
+from include.core.storage import Store
 from include.ratings import answering, base, generate, landing
 from include.ratings.ledger import Ledger
 from include.ratings.names import is_issued
 from include.ratings.settings import RatingsSettings
-from quartet.api import ratings
+from quartet.api.ratings import app as ratings
 from tests.include.ratings.conftest import NOW, Platform, RegistryInMemory
 
 NEVER_ISSUED = "predict-2019-05-09T16:35:04.313814.txt"
@@ -294,7 +294,7 @@ class TestOperating:
             calls.append((dag_id, conf))
             return "manual-1"
 
-        monkeypatch.setattr("quartet.api.runs.trigger", trigger)
+        monkeypatch.setattr("quartet.api.common.runs.trigger", trigger)
         return calls
 
     def test_a_rollback_starts_a_run(self, client, platform, started):
@@ -333,7 +333,7 @@ class TestOperating:
                 return []
             return [{"dag_run_id": "run-1", "state": "success", "start_date": "s", "duration": 1.5, "run_after": "r"}]
 
-        monkeypatch.setattr("quartet.api.runs.list_runs", list_runs)
+        monkeypatch.setattr("quartet.api.common.runs.list_runs", list_runs)
         platform.drop("bad.txt", "rubbish\n")
         from include.ratings import reports
 

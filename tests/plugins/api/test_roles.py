@@ -9,12 +9,12 @@ import httpx
 import jwt
 import pytest
 
-from quartet.api.auth import Access
+from quartet.api.common.auth import Access
 from quartet.hooks import airflow_api
 from quartet.hooks.airflow_api import AirflowApiHook
 from tests.plugins.api.conftest import DAGS
-from tests.plugins.api.fab_server import ADMIN, JWT_SECRET, LOCKED, SERVICE, FabServer, password
 from tests.plugins.api.test_authorisation import CALLS, Call, accesses
+from tests.support.fab_server import ADMIN, JWT_SECRET, LOCKED, SERVICE, FabServer, password
 
 MAY: dict[str, set[Access]] = {
     # Airflow's own roles: to start a run takes "can edit" of the DAG and "can create" of its runs, which User has too

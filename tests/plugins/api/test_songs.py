@@ -7,11 +7,11 @@ from datetime import date
 import pytest
 from fastapi.testclient import TestClient
 
-from include.core.objects import StoragePath, write_json, write_whole
+from include.core.storage import StoragePath, write_json, write_whole
 from include.songs import layout, results
-from quartet.api import songs
+from quartet.api.songs import app as songs
 from quartet.hooks.storage import StorageHook
-from tests.plugins.api.client import Client
+from tests.support.api_client import Client
 
 DAY = date(2019, 2, 8)
 URL = "/days/2019-02-08"

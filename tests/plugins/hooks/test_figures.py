@@ -8,12 +8,13 @@ from sqlalchemy import update
 from include.articles.database import models, schema
 from include.articles.database.tables import MODEL
 from include.audience.state import Figures
-from include.core.objects import write_json
-from include.core.telemetry import METRICS
+from include.core.storage import write_json
 from include.songs import layout
-from quartet.hooks import articles, audience, metrics
+from include.workflows import metrics as all_metrics
+from quartet.hooks import metrics
 from quartet.hooks.database import DatabaseHook
-from quartet.hooks.songs import SongsHook
+from quartet.workflows import articles, audience
+from quartet.workflows.songs import SongsHook
 
 SITE = "washington-city-paper"
 
@@ -24,7 +25,7 @@ def sent(monkeypatch):
     found = {}
 
     def take(metric, value, tags, in_callback):
-        assert set(tags) == set(METRICS[metric].tags), metric
+        assert set(tags) == set(all_metrics()[metric].tags), metric
         found[metric, tuple(tags.values())] = value
 
     monkeypatch.setattr(metrics, "_send", take)
@@ -81,7 +82,7 @@ def test_a_labeling_task_goes_on_when_a_figure_cannot_be_found_out(sent, caplog)
 
 def test_the_age_of_what_is_served(home, sent, monkeypatch):
     (home / "sites.yaml").write_text(f"{SITE}:\n  enabled: true\n")
-    articles.measure_models()
+    articles.measure_state()
     assert sent == {}
     now = datetime.now(UTC)
     with DatabaseHook("quartet_articles").engine() as engine:
@@ -90,6 +91,6 @@ def test_the_age_of_what_is_served(home, sent, monkeypatch):
         with engine.begin() as connection:
             served = update(MODEL).where(MODEL.c.id == made["popularity"]).values(status="current")
             connection.execute(served)
-    articles.measure_models()
+    articles.measure_state()
     assert sent[("article_recs.model_age_hours", (SITE, "popularity"))] == pytest.approx(3, abs=0.1)
     assert len(sent) == 1

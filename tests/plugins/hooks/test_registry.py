@@ -10,8 +10,8 @@ import pytest
 from surprise import BaselineOnly
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import read_bytes
 from include.core.registry import NewModel
+from include.core.storage import read_bytes
 from include.ratings import base, generate, mlflow_model, training
 from include.ratings.dataset import RatingDataset
 from quartet.hooks.registry import RegistryHook

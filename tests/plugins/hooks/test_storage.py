@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.core.errors import DamagedObjectError
-from include.core.objects import (
+from include.core.storage import (
     find_object,
     is_settled,
     list_objects,

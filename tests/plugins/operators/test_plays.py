@@ -9,10 +9,10 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.sdk import ObjectStoragePath
 
 from include.core.errors import BadDataError
-from include.core.objects import write_json, write_whole
+from include.core.storage import write_json, write_whole
 from include.songs import job, layout
-from quartet.hooks.songs import SongsHook
 from quartet.operators.plays import PlaysOperator, as_hadoop
+from quartet.workflows.songs import SongsHook
 from tests.include.songs.web import parquet
 
 CONTEXT: Any = {

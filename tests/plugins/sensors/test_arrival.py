@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
-from include.core.objects import write_whole
+from include.core.storage import write_whole
 from quartet.hooks.storage import StorageHook
 from quartet.sensors.arrival import ArrivalError, ArrivalSensor
 from quartet.triggers.arrival import ArrivedTrigger

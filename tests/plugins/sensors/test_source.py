@@ -33,7 +33,7 @@ def web(home, monkeypatch) -> Iterator[Web]:
         monkeypatch.setenv("SONGS_LISTENERS_BASE", f"{web.url}/share/")
         monkeypatch.setenv("SONGS_QUERY_SUFFIX", "?token=secret")
         monkeypatch.setattr(sources, "HTTP_TIMEOUT_SECONDS", 0.3)
-        monkeypatch.setattr(downloads, "LONGEST_WAIT_SECONDS", 0)
+        monkeypatch.setattr(downloads, "MAX_WAIT_SECONDS", 0)
         yield web
 
 
@@ -121,7 +121,7 @@ def test_a_local_file_has_to_settle(home, monkeypatch):
 
 
 def test_a_source_in_s3(s3_storage, monkeypatch):
-    from include.core.objects import write_whole
+    from include.core.storage import write_whole
     from quartet.hooks.storage import StorageHook
 
     monkeypatch.setenv("SONGS_SPINS_BASE", f"{s3_storage}/elsewhere")

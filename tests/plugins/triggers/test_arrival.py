@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseEventTrigger
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.core.objects import write_whole
+from include.core.storage import write_whole
 from quartet.hooks.storage import StorageHook
 from quartet.triggers import arrival, listing
 from quartet.triggers.arrival import SAVE_AFTER_SECONDS, ArrivalTrigger, ArrivedTrigger

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from include.core.objects import write_whole
+from include.core.storage import write_whole
 from quartet.hooks.storage import StorageHook
 from quartet.triggers.listing import UnclearAnswerError, make_lister, shown
 

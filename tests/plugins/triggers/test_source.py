@@ -9,7 +9,7 @@ import pytest
 
 from quartet.hooks import sources
 from quartet.triggers import arrival, source
-from quartet.triggers.arrival import LONGEST_PAUSE_POLLS
+from quartet.triggers.arrival import MAX_PAUSE_POLLS
 from quartet.triggers.source import SourceTrigger
 from tests.include.songs.web import Web, parquet, serving, status
 
@@ -82,7 +82,7 @@ def test_trouble_that_passes_is_waited_out_with_growing_pauses(share, slept, cap
 
     steps = [answer(share, 503), *[nothing] * 10, answer(share, 404), nothing, put]
     assert len(wait(*steps, poll_seconds=60, max_failures=3)) == 1
-    assert slept == [0, 120, 240, 480, *[60 * LONGEST_PAUSE_POLLS] * 8, 60, 60][: len(slept)]
+    assert slept == [0, 120, 240, 480, *[60 * MAX_PAUSE_POLLS] * 8, 60, 60][: len(slept)]
     assert slept[-2:] == [60, 60]
     log = caplog.text + capsys.readouterr().out
     assert log.count("503 Service Unavailable") == 1

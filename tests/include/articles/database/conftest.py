@@ -13,8 +13,8 @@ from sqlalchemy import URL, Engine, make_url, text
 
 from include.articles.database import articles, models, recommendations, schema
 from include.articles.newsrooms.base import Metadata
-from include.core.databases import open_engine
-from tests.services import POSTGRES, fresh_database
+from include.core.database.engine import open_engine
+from tests.support.services import POSTGRES, fresh_database
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SITE = "washington-city-paper"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from include.articles.database import articles
 from include.articles.newsrooms.base import Metadata
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from tests.include.articles.database.conftest import NOON, SITE, hours
 
 OTHER = "texas-tribune"

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from include.articles.database import articles, models, recommendations, schema
 from include.articles.newsrooms.base import Metadata
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from tests.include.articles.database.conftest import NOON, SITE, Desk, hours
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from include.articles.database import models, recommendations
 from include.articles.database.models import NoRecommendationsError, ShrunkError
 from include.articles.database.status import ModelStatusError
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 from tests.include.articles.database.conftest import NOON, SITE, hours
 
 OTHER = "texas-tribune"

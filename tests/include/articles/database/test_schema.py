@@ -15,7 +15,7 @@ from sqlalchemy import URL, Engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from include.articles.database import schema, tables
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -120,7 +120,7 @@ UPGRADE = """
 import sys
 from sqlalchemy import make_url
 from include.articles.database import schema
-from include.core.databases import open_engine
+from include.core.database.engine import open_engine
 with open_engine(make_url(sys.argv[1])) as engine:
     print("ready", flush=True)
     sys.stdin.readline()

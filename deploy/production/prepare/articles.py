@@ -1,0 +1,17 @@
+"""What the articles workflow needs before the platform starts."""
+
+from deploy.production.reach import reach
+
+
+def articles_database() -> None:
+    """Make or migrate the tables of the article recommendations."""
+    from include.articles.database import schema
+    from quartet.hooks.database import DatabaseHook
+
+    hook = DatabaseHook("quartet_articles")
+    reach(hook.url)
+    with hook.engine() as engine:
+        schema.upgrade(engine)
+
+
+STEPS = {"the articles' database": articles_database}

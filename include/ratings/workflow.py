@@ -1,0 +1,40 @@
+"""What the platform knows of the ratings workflow."""
+
+from include.core.telemetry import Metric
+from include.core.workflow import Pool, StateMetrics, Workflow
+from include.ratings.retention import RETENTION
+from include.ratings.settings import RatingsSettings
+
+METRICS = {
+    "ratings.queue_files": Metric(
+        "files", "files of pairs that no model has answered", "it grows: `ratings_predict` does not run, or fails"
+    ),
+    "ratings.queue_age_seconds": Metric(
+        "s", "how long the oldest of them has waited; 0: none waits", "above 60: whoever asked gets no answer"
+    ),
+    "ratings.data_lag_hours": Metric("h", "since the newest training file landed", "above what your senders promise"),
+    "ratings.table_rows": Metric("rows", "rows of the training table", "it falls without a restore"),
+    "ratings.champion_holdout_rmse": Metric(
+        "stars", "error of the champion on held-out ratings", "it rises: [ratings.md](ratings.md) tells the way back"
+    ),
+}  # fmt: skip
+"""Full name → metric."""
+
+WORKFLOW = Workflow(
+    name="ratings",
+    title="Movie ratings",
+    dags=(
+        "ratings_train",
+        "ratings_predict",
+        "ratings_model_selection",
+    ),
+    settings=RatingsSettings,
+    retention=RETENTION,
+    metrics=METRICS,
+    state_metrics=StateMetrics(
+        reads="landed files, answers, training table, champion",
+        reports="waiting files, age of the data, error of the model",
+    ),
+    pools={"ratings_selection": Pool(2, "model selection: fits of eleven algorithms, about one core each")},
+    prepared=True,
+)

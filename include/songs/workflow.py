@@ -1,0 +1,32 @@
+"""What the platform knows of the songs workflow."""
+
+from include.core.telemetry import Metric
+from include.core.workflow import StateMetrics, Workflow
+from include.songs.retention import RETENTION
+from include.songs.settings import SongSettings
+
+METRICS = {
+    "songs.rows": Metric("rows", "rows of a day's dataset", "far from that of the same weekday", ("engine",)),
+    "songs.groups": Metric("rows", "rows of a day's counts", tags=("engine",)),
+    "songs.plays_outside_day": Metric(
+        "rows", "spins of the file whose date is another one", "above 0: source and report zone differ", ("engine",)
+    ),
+    "songs.plays_without_listener": Metric(
+        "rows", "long plays whose listener is missing or unknown", "it jumps: the listeners are old", ("engine",)
+    ),
+    "songs.engine_seconds": Metric("s", "how long the job's steps took", tags=("engine",)),
+    "songs.data_lag_hours": Metric(
+        "h", "since the end of the newest day that is delivered", "above 24 + `SONGS_DEADLINE_HOURS`"
+    ),
+}  # fmt: skip
+"""Full name → metric."""
+
+WORKFLOW = Workflow(
+    name="songs",
+    title="Song plays",
+    dags=("song_plays",),
+    settings=SongSettings,
+    retention=RETENTION,
+    metrics=METRICS,
+    state_metrics=StateMetrics(reads="what is known of the days", reports="the time since the end of the newest one"),
+)

@@ -1,0 +1,1 @@
+"""What the APIs share: authorization, body limits, errors, DAG runs."""

@@ -1,0 +1,150 @@
+"""The errors that our web apps answer with: one shape, never a 500 for bad input.
+
+    {"detail": "1 row is not valid; nothing was written", "errors": [{"index": 3, "reason": "…"}]}
+
+`install(app)` makes FastAPI's own errors follow it; a route raises `ApiError` for its own.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from include.core.errors import DamagedObjectError
+from include.core.text import shown
+
+log = logging.getLogger(__name__)
+
+MAX_ERRORS = 10
+"""So many bad rows are listed; `detail` counts all."""
+
+_DESCRIPTIONS = {
+    400: "Airflow cannot do this",
+    401: "No token, or an expired one",
+    403: "The user may not do this, or the token is not valid",
+    404: "There is no such thing",
+    409: "Not possible in the present state",
+    413: "The body is too large",
+    422: "The input is not valid; nothing was written",
+    503: "Storage, database or Airflow is not available; try again later",
+}
+
+
+class RowError(BaseModel):
+    """What is wrong with one row of the input."""
+
+    index: int = Field(description="place of the row in `data`, from 0")
+    reason: str = Field(description="what was expected and what was found")
+
+
+class Problem(BaseModel):
+    """The body of every error answer."""
+
+    detail: str = Field(description="what is wrong, for people")
+    errors: list[RowError] = Field(default=[], description=f"the first bad rows, at most {MAX_ERRORS}")
+
+
+class ApiError(Exception):
+    """Answer with *status* and a `Problem`."""
+
+    def __init__(self, status: int, detail: str, errors: Iterable[RowError] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the `responses=` of a route or an app: each status with its meaning and the shape of its body."""
+    return {status: {"model": Problem, "description": _DESCRIPTIONS[status]} for status in statuses}
+
+
+def answer(
+    status: int, detail: str, errors: Sequence[RowError] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Make the response of a problem; text that UTF-8 cannot carry is escaped."""
+    content = {
+        "detail": _clean(detail),
+        "errors": [{"index": each.index, "reason": _clean(each.reason)} for each in errors[:MAX_ERRORS]],
+    }
+    return JSONResponse(content, status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make *app* answer all its errors in the shape of `Problem`, faults of storage and database with 503."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ApiError, _problem)
+    app.add_exception_handler(DamagedObjectError, _damaged)
+    app.add_exception_handler(UnicodeEncodeError, _not_unicode)
+    for unavailable in _faults():
+        app.add_exception_handler(unavailable, _unavailable)
+
+
+def _faults() -> list[type[Exception]]:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+
+    return [OSError, BotoCoreError, ClientError, OperationalError, InterfaceError, TimeoutError]
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()[:2000]
+
+
+async def _invalid(_: Request, error: Any) -> JSONResponse:
+    rows: dict[int, RowError] = {}
+    others = []
+    for each in error.errors():
+        place, reason = each["loc"][1:], _reason(each)
+        index = next((part for part in place if isinstance(part, int)), None)
+        if each["type"] == "json_invalid":
+            others.append(f"the body is not JSON: {each['ctx']['error']} at character {index}")
+        elif index is None:
+            others.append(f"{'.'.join(str(part) for part in place) or 'the body'}: {reason}")
+        else:
+            rows.setdefault(index, RowError(index=index, reason=reason))
+    if rows:
+        others.append("1 row is not valid" if len(rows) == 1 else f"{len(rows)} rows are not valid")
+    return answer(422, "; ".join(others[:MAX_ERRORS]), [rows[index] for index in sorted(rows)[:MAX_ERRORS]])
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    return f"{error['msg'].removeprefix('Value error, ')[:200]}, found {shown(error['input'])}"
+
+
+async def _not_unicode(_: Request, error: Any) -> JSONResponse:
+    if error.reason != "surrogates not allowed":
+        raise error
+    # JSON can spell half a character ("\\ud800"); Python takes it and fails at the first use
+    return answer(422, f"text that is not Unicode was found: {shown(error.object[error.start : error.end])}")
+
+
+async def _http_error(_: Request, error: Any) -> JSONResponse:
+    if error.status_code == 400 and error.__cause__ is not None:  # so FastAPI says of what Python's JSON refuses
+        return answer(422, f"the body is not JSON that can be read ({type(error.__cause__).__name__})")
+    return answer(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _problem(_: Request, error: Any) -> JSONResponse:
+    return answer(error.status, error.detail, error.errors)
+
+
+async def _damaged(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return answer(503, str(error))
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, FileNotFoundError | FileExistsError):
+        raise error  # the storage answered; that a name is missing or taken is the route's affair
+    what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
+    log.error("%s %s: the %s is not available", request.method, request.url.path, what, exc_info=error)
+    return answer(503, f"the {what} is not available ({type(error).__name__})", headers={"Retry-After": "5"})

@@ -1,0 +1,105 @@
+"""A run of the DAG `housekeeping`: retention rules of the workflows, and what belongs to none of them."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseHook, Variable
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
+from sqlalchemy import URL
+
+from include.core.registry import ModelVersions
+from include.core.retention import Cleaning, Counts, PlatformRetention, Removed, Rule, Sweeper, clean_logs
+from include.core.settings import PlatformSettings
+from quartet.hooks.database import DatabaseHook
+from quartet.hooks.registry import RegistryHook
+from quartet.hooks.registry_versions import ModelVersionsHook, purge_runs
+from quartet.hooks.storage import StorageHook
+
+log = logging.getLogger(__name__)
+
+METADATA, MLFLOW = "quartet_metadata", "quartet_mlflow"
+"""Connections of the databases of Airflow and of MLflow's server; either may be missing."""
+
+
+def housekeeping_run(context: Mapping[str, Any]) -> "Housekeeping":
+    """Build the steps of a run from the context of one of its tasks."""
+    return Housekeeping(context["params"]["dry_run"])
+
+
+class Housekeeping:
+    """
+    Removes what has had its time. Every step may die at any line and be run again.
+
+    Args:
+        dry_run: only log and count what would be removed.
+    """
+
+    def __init__(self, dry_run: bool = False) -> None:
+        self.dry_run = dry_run
+        self.now = time.time()
+        self.storage = StorageHook()
+
+    def clean(self, workflow: str, rule: Rule) -> Counts:
+        """Apply a retention rule of the workflow of this name."""
+        return rule.clean(self._cleaning(workflow))
+
+    def purge_runs(self) -> Counts:
+        """Remove what was deleted in MLflow long ago."""
+        settings, cleaning = PlatformRetention.load(), self._cleaning("mlflow")
+        if cleaning.before(settings, "deleted_runs_days") is None:
+            return {}
+        address = PlatformSettings.load().registry_uri
+        if address.startswith(("http://", "https://")):
+            address = self._address(MLFLOW, "mlflow gc").render_as_string(hide_password=False)
+        with RegistryHook().client() as client:
+            return purge_runs(client, address, cleaning.sweeper, settings.deleted_runs_days)
+
+    def clean_logs(self) -> Counts:
+        """Remove old log files on this machine; those in remote storage are for its own rules."""
+        names = ("base_log_folder", "dag_processor_child_process_log_directory")
+        folders = {Path(found) for name in names if (found := conf.get("logging", name, fallback=""))}
+        removed = Removed()
+        if before := self._cleaning("logs").before(PlatformRetention.load(), "logs_days"):
+            for folder in sorted(folders):
+                removed += clean_logs(folder, Sweeper(folder, self.dry_run), before)
+        return removed.as_json()
+
+    def clean_metadata(self) -> Counts:
+        """Run `airflow db clean`."""
+        from quartet.hooks.metadata import MetadataHook
+
+        if (before := self._cleaning("logs").before(PlatformRetention.load(), "history_days")) is None:
+            return {}
+        hook = MetadataHook(self._address(METADATA, "airflow db clean"))
+        return hook.clean(datetime.fromtimestamp(before, UTC), dry_run=self.dry_run)
+
+    def _cleaning(self, folder: str) -> Cleaning:
+        return Cleaning(
+            store=self.storage.store(folder),
+            sweeper=Sweeper(self.storage.path(), self.dry_run),
+            now=self.now,
+            open_registry=self._open_registry,
+            variable=lambda name: Variable.get(name, default={}, deserialize_json=True),
+        )
+
+    @contextmanager
+    def _open_registry(self, name: str) -> Iterator[ModelVersions]:
+        with RegistryHook().client() as client:
+            yield ModelVersionsHook(client, name, datetime.fromtimestamp(self.now, UTC))
+
+    def _address(self, conn_id: str, command: str) -> URL:
+        """Return the address of a database of others; skip the task if its connection is not defined."""
+        try:
+            BaseHook.get_connection(conn_id)
+        except AirflowNotFoundException:
+            raise AirflowSkipException(
+                f"The connection {conn_id} is not defined, so the database is out of reach of tasks: define it, or "
+                f"run `{command}` where the database is in reach, see docs/operations.md"
+            ) from None
+        return DatabaseHook(conn_id).url

@@ -1,0 +1,66 @@
+"""AudienceHook: from the context of an Airflow task to the steps of its labeling task."""
+
+import re
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.audience.state import TaskStoppedError
+from include.core.errors import BadDataError
+from quartet.hooks import audience
+from quartet.workflows.audience import AudienceHook
+
+
+def context(run_id: str = "manual__1", **params) -> dict:
+    run = SimpleNamespace(dag_id="audience_labeling", run_id=run_id, run_after=datetime(2026, 1, 1, tzinfo=UTC))
+    return {"dag_run": run, "params": params}
+
+
+def task_of(context: dict):
+    with AudienceHook().pipeline(context) as pipeline:
+        return pipeline.task
+
+
+def test_params_become_a_task(home):
+    task = task_of(context(predict_type="author", start_time="2020-01-01", end_time="2020-01-02T00:00:00Z", queue=None))
+    assert (task.predict_type, task.queue) == ("author", "queue1")
+    assert (task.start_time, task.end_time) == (datetime(2020, 1, 1), datetime(2020, 1, 2, 8))
+
+
+def test_without_an_id_the_run_gives_one_and_always_the_same(home):
+    first, again, other = task_of(context()), task_of(context()), task_of(context("manual__2"))
+    assert re.fullmatch("[0-9a-f]{32}", first.task_id)
+    assert first == again
+    assert first.task_id != other.task_id
+    assert task_of(context(task_id="ab" * 16)).task_id == "ab" * 16
+
+
+def test_what_a_task_pins_lies_in_the_platforms_storage(home):
+    with AudienceHook().pipeline(context(task_id="ab" * 16)) as pipeline:
+        assert str(pipeline.folder) == f"file://{home}/data/audience/tasks/{'ab' * 16}"
+        assert pipeline.dag_run_id == "manual__1"
+
+
+@pytest.mark.parametrize("wrong", [{"countdown": -1}, {"start_time": "soon"}, {"target_schema": "a`b"}])
+def test_params_that_are_not_valid_are_bad_data(home, wrong):
+    with pytest.raises(BadDataError, match=next(iter(wrong))):
+        task_of(context(**wrong))
+
+
+def test_an_aborted_task_is_skipped(home, monkeypatch):
+    notes = []
+    monkeypatch.setattr(audience.AirflowApiHook, "note", lambda _, run, text: notes.append(text))
+    with pytest.raises(AirflowSkipException, match="was aborted"), AudienceHook().pipeline(context()):
+        raise TaskStoppedError("task x was aborted")
+    assert notes == ["task x was aborted"]
+
+
+def test_passwords_are_masked_in_logs(home, monkeypatch):
+    masked = []
+    monkeypatch.setattr(audience, "mask_secret", masked.append)
+    monkeypatch.setenv("INPUT_PASSWORD", "p@ss:1")
+    monkeypatch.setenv("OUTPUT_PASSWORD", "p@ss:2")
+    task_of(context())
+    assert masked == ["p@ss:1", "p@ss:2"]
