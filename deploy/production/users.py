@@ -17,12 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
-
 from deploy.production.passwords import weakness
+from deploy.settings.admin import AdminSettings
 from include.core.errors import SettingsError
-from include.core.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.models import Role
@@ -46,18 +43,6 @@ LOCK_MILLISECONDS = 120_000  # PostgreSQL's unit; Airflow hands it on as it is
 
 class AccountError(SettingsError):
     """An account cannot be made as the settings say; the message never has a password in it."""
-
-
-class AdminSettings(Settings):
-    """The administrator that production starts with."""
-
-    model_config = SettingsConfigDict(env_prefix="QUARTET_ADMIN_")
-
-    user: str = Field(default="admin", description="user name of the administrator in production")
-    password: SecretStr = Field(
-        default=SecretStr(""), description="the administrator's password, at least 12 characters that nobody can guess"
-    )
-    email: str = Field(default="", description="the administrator's address; empty: <user>@localhost")
 
 
 @contextmanager

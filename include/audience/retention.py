@@ -3,15 +3,9 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row
-
-from include.audience import plan, state
-from include.audience.request import Task
 from include.audience.settings import AudienceSettings, UnknownSchemaError
-from include.audience.state import Stat
-from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
 from include.core.retention import (
     Cleaning,
@@ -26,6 +20,11 @@ from include.core.retention import (
 )
 from include.core.storage import StoragePath, StoredObject, walk_objects
 
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from include.audience.request import Task
+
 log = logging.getLogger(__name__)
 
 _TASK = re.compile(r"([0-9a-f]{32})/(.+)")
@@ -37,7 +36,7 @@ _PINNED = ("plan.json", "rules.csv", "source_map.json")
 def clean_tasks(
     folder: StoragePath,
     sweeper: Sweeper,
-    ended: Callable[[Task], bool],
+    ended: "Callable[[Task], bool]",
     authors_before: float | None,
     plans_before: float | None,
 ) -> Removed:
@@ -73,7 +72,9 @@ def _tasks(folder: StoragePath) -> Mapping[str, dict[str, StoredObject]]:
     return found
 
 
-def _may_go(folder: StoragePath, ended: Callable[[Task], bool]) -> bool:
+def _may_go(folder: StoragePath, ended: "Callable[[Task], bool]") -> bool:
+    from include.audience import plan  # loads pandas
+
     try:
         pinned = plan.load(folder)
         return pinned is None or ended(pinned.task)  # without a plan it never began, or was removed in part
@@ -82,7 +83,7 @@ def _may_go(folder: StoragePath, ended: Callable[[Task], bool]) -> bool:
         return False
 
 
-def has_ended(settings: AudienceSettings, task: Task) -> bool:
+def has_ended(settings: AudienceSettings, task: "Task") -> bool:
     """
     Look into `state` whether a task has come to its end, or is not known any more.
 
@@ -90,6 +91,9 @@ def has_ended(settings: AudienceSettings, task: Task) -> bool:
         UnknownSchemaError: its result schema is not allowed, or not there.
         DBAPIError: the database cannot be asked.
     """
+    from include.audience import state
+    from include.core.database.engine import open_engine
+
     settings.check_output(task.output_schema)
     try:
         with open_engine(settings.result_url(task.output_schema), read_only=True) as engine:
@@ -98,8 +102,10 @@ def has_ended(settings: AudienceSettings, task: Task) -> bool:
         raise UnknownSchemaError(f"there is no result schema {task.output_schema}") from None
 
 
-def is_over(row: Row[Any] | None) -> bool:
+def is_over(row: "Row[Any] | None") -> bool:
     """Tell whether nothing is left to do for a task: it was aborted, or labelled and produced, or its row is gone."""
+    from include.audience.state import Stat
+
     return row is None or row.stat == Stat.BREAK or (row.stat == Stat.SUCCESS and row.prod_stat is not None)
 
 

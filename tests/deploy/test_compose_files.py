@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from deploy import settings
 from deploy.compose import env
-from deploy.production.settings import ComposeSettings
-from deploy.settings import CLASSES
+from deploy.settings.compose import ComposeSettings
 from include.core.settings import ROOT
 
 TEXT = (ROOT / "docker-compose.yaml").read_text()
@@ -21,7 +21,7 @@ USED = set(re.findall(r"(?<!\$)\$\{(\w+)", TEXT))
 
 
 def test_each_variable_is_a_setting():
-    known = {cls.variable(field) for cls in CLASSES.values() for field in cls.model_fields}
+    known = settings.variables()
     assert USED - known == set()
 
 

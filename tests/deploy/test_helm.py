@@ -15,9 +15,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from deploy import settings as platform_settings
 from deploy.helm import executor
-from deploy.production.users import SERVICE_CONNECTION, AdminSettings
-from deploy.settings import CLASSES
+from deploy.production.users import SERVICE_CONNECTION
 from include.core.settings import ROOT
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.articles import ArticlesHook
@@ -34,7 +34,7 @@ TOP_LEVEL = {
 """Top-level values of the chart that may be used: compared with its values.yaml by hand."""
 
 NAMESPACE = "quartet"
-SETTINGS = {cls.variable(field) for cls in [*CLASSES.values(), AdminSettings] for field in cls.model_fields}
+SETTINGS = platform_settings.variables()
 SECRET = re.compile(r"password|secret|token", re.IGNORECASE)
 
 
@@ -201,8 +201,9 @@ def test_an_unknown_variable_is_found():
 def test_settings_are_allowed(values, monkeypatch):
     for name, value in {**literals(values), **secret_variables()}.items():
         monkeypatch.setenv(name, value)
-    for settings in CLASSES.values():
-        settings.load()
+    for section in platform_settings.SECTIONS.values():
+        for settings in section:
+            settings.load()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def execute(url: URL, statement: str) -> None:
 def prepare(monkeypatch: pytest.MonkeyPatch, audience: AudienceSettings, crawlers: str = CRAWLERS) -> str:
     """Make schemas and accounts as on a server of our own; give the crawler's name."""
     crawler = f"c{audience.output_user[1:]}"
-    monkeypatch.setattr(init, "CRAWLER", crawler)
+    monkeypatch.setattr(prepare_audience, "CRAWLER", crawler)
     monkeypatch.setenv("MARIADB_ROOT_PASSWORD", make_url(MARIADB).password or "")
     monkeypatch.setenv("AUDIENCE_SOURCE_PASSWORD", crawlers)
     monkeypatch.setattr(prepare_audience, "required", lambda variable: os.environ[variable])  # root's is empty here
@@ -147,7 +147,7 @@ def test_a_wrong_password_is_told_without_it(monkeypatch, caplog, postgres: URL)
     wrong = postgres.set(username="nobody_of_quartet", password="s3cr3t")
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", wrong.render_as_string(hide_password=False))
     monkeypatch.setattr(init, "steps", lambda: prepare_articles.STEPS)
-    monkeypatch.setattr(init, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(reach, "PATIENCE_SECONDS", 0)
     with caplog.at_level("INFO"):
         assert init.main() == 1
     assert "nobody_of_quartet" in caplog.text

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from deploy.production import users
 from deploy.production.passwords import weakness
-from deploy.production.users import AccountError, AdminSettings
+from deploy.production.users import AccountError
+from deploy.settings.admin import AdminSettings
 from include.core.settings import ROOT
 
 if TYPE_CHECKING:

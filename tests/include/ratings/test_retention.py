@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from include.core.registry import ModelVersion
+from include.core.registry import ModelVersion, RegisteredVersion
 from include.core.retention import Removed, Sweeper
 from include.core.storage import StoragePath
 from include.ratings import models, reports, retention
-from include.ratings.retention import Registered
 
 AT = "2027-01-15T08:00:00+00:00"
 LATER, EARLIER = time.time() + 86_400, time.time() - 86_400
@@ -25,24 +24,24 @@ class Shelf:
     """A registry with versions and runs; the step named in `dies_at` kills."""
 
     root: Path
-    registered: dict[int, Registered] = field(default_factory=dict)
+    registered: dict[int, RegisteredVersion] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
     dies_at: str | None = None
     gone_back_to: int | None = None
 
     def add(self, version: int, *aliases: str) -> None:
         run_id = f"run{version}"
-        self.registered[version] = Registered(run_id, aliases)
+        self.registered[version] = RegisteredVersion(run_id, aliases)
         self.runs.add(run_id)
         self.folder(run_id).mkdir(parents=True)
         (self.folder(run_id) / "model.pickle").write_bytes(b"model")
         tags = {"training_version": str(version), "sha256": "0"}
         models.write_card(self.root / "ratings", ModelVersion(version, AT, run_id, "artefact", tags, {}))
 
-    def versions(self) -> dict[int, Registered]:
+    def versions(self) -> dict[int, RegisteredVersion]:
         return dict(self.registered)
 
-    def find(self, version: int) -> Registered | None:
+    def find(self, version: int) -> RegisteredVersion | None:
         if version == self.gone_back_to:
             promote(self.root / "ratings", version)
         self._die("find")

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.audience.state import TaskStoppedError
 from include.core.errors import BadDataError
-from quartet.hooks import audience
+from quartet.workflows import audience
 from quartet.workflows.audience import AudienceHook
 
 

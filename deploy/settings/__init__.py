@@ -2,8 +2,8 @@
 
 import logging
 
-from deploy.production.settings import ComposeSettings
-from deploy.production.users import AdminSettings
+from deploy.settings.admin import AdminSettings
+from deploy.settings.compose import ComposeSettings
 from include.core.errors import SettingsError
 from include.core.retention import PlatformRetention
 from include.core.settings import PlatformSettings, Settings
