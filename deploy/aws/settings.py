@@ -164,5 +164,5 @@ class StackSettings(BaseModel):
 def _explained(problem: Any) -> str:
     name = ".".join(str(each) for each in problem["loc"])
     field = StackSettings.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
-    meaning = f". It is: {field.description}" if field else ""
+    meaning = f". Expected: {field.description}" if field else ""
     return f"{f'{name}: ' if name else ''}{problem['msg']}{meaning}"

@@ -1,4 +1,4 @@
-"""All settings of the platform, in the order in which `.env.example` lists them."""
+"""All settings of the platform, in the order of `.env.example`."""
 
 import logging
 
@@ -17,30 +17,30 @@ SECTIONS: dict[str, list[type[Settings]]] = {
     "Administrator": [AdminSettings],
     "Docker Compose": [ComposeSettings],
 }
-"""Title → classes of settings."""
+"""Title of a section → settings classes."""
 
 
 def variables() -> set[str]:
-    """Return the names of all environment variables that the settings are read from."""
+    """Return the names of all environment variables that hold a setting."""
     classes = [settings for section in SECTIONS.values() for settings in section]
     return {settings.variable(field) for settings in classes for field in settings.model_fields}
 
 
 def check() -> None:
     """
-    Read all settings once, so that a wrong one is an error at the start.
+    Read and check all settings once, so that a wrong one is reported at startup.
 
     Raises:
         SettingsError: one line for each value that is not allowed.
     """
-    loaded, problems = [], []
+    loaded, errors = [], []
     for settings in [each for section in SECTIONS.values() for each in section]:
         try:
             loaded.append(settings.load())
         except SettingsError as error:
-            problems.append(str(error))
-    if problems:
-        raise SettingsError("\n".join(problems))
+            errors.append(str(error))
+    if errors:
+        raise SettingsError("\n".join(errors))
     for settings in loaded:
         settings.check()
     _check_notify_urls(PlatformSettings.load().notify_urls)
@@ -48,11 +48,11 @@ def check() -> None:
 
 def _check_notify_urls(urls: list[str]) -> None:
     if not urls:
-        return  # without the half second that importing Apprise takes
+        return  # saves the half second that importing Apprise takes
     from apprise import Apprise
 
     logging.getLogger("apprise").disabled = True  # it would show the URL, with its password
     for number, url in enumerate(urls, start=1):
         if Apprise.instantiate(url) is None:
-            reason = "Apprise does not know its service, or a part is missing"
+            reason = "Apprise does not know its service, or a part of the URL is missing"
             raise SettingsError(f"QUARTET_NOTIFY_URL: URL number {number}: {reason}")

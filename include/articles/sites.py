@@ -131,7 +131,7 @@ def _parameter(name: str, value: Any) -> Any:
     try:
         checked = expected.dump_python(expected.validate_python(value), mode="json")
     except ValidationError as error:
-        message = f"{name}: {error.errors()[0]['msg']}, found {shown(value)}. It is: {field.description}"
+        message = f"{name}: {error.errors()[0]['msg']}, found {shown(value)}. Expected: {field.description}"
         raise ValueError(message) from None
     return "inf" if checked == inf else checked  # JSON has no number for it
 

@@ -1,6 +1,6 @@
-"""Retention: how long things are kept, and the one place where stored objects are removed.
+"""Retention: how long data is kept, and the only place where stored objects are removed.
 
-Ages count from the moment at which the store itself noticed the last change.
+Ages count from the last change as the store recorded it.
 """
 
 import logging
@@ -35,25 +35,25 @@ Counts = dict[str, int]
 
 
 def days_kept(default: float, what: str) -> float:
-    """Build a setting: the number of days that *what* is kept."""
-    return Field(default=default, ge=0, le=MAX_DAYS, description=f"days that {what} are kept; 0: for ever")
+    """Build a setting: the number of days to keep *what*."""
+    return Field(default=default, ge=0, le=MAX_DAYS, description=f"days to keep {what}; 0: forever")
 
 
 class RetentionSettings(Settings):
-    """Base of the settings that say how long a workflow's data are kept; all share the prefix `QUARTET_KEEP_`."""
+    """Base class of the retention settings of a workflow; all share the prefix `QUARTET_KEEP_`."""
 
     model_config = SettingsConfigDict(env_prefix="QUARTET_KEEP_")
 
 
 class PlatformRetention(RetentionSettings):
-    """How long what belongs to no workflow is kept."""
+    """Retention of data that belongs to no workflow."""
 
     deleted_runs_days: float = days_kept(30, "runs that were deleted in MLflow")
     logs_days: float = days_kept(90, "log files on a local disk")
     history_days: float = Field(
         default=365,
-        description=f"days that runs, events and audit records in Airflow's database are kept, {MIN_HISTORY_DAYS} or "
-        "more; 0: for ever",
+        description=f"days to keep runs, events and audit records in Airflow's database, {MIN_HISTORY_DAYS} or more; "
+        "0: forever",
     )
 
     @field_validator("history_days")
@@ -61,7 +61,7 @@ class PlatformRetention(RetentionSettings):
     def _long_enough(cls, days: float) -> float:
         if days == 0 or MIN_HISTORY_DAYS <= days <= MAX_DAYS:
             return days
-        raise ValueError("runs that wait or can be resumed would go")
+        raise ValueError("this would remove runs that are waiting or can be resumed")
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Removal:
     what: str
     """What is removed."""
     days: str
-    """After how many days, and the setting that says so."""
+    """Default number of days, and the setting for it."""
     kept: str
-    """What stays in any case."""
+    """What is never removed."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Rule:
 
     task_id: str
     clean: "Callable[[Cleaning], Counts]"
-    """Removes what has had its time, and counts it. It may die at any line and be run again."""
+    """Removes expired data and counts it; may be killed at any line and run again."""
     removals: tuple[Removal, ...]
 
     def table(self) -> str:
@@ -94,20 +94,20 @@ class Rule:
 
 @dataclass(frozen=True)
 class Retention:
-    """What housekeeping removes of a workflow."""
+    """What housekeeping removes from a workflow's data."""
 
     settings: type[RetentionSettings] = RetentionSettings
     rules: tuple[Rule, ...] = ()
 
 
 def cutoff(now: float, days: float) -> float | None:
-    """Give the instant before which things of *days* have had their time; `None`: they are kept for ever."""
+    """Return the instant before which data is expired when it is kept for *days*; `None` when it is kept forever."""
     return now - days * DAY_SECONDS if days else None
 
 
 @dataclass(frozen=True)
 class Removed:
-    """What has gone."""
+    """Number and size of the removed objects."""
 
     objects: int = 0
     bytes: int = 0
@@ -116,33 +116,33 @@ class Removed:
         return Removed(self.objects + other.objects, self.bytes + other.bytes)
 
     def as_json(self) -> dict[str, int]:
-        """Give it in what JSON knows."""
+        """Return the counts as a JSON object."""
         return asdict(self)
 
 
 @dataclass
 class Sweeper:
     """
-    Removes objects below one folder, and counts.
+    Removes and counts objects below one folder.
 
-    No link is removed and nothing that lies behind one, so nothing outside of the folder either; nor what has changed
-    since it was listed.
+    It never removes a symbolic link or anything behind one, and so nothing outside the folder; nor an object that has
+    changed since it was listed.
     """
 
     root: StoragePath
-    """Nothing outside is removed."""
+    """Folder that limits the removals."""
     dry_run: bool = False
-    """Only say what would be done."""
+    """Whether to only count and log what would be removed."""
     removed: Removed = field(default_factory=Removed)
 
     def sweep(self, folder: StoragePath, old: Mapping[str, StoredObject], what: str) -> Removed:
         """
-        Remove objects, in the order given, and local folders that are empty then.
+        Remove objects, in the order given, and local folders that become empty.
 
         Args:
-            folder: below the root; it stays itself.
-            old: name below *folder* → object, as a listing gave it.
-            what: they are, for the log.
+            folder: folder below the root; it is kept itself.
+            old: name below *folder* → object, as it was listed.
+            what: description of the objects, for the log.
         """
         done = Removed()
         for name, listed in old.items():
@@ -160,47 +160,47 @@ class Sweeper:
         return done
 
     def sweep_away(self, folder: StoragePath, what: str) -> Removed:
-        """Remove all objects in *folder*, and itself if it is local."""
+        """Remove all objects in *folder*, and the folder itself if it is local."""
         listed = {f"{folder.name}/{name}": stored for name, stored in walk_objects(folder).items()}
         return self.sweep(folder.parent, listed, what)
 
     def reaches(self, path: StoragePath) -> bool:
-        """Tell whether *path* is below the root, no link itself and behind none; an object store has no links."""
+        """Check that *path* is below the root and neither a link nor behind one; object stores have no links."""
         if not is_local(path):
             return True
         root, there = local_path(self.root), local_path(path)
         if there.resolve() == root.resolve() / there.relative_to(root):
             return True
-        log.warning("%s stays: it is a link, or behind one", path)
+        log.warning("%s is kept: it is a symbolic link, or behind one", path)
         return False
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What a retention rule works with."""
+    """Everything a retention rule needs to run."""
 
     store: Store
     """The workflow's folder."""
     sweeper: "Sweeper"
-    """Removes objects of the storage, or only counts them in a dry run."""
+    """Removes objects from the storage, or only counts them in a dry run."""
     now: float
     """Seconds since 1970."""
     open_registry: Callable[[str], AbstractContextManager[ModelVersions]]
-    """Opens the versions of a registered model."""
+    """Opens the versions of a registered model, by its name."""
     variable: Callable[[str], Any]
-    """Reads an Airflow Variable that holds a JSON object; empty if it is not set."""
+    """Reads an Airflow Variable that holds a JSON object; returns an empty one if it is not set."""
 
     def before(self, settings: RetentionSettings, field: str) -> float | None:
-        """Return the instant before which things may go by the setting *field*, and log it; `None`: all is kept."""
+        """Return the instant before which the setting *field* lets data expire, and log it; `None`: all is kept."""
         days = getattr(settings, field)
         before = cutoff(self.now, days)
-        what = f"what is from before {datetime.fromtimestamp(before, UTC):%Y-%m-%d %H:%M}" if before else "nothing"
-        log.info("%s=%g: %s may go", settings.variable(field), days, what)
+        what = f"data older than {datetime.fromtimestamp(before, UTC):%Y-%m-%d %H:%M}" if before else "nothing"
+        log.info("%s=%g: %s may be removed", settings.variable(field), days, what)
         return before
 
 
 def _same(found: StoredObject, listed: StoredObject) -> bool:
-    # some stores tell the time of a change less exactly in a listing
+    # some stores report the time of a change less precisely in a listing
     return found.size == listed.size and (found.tag == listed.tag if found.tag else found.changed == listed.changed)
 
 
@@ -216,7 +216,7 @@ def _prune(folder: StoragePath, path: StoragePath) -> None:
 
 
 def clean_logs(folder: Path, sweeper: Sweeper, before: float) -> Removed:
-    """Remove log files below a local *folder*: all that are named `….log` or `….log.…` and last written *before*."""
+    """Remove log files (`….log` and `….log.…`) below a local *folder* that were last written *before* an instant."""
     listed = walk_objects(folder)
     names = {name: name.rpartition("/")[2] for name in listed}
     old = {

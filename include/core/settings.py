@@ -1,7 +1,7 @@
-"""Settings of the platform, and the base that every workflow's settings class builds on.
+"""Settings of the platform, and the base class of every workflow's settings.
 
-A setting is an environment variable; a file `.env` in the repository root is read too and loses against the
-environment (`QUARTET_ENV_FILE` names another file). `make docs` writes `.env.example` from the classes.
+Settings are environment variables. A `.env` file in the repository root is read too (`QUARTET_ENV_FILE` names another
+file), but the environment takes precedence. `make docs` writes `.env.example` from these classes.
 """
 
 import os
@@ -21,17 +21,17 @@ ENV_FILE = Path(os.environ.get("QUARTET_ENV_FILE") or ROOT / ".env")
 
 
 def _known_zone(name: str) -> str:
-    with suppress(Exception):  # what ZoneInfo raises depends on the name
+    with suppress(Exception):  # the type that ZoneInfo raises depends on the name
         return ZoneInfo(name).key
     raise ValueError("no such time zone")
 
 
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
-"""Name of a time zone that is known here, such as `America/New_York`."""
+"""Name of a time zone that this machine knows, such as `America/New_York`."""
 
 
 class Settings(BaseSettings):
-    """Base of the settings classes: reads the environment and `.env`; an empty value means the default."""
+    """Base class of all settings; reads the environment and `.env`. An empty value means the default."""
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
@@ -40,10 +40,10 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """
-        Read and check all settings of this class.
+        Read and validate all settings of this class.
 
         Args:
-            given: values that stand before those of the environment, by the names of the fields.
+            given: field name → value; takes precedence over the environment.
 
         Raises:
             SettingsError: a value is not allowed; one line for each such variable.
@@ -51,11 +51,11 @@ class Settings(BaseSettings):
         try:
             return cls(**given)
         except ValidationError as error:
-            raise SettingsError("\n".join(cls._explain(problem) for problem in error.errors())) from None
+            raise SettingsError("\n".join(cls._explain(details) for details in error.errors())) from None
 
     def check(self) -> None:
         """
-        Check what takes too long for every load, such as an import; called once, before the platform starts.
+        Run the checks that are too slow for every load, such as imports; called once, before the platform starts.
 
         Raises:
             SettingsError: a value is not allowed.
@@ -63,69 +63,70 @@ class Settings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """Name the environment variable of *field*."""
+        """Return the name of the environment variable behind *field*."""
         alias = cls.model_fields[field].validation_alias
         return alias if isinstance(alias, str) else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod
-    def _explain(cls, problem: Any) -> str:
-        field = str(problem["loc"][0]) if problem["loc"] else ""
+    def _explain(cls, error: Any) -> str:
+        field = str(error["loc"][0]) if error["loc"] else ""
         name = cls.variable(field) if field in cls.model_fields else field
         known = {cls.variable(each).lower(): each for each in cls.model_fields}
         field = known.get(name.lower(), field)
         described = cls.model_fields.get(field)
-        allowed = described.description if described else ""
-        found = "" if described and described.annotation is SecretStr else f"={problem['input']!r}"
-        return f"{name.upper()}{found} is not allowed: {problem['msg']}. It is: {allowed}"
+        expected = described.description if described else ""
+        found = "" if described and described.annotation is SecretStr else f"={error['input']!r}"
+        return f"{name.upper()}{found} is not allowed: {error['msg']}. Expected: {expected}"
 
 
 class PlatformSettings(Settings):
-    """What all workflows share: where things lie and how the platform behaves."""
+    """Settings that all workflows share: where data is stored and how the platform behaves."""
 
     model_config = SettingsConfigDict(env_prefix="QUARTET_")
 
     home: Path = Field(
         default=ROOT / ".quartet",
-        description="folder of all state in embedded mode; a relative path counts from the repository",
+        description="folder of all state in embedded mode; a relative path is resolved against the repository root",
     )
     port: int = Field(default=8080, ge=1, le=65535, description="port of the web UI and the APIs, 1 to 65535")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="port of `make mlflow`, 1 to 65535")
     storage: str = Field(
         default="",
-        description="root URL of data, `file:///…` or `s3://bucket/prefix`; empty: folder `data` below QUARTET_HOME",
+        description="root URL of all data, `file:///…` or `s3://bucket/prefix`; if empty, the folder `data` below "
+        "QUARTET_HOME",
         pattern=r"^$|^file:///.+|^s3://[^/]+(/.*)?$",
     )
     poll_seconds: float = Field(
-        default=0.5, gt=0, le=3600, description="seconds between two looks for arrived files, above 0 to 3600"
+        default=0.5, gt=0, le=3600, description="seconds between checks for new files, above 0, at most 3600"
     )
-    task_retries: int = Field(default=2, ge=0, le=100, description="tries of a task after its first failure, 0 to 100")
+    task_retries: int = Field(default=2, ge=0, le=100, description="retries of a failed task, 0 to 100")
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1", "localhost"],
         min_length=1,
-        description="host names the web server answers to, separated by commas; `*` allows any",
+        description="host names that the web server answers to, separated by commas; `*` allows any",
     )
     mlflow_tracking_uri: str = Field(
         default="",
         validation_alias="MLFLOW_TRACKING_URI",
-        description="MLflow's tracking server or database; empty: SQLite file `mlflow.db` below QUARTET_HOME",
+        description="MLflow's tracking server or database; if empty, the SQLite file `mlflow.db` below QUARTET_HOME",
     )
     otel_endpoint: str = Field(
         default="",
         pattern=r"^$|^https?://[^\s/?#]+[^\s?#]*$",
-        description="OpenTelemetry collector that takes metrics over HTTP, such as `http://collector:4318`; "
-        "empty: nothing is sent",
+        description="OpenTelemetry collector that receives metrics over HTTP, such as `http://collector:4318`; "
+        "if empty, no metrics are sent",
     )
     deadline_minutes: float = Field(
         default=120,
         gt=0,
         le=1_000_000,
-        description="minutes after which a run that has not ended raises an alert; workflows that may take longer "
-        "have a limit of their own",
+        description="minutes after which an unfinished run raises an alert; workflows that may take longer have their "
+        "own limit",
     )
     notify_url: SecretStr = Field(
         default=SecretStr(""),
-        description="who is told of a failed run and of a missed deadline: URLs of Apprise, such as "
-        "`mailto://user:password@example.org`, separated by blanks or commas; they are never shown; empty: nobody",
+        description="Apprise URLs that are notified of failed runs and missed deadlines, such as "
+        "`mailto://user:password@example.org`, separated by spaces or commas; never shown; if empty, nobody is told",
     )
 
     @field_validator("home")
@@ -152,12 +153,12 @@ class PlatformSettings(Settings):
 
     @property
     def registry_uri(self) -> str:
-        """Where MLflow keeps its entities."""
+        """Address of the server or database that holds MLflow's runs and models."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home}/mlflow.db"
 
     @property
     def notify_urls(self) -> list[str]:
-        """Who is told of trouble, each a secret."""
+        """Apprise URLs to notify, each of them secret."""
         return _urls_of(self.notify_url)
 
 
@@ -165,5 +166,5 @@ _WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
 
 
 def _urls_of(urls: SecretStr) -> list[str]:
-    """Give the URLs of a list; a comma within a URL, as in `mailto://…?to=a,b`, belongs to it."""
+    """Split a list of URLs; a comma within a URL, as in `mailto://…?to=a,b`, belongs to the URL."""
     return [url for url in re.split(r"\s+|,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)", urls.get_secret_value()) if url]

@@ -104,7 +104,7 @@ def _below(settings: SongSettings, field: str, name: str) -> str:
     if base := getattr(settings, field):
         return f"{base.rstrip('/')}/{name}"
     meaning = SongSettings.model_fields[field].description
-    raise SettingsError(f"{SongSettings.variable(field)} is not set. It is: {meaning}")
+    raise SettingsError(f"{SongSettings.variable(field)} is not set. Expected: {meaning}")
 
 
 def scheme_of(url: str) -> str:

@@ -29,7 +29,7 @@ def test_the_defaults_are_those_that_are_documented():
 )
 def test_a_wrong_value_is_told_with_variable_value_and_what_is_allowed(monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError, match=rf"^{variable}=.* is not allowed: .*\. It is: ."):
+    with pytest.raises(SettingsError, match=rf"^{variable}=.* is not allowed: .*\. Expected: ."):
         RatingsSettings.load()
 
 
