@@ -100,7 +100,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     async def end(request, dag_id, run_id):
         found.append((dag_id, run_id))
 
-    monkeypatch.setattr(runs, "end", end)
+    monkeypatch.setattr(runs, "fail", end)
     return found
 
 
@@ -752,7 +752,7 @@ class TestAbort:
         async def end(*_: Any) -> None:
             raise ApiError(404, "gone")
 
-        monkeypatch.setattr(runs, "end", end)
+        monkeypatch.setattr(runs, "fail", end)
         task_id = add(engine, stat="SUCCESS")
         assert client.post(f"/api/tasks/{task_id}/abort").json()["status"] == "BREAK"
         assert f"its run api__{task_id} was not ended" in caplog.text

@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
-from fastapi_offline import FastAPIOffline
 
 from include.articles.database.tables import MODEL
 from include.articles.settings import ArticleSettings
@@ -32,6 +31,7 @@ from quartet.api.articles.schemas import (
 )
 from quartet.api.articles.service import Desk, dag_of
 from quartet.api.common.auth import PUBLIC, may_read_chosen
+from quartet.api.common.docs import documented_app
 
 BROWSER_SECONDS = 60
 """How long a browser may keep an answer; pages are reloaded."""
@@ -49,9 +49,9 @@ def create_app(timer: Callable[[], float] = time.monotonic) -> FastAPI:
         desk.close()
         metrics.flush()
 
-    app = FastAPIOffline(
-        title="Quartet: article recommendations",
-        description=__doc__ or "",
+    app = documented_app(
+        "article recommendations",
+        __doc__,
         redirect_slashes=False,
         lifespan=lifespan,
         responses={} if settings.public else documented(401, 403),

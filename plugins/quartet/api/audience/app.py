@@ -9,7 +9,6 @@ import logging
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from fastapi_offline import FastAPIOffline
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +20,7 @@ from quartet.api.audience.schemas import Accepted, Coverage, Created, Sample, St
 from quartet.api.audience.service import RESULT_TABLES, Desk
 from quartet.api.common import runs
 from quartet.api.common.auth import may_read, may_run
+from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented
 from quartet.api.common.limits import BodyLimit
 
@@ -44,9 +44,9 @@ TableName = Annotated[
 def create_app() -> FastAPI:
     """Make the app; settings are read now."""
     desk = Desk(AudienceSettings.load())
-    app = FastAPIOffline(
-        title="Quartet: audience labeling",
-        description=__doc__ or "",
+    app = documented_app(
+        "audience labeling",
+        __doc__,
         responses=documented(401, 403),
         redirect_slashes=False,
     )
@@ -96,7 +96,7 @@ def _operating(app: FastAPI, desk: Desk) -> None:
         status, run_id = await run_in_threadpool(desk.stop, task_id)
         if run_id:
             try:
-                await runs.end(request, DAG, run_id)
+                await runs.fail(request, DAG, run_id)
             except Exception:
                 log.warning("task %s was aborted, but its run %s was not ended", task_id, run_id, exc_info=True)
         return status

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, WithJsonSchema
 from starlette.exceptions import HTTPException
 
-from quartet.api.common import errors as problems
+from quartet.api.common.errors import error_response, install_error_handlers
 
 TASK = "8fec5762412c11ec836d04ea56825baa"
 REQUEST = {
@@ -244,7 +244,7 @@ class Coverage(BaseModel):
 
 def install(app: FastAPI) -> None:
     """Make *app* answer input that is not valid as FastAPI does, but whatever was sent; other errors are `Problem`s."""
-    problems.install(app)
+    install_error_handlers(app)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
 
@@ -257,7 +257,7 @@ async def _http_error(_: Request, error: Any) -> Response:
     if error.status_code == 400 and error.__cause__ is not None:  # so FastAPI says of what Python's JSON refuses
         reason = f"JSON that can be read was expected ({type(error.__cause__).__name__})"
         return _unprocessable([{"type": "json_invalid", "loc": ["body"], "msg": reason}])
-    return problems.answer(error.status_code, str(error.detail), headers=error.headers)
+    return error_response(error.status_code, str(error.detail), headers=error.headers)
 
 
 def _unprocessable(detail: Sequence[dict[str, Any]]) -> Response:

@@ -1,1 +1,1 @@
-"""What the APIs share: authorization, body limits, errors, DAG runs."""
+"""Shared parts of the web APIs: authorization, body limits, errors, DAG runs, offline documentation."""

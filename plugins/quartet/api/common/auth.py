@@ -1,15 +1,15 @@
-"""Who may call a route: Airflow's own auth manager in front of every route of our web apps.
+"""Authorization of routes by Airflow's own auth manager.
 
-Airflow does not authenticate the apps that a plugin mounts. So each route declares exactly one of three, and a test
-walks all routes and asserts it:
+Airflow does not authenticate the apps that a plugin mounts, so each route declares exactly one of three guards. A test
+walks all routes and checks this:
 
-    @app.get("/commits", dependencies=[may_read("ratings_train")])   # who may see the DAG
-    @app.post("/train", dependencies=[may_run("ratings_train")])     # who may start its runs
-    @app.get("/recs", dependencies=[PUBLIC])                         # anyone, by design
+    @router.get("/commits", dependencies=[may_read("ratings_train")])   # users who may see the DAG
+    @router.post("/train", dependencies=[may_run("ratings_train")])     # users who may start its runs
+    @router.get("/recs", dependencies=[PUBLIC])                         # anyone, by design
 
-`may_read_chosen` is a `may_read` whose DAG depends on the request. Without a token the answer is 401; 403 to a user
-whose role does not allow it. All of it is decided before the body is validated, but after it was read: broken JSON is
-answered 422 to anyone.
+`may_read_chosen` is a `may_read` whose DAG depends on the request. A request without a token gets 401, a user whose
+role does not allow the call gets 403. Guards run before the body is validated but after it is read, so malformed JSON
+gets 422 from anyone.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from fastapi import Depends, Request
 
 
 class Access(StrEnum):
-    """What a route lets its callers do."""
+    """Kind of access that a route needs."""
 
     READ = "read"
     WRITE = "write"
@@ -32,7 +32,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True)
 class Guard:
-    """A dependency that lets pass whoever may do `access` to the DAG `dag_id`."""
+    """A dependency that admits users with `access` to the DAG `dag_id`."""
 
     access: Access
     dag_id: str
@@ -45,7 +45,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Public:
-    """A dependency that lets pass anyone and says that this is meant."""
+    """A dependency that admits anyone and marks this as intended."""
 
     access: Access = Access.PUBLIC
 
@@ -54,12 +54,12 @@ class Public:
 
 
 def may_read(dag_id: str) -> Any:
-    """Guard a route for those who may see the DAG."""
+    """Admit users who may see the DAG."""
     return Depends(Guard(Access.READ, dag_id, requires_access_dag(method="GET", param_dag_id=dag_id)))
 
 
 def may_read_chosen(dag_id: str, choose: Callable[[Request], str]) -> Any:
-    """Guard a route for those who may see the DAG that *choose* names for a request; it is *dag_id* by default."""
+    """Admit users who may see the DAG that *choose* returns for a request; *dag_id* is its default."""
 
     def check(request: Request, user: Any) -> None:
         requires_access_dag(method="GET", param_dag_id=choose(request))(request, user)
@@ -68,10 +68,10 @@ def may_read_chosen(dag_id: str, choose: Callable[[Request], str]) -> Any:
 
 
 def may_run(dag_id: str) -> Any:
-    """Guard a route for those who may start runs of the DAG."""
+    """Admit users who may start runs of the DAG."""
     check = requires_access_dag(method="POST", access_entity=DagAccessEntity.RUN, param_dag_id=dag_id)
     return Depends(Guard(Access.WRITE, dag_id, check))
 
 
 PUBLIC: Any = Depends(Public())
-"""Marks a route that anyone may call."""
+"""Guard of a route that anyone may call."""

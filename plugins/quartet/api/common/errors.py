@@ -1,8 +1,8 @@
-"""The errors that our web apps answer with: one shape, never a 500 for bad input.
+"""Error responses of the web apps: one shape, and never a 500 for bad input.
 
     {"detail": "1 row is not valid; nothing was written", "errors": [{"index": 3, "reason": "…"}]}
 
-`install(app)` makes FastAPI's own errors follow it; a route raises `ApiError` for its own.
+`install_error_handlers(app)` gives FastAPI's own errors this shape; a route raises `ApiError` for its own.
 """
 
 import logging
@@ -21,36 +21,36 @@ from include.core.text import shown
 log = logging.getLogger(__name__)
 
 MAX_ERRORS = 10
-"""So many bad rows are listed; `detail` counts all."""
+"""Maximum number of bad rows listed; `detail` counts all of them."""
 
 _DESCRIPTIONS = {
-    400: "Airflow cannot do this",
+    400: "Airflow rejected the request",
     401: "No token, or an expired one",
-    403: "The user may not do this, or the token is not valid",
-    404: "There is no such thing",
-    409: "Not possible in the present state",
+    403: "The user lacks permission, or the token is invalid",
+    404: "Not found",
+    409: "Conflict with the current state",
     413: "The body is too large",
-    422: "The input is not valid; nothing was written",
-    503: "Storage, database or Airflow is not available; try again later",
+    422: "The input is invalid; nothing was written",
+    503: "Storage, database or Airflow is unavailable; try again later",
 }
 
 
 class RowError(BaseModel):
-    """What is wrong with one row of the input."""
+    """Error in one row of the input."""
 
-    index: int = Field(description="place of the row in `data`, from 0")
+    index: int = Field(description="position of the row in `data`, from 0")
     reason: str = Field(description="what was expected and what was found")
 
 
 class Problem(BaseModel):
-    """The body of every error answer."""
+    """Body of every error response."""
 
-    detail: str = Field(description="what is wrong, for people")
+    detail: str = Field(description="what is wrong, in plain words")
     errors: list[RowError] = Field(default=[], description=f"the first bad rows, at most {MAX_ERRORS}")
 
 
 class ApiError(Exception):
-    """Answer with *status* and a `Problem`."""
+    """An error with an HTTP status, answered as a `Problem`."""
 
     def __init__(self, status: int, detail: str, errors: Iterable[RowError] = ()) -> None:
         super().__init__(detail)
@@ -60,14 +60,14 @@ class ApiError(Exception):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the `responses=` of a route or an app: each status with its meaning and the shape of its body."""
+    """Return the `responses=` of a route or an app: the meaning of each status and the schema of its body."""
     return {status: {"model": Problem, "description": _DESCRIPTIONS[status]} for status in statuses}
 
 
-def answer(
+def error_response(
     status: int, detail: str, errors: Sequence[RowError] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Make the response of a problem; text that UTF-8 cannot carry is escaped."""
+    """Build an error response; text that UTF-8 cannot encode is escaped."""
     content = {
         "detail": _clean(detail),
         "errors": [{"index": each.index, "reason": _clean(each.reason)} for each in errors[:MAX_ERRORS]],
@@ -75,8 +75,8 @@ def answer(
     return JSONResponse(content, status, headers)
 
 
-def install(app: FastAPI) -> None:
-    """Make *app* answer all its errors in the shape of `Problem`, faults of storage and database with 503."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of *app* as a `Problem`; storage and database failures become 503."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ApiError, _problem)
@@ -111,7 +111,7 @@ async def _invalid(_: Request, error: Any) -> JSONResponse:
             rows.setdefault(index, RowError(index=index, reason=reason))
     if rows:
         others.append("1 row is not valid" if len(rows) == 1 else f"{len(rows)} rows are not valid")
-    return answer(422, "; ".join(others[:MAX_ERRORS]), [rows[index] for index in sorted(rows)[:MAX_ERRORS]])
+    return error_response(422, "; ".join(others[:MAX_ERRORS]), [rows[index] for index in sorted(rows)[:MAX_ERRORS]])
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -123,28 +123,28 @@ def _reason(error: Mapping[str, Any]) -> str:
 async def _not_unicode(_: Request, error: Any) -> JSONResponse:
     if error.reason != "surrogates not allowed":
         raise error
-    # JSON can spell half a character ("\\ud800"); Python takes it and fails at the first use
-    return answer(422, f"text that is not Unicode was found: {shown(error.object[error.start : error.end])}")
+    # JSON may hold half a surrogate pair ("\\ud800"): Python parses it and fails when it is first encoded
+    return error_response(422, f"invalid Unicode text: {shown(error.object[error.start : error.end])}")
 
 
 async def _http_error(_: Request, error: Any) -> JSONResponse:
-    if error.status_code == 400 and error.__cause__ is not None:  # so FastAPI says of what Python's JSON refuses
-        return answer(422, f"the body is not JSON that can be read ({type(error.__cause__).__name__})")
-    return answer(error.status_code, str(error.detail), headers=error.headers)
+    if error.status_code == 400 and error.__cause__ is not None:  # FastAPI's answer when Python's JSON parser fails
+        return error_response(422, f"the body is not valid JSON ({type(error.__cause__).__name__})")
+    return error_response(error.status_code, str(error.detail), headers=error.headers)
 
 
 async def _problem(_: Request, error: Any) -> JSONResponse:
-    return answer(error.status, error.detail, error.errors)
+    return error_response(error.status, error.detail, error.errors)
 
 
 async def _damaged(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s: %s", request.method, request.url.path, error)
-    return answer(503, str(error))
+    return error_response(503, str(error))
 
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, FileNotFoundError | FileExistsError):
-        raise error  # the storage answered; that a name is missing or taken is the route's affair
+        raise error  # the storage works; a missing or taken name is for the route to handle
     what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
-    log.error("%s %s: the %s is not available", request.method, request.url.path, what, exc_info=error)
-    return answer(503, f"the {what} is not available ({type(error).__name__})", headers={"Retry-After": "5"})
+    log.error("%s %s: the %s is unavailable", request.method, request.url.path, what, exc_info=error)
+    return error_response(503, f"the {what} is unavailable ({type(error).__name__})", headers={"Retry-After": "5"})

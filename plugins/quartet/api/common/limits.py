@@ -1,4 +1,4 @@
-"""A bound on the size of request bodies that clients get to hear of."""
+"""Body limit that answers 413 instead of resetting the connection."""
 
 import asyncio
 import math
@@ -6,18 +6,18 @@ import math
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from quartet.api.common.errors import answer
+from quartet.api.common.errors import error_response
 
 
 class BodyLimit:
     """
-    ASGI middleware: answer 413 to a body of more than `max_bytes`, with or without a declared length.
+    ASGI middleware that answers 413 to a body of more than `max_bytes`, with or without a declared length.
 
-    What the client still sends then is read and thrown away before the answer, because most clients read an answer
-    only when they have sent all, and see a reset when the server closes before. That ends at `drain_bytes` or after
-    `drain_seconds`; a client that goes on may see its connection closed.
+    The rest of an oversized body is read and discarded before the response is sent: most clients read a response only
+    after they have sent everything, and see a reset if the server closes earlier. Draining stops at `drain_bytes` or
+    after `drain_seconds`; a client that keeps sending may then see its connection closed.
 
-    Nothing is buffered here; a body within the limit passes message by message.
+    Nothing is buffered; a body within the limit passes through message by message.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, drain_bytes: int = 64 << 20, drain_seconds: float = 10) -> None:
@@ -27,7 +27,7 @@ class BodyLimit:
         self.drain_seconds = drain_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
+        """Pass the request on, or reject it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -38,13 +38,13 @@ class BodyLimit:
         else:
             try:
                 await self.app(scope, body.receive, body.send)
-            except Exception:  # what the app makes of a client that went away while it read
-                if not body.refused or body.answered:
+            except Exception:  # the app's reaction to a client that disconnected during the read
+                if not body.rejected or body.started:
                     raise
-            if not body.refused or body.answered:
+            if not body.rejected or body.started:
                 return
             drained = body.ended or await self._drain(receive)
-        response = answer(
+        response = error_response(
             413,
             f"the body is larger than {self.max_bytes} bytes; nothing was written",
             headers=None if drained else {"Connection": "close"},
@@ -52,7 +52,7 @@ class BodyLimit:
         await response(scope, receive, send)
 
     async def _drain(self, receive: Receive) -> bool:
-        """Read the rest of the body; tell whether it ended within the bounds."""
+        """Read the rest of the body; return whether it ended within the bounds."""
         left = self.drain_bytes
         try:
             async with asyncio.timeout(self.drain_seconds):
@@ -74,31 +74,31 @@ def _declared(headers: Headers) -> float:
 
 
 class _CountedBody:
-    """The body as it passes: over the limit the app hears that the client has gone, and its answer is dropped."""
+    """Counts the body's bytes; over the limit the app sees a disconnect, and its response is dropped."""
 
     def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
         self._receive = receive
         self._send = send
         self._left = max_bytes
-        self.refused = False
+        self.rejected = False
         self.ended = False
-        self.answered = False
+        self.started = False
 
     async def receive(self) -> Message:
-        """Give the next part of the body."""
-        if self.refused:
+        """Return the next part of the body."""
+        if self.rejected:
             return {"type": "http.disconnect"}
         message = await self._receive()
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             self.ended = not message.get("more_body", False)
             if self._left < 0:
-                self.refused = True
+                self.rejected = True
                 return {"type": "http.disconnect"}
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass the app's answer on, unless the body was refused before it began."""
-        if self.answered or not self.refused:
-            self.answered = True
+        """Pass the app's response on, unless the body was rejected before the response started."""
+        if self.started or not self.rejected:
+            self.started = True
             await self._send(message)

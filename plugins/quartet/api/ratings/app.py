@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
-from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field, StrictInt, StrictStr, model_validator
 from starlette.concurrency import run_in_threadpool
 
@@ -18,7 +17,8 @@ from include.ratings import landing, ledger, models, names, prediction, provenan
 from include.ratings.settings import RatingsSettings
 from quartet.api.common import runs
 from quartet.api.common.auth import may_read, may_run
-from quartet.api.common.errors import ApiError, RowError, documented, install
+from quartet.api.common.docs import documented_app
+from quartet.api.common.errors import ApiError, RowError, documented, install_error_handlers
 from quartet.api.common.limits import BodyLimit
 from quartet.hooks.storage import StorageHook
 
@@ -90,9 +90,9 @@ class Started(BaseModel):
 def create_app() -> FastAPI:
     """Make the app; settings are read now."""
     settings = RatingsSettings.load()
-    app = FastAPIOffline(title="Quartet: movie ratings", description=__doc__ or "", responses=documented(401, 403, 503))
+    app = documented_app("movie ratings", __doc__, responses=documented(401, 403, 503))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    install(app)
+    install_error_handlers(app)
     _submitting(app, settings.max_rows)
     _results(app)
     _history(app)

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Path, Query
 from fastapi.responses import StreamingResponse
-from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -21,7 +20,8 @@ from include.songs.layout import DayError, DayFiles
 from include.songs.results import Count
 from include.songs.schemas import SUCCESS
 from quartet.api.common.auth import may_read
-from quartet.api.common.errors import ApiError, documented, install
+from quartet.api.common.docs import documented_app
+from quartet.api.common.errors import ApiError, documented, install_error_handlers
 from quartet.hooks.storage import StorageHook
 
 DAG = "song_plays"
@@ -91,8 +91,8 @@ class Counts(BaseModel):
 
 def create_app() -> FastAPI:
     """Make the app."""
-    app = FastAPIOffline(title="Quartet: song plays", description=__doc__ or "", responses=documented(401, 403, 503))
-    install(app)
+    app = documented_app("song plays", __doc__, responses=documented(401, 403, 503))
+    install_error_handlers(app)
     _looking(app)
     _fetching(app)
     return app

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, field_validator
 
-from quartet.api.common import errors as problems
-from quartet.api.common.errors import ApiError, Problem, RowError, documented, shown
+from quartet.api.common.errors import ApiError, Problem, RowError, documented, install_error_handlers, shown
 
 
 class Rows(BaseModel):
@@ -31,7 +30,7 @@ class Rows(BaseModel):
 
 def app() -> FastAPI:
     app = FastAPI(responses=documented(400, 422, 503))
-    problems.install(app)
+    install_error_handlers(app)
 
     @app.post("/rows")
     def rows(rows: Rows) -> int:
@@ -101,9 +100,9 @@ def test_ten_bad_rows_are_listed_and_all_are_counted():
         (None, "the body: is missing"),
         (b"", "the body: is missing"),
         (b"{", "the body is not JSON: Expecting property name enclosed in double quotes at character 1"),
-        (b'{"data": ["\xff"]}', "the body is not JSON that can be read (UnicodeDecodeError)"),
-        (b"[" * 100_000, "the body is not JSON that can be read (RecursionError)"),
-        (b'{"data": ' + b"9" * 5000 + b"}", "the body is not JSON that can be read (ValueError)"),
+        (b'{"data": ["\xff"]}', "the body is not valid JSON (UnicodeDecodeError)"),
+        (b"[" * 100_000, "the body is not valid JSON (RecursionError)"),
+        (b'{"data": ' + b"9" * 5000 + b"}", "the body is not valid JSON (ValueError)"),
     ],
     ids=lambda value: repr(value)[:30],
 )
@@ -132,7 +131,7 @@ def test_text_that_utf8_cannot_carry_does_not_break_the_answer():
     status, problem = post(b'{"data": "\\ud800"}')
     assert (status, problem["detail"]) == (422, r"data: Input should be a valid list, found '\ud800'")
     status, problem = post(b'{"data": ["echo \\ud800"]}')
-    assert (status, problem["detail"]) == (422, r"text that is not Unicode was found: '\ud800'")
+    assert (status, problem["detail"]) == (422, r"invalid Unicode text: '\ud800'")
 
 
 def test_huge_input_is_not_echoed():
@@ -180,7 +179,7 @@ def test_shown_is_short_ascii(value):
 def test_what_is_not_available_is_503(name, what):
     answer = CLIENT.get(f"/raise/{name}")
     assert answer.status_code == 503
-    assert answer.json()["detail"].startswith(f"the {what} is not available (")
+    assert answer.json()["detail"].startswith(f"the {what} is unavailable (")
     assert "secret" not in answer.text
     assert int(answer.headers["Retry-After"]) > 0
 

@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from quartet.api.common import errors as problems
+from quartet.api.common.errors import install_error_handlers
 from quartet.api.common.limits import BodyLimit
 
 LIMIT = 100_000
@@ -33,7 +33,7 @@ JSON = {"Content-Type": "application/json"}
 def app(**bounds: float) -> FastAPI:
     """Make an app with the bound, mounted as Airflow mounts ours: below middlewares that wrap the body."""
     inner = FastAPI()
-    problems.install(inner)
+    install_error_handlers(inner)
     inner.add_middleware(BodyLimit, max_bytes=LIMIT, **{"drain_bytes": DRAIN, "drain_seconds": 30, **bounds})
 
     @inner.post("/length")

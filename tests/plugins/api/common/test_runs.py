@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.routing import Mount
 
-from quartet.api.common import errors as problems
 from quartet.api.common import runs
 from quartet.api.common.auth import PUBLIC, may_read, may_run
+from quartet.api.common.errors import install_error_handlers
 from tests.plugins.api.conftest import serving
 from tests.support.api_client import Client
 
@@ -18,7 +18,7 @@ from tests.support.api_client import Client
 def probe() -> FastAPI:
     """An app like those of the workflows, with routes that call Airflow."""
     app = FastAPI()
-    problems.install(app)
+    install_error_handlers(app)
 
     @app.get("/runs/{dag_id}", dependencies=[may_read("ratings_train")])
     async def listing(request: Request, dag_id: str, limit: int = 2):
@@ -126,7 +126,7 @@ def test_a_fault_in_airflow_is_503(client, monkeypatch):
     monkeypatch.setattr("airflow.api_fastapi.app.cached_app", lambda **_: broken)
     answer = client.get("/probe/runs/ratings_train", headers=client.as_user("admin"))
     assert answer.status_code == 503
-    assert "Airflow is not available" in answer.json()["detail"]
+    assert "Airflow is unavailable" in answer.json()["detail"]
 
 
 def test_where_all_are_admins_nobody_needs_a_token(airflow_home):
