@@ -1,7 +1,7 @@
 # Quartet's commands; `make` alone lists them. Works with GNU make 3.81 (macOS) and any POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status mlflow test test-compose lint audit sbom bench lock docs env image clean
+.PHONY: help setup demo up down status mlflow test test-compose lint audit sbom bench lock docs env image clean workflow
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -66,6 +66,9 @@ bench: $(READY)  ## measure, one script a workflow
 
 lock: $(READY)  ## write requirements.txt from pyproject.toml; UPGRADE=1 takes newer releases
 	@$(PYTHON) -m deploy.lock $(if $(UPGRADE),--upgrade)
+
+workflow: $(READY)  ## write the skeleton of a new workflow: make workflow NAME=parcels
+	@$(PYTHON) -m deploy.new_workflow "$(NAME)"
 
 docs: $(READY)  ## write docs/ and .env.example from the code
 	@$(PYTHON) -m docs.build

@@ -1,0 +1,133 @@
+"""
+Write the skeleton of a new workflow: `make workflow NAME=parcels`, or `python -m deploy.new_workflow parcels`.
+
+It renders `template/`, whose paths and texts have `$name`, `$NAME`, `$Class` and `$title`, and registers the workflow in
+the few lists that cannot be derived: `include/workflows.py`, the import contracts and the operators' page.
+"""
+
+import argparse
+import keyword
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+from include.core.settings import ROOT
+from include.workflows import WORKFLOWS
+
+TEMPLATE = Path(__file__).with_name("template")
+SUFFIX = ".txt"
+"""Of a template, so that no tool takes it for Python."""
+TAKEN = {"common", "core", "workflows", "housekeeping", "platform", "platform_metrics", "auth", "api", "ui", "static"}
+"""Names that a package, a DAG or a route of the platform has already."""
+
+
+class NewWorkflowError(ValueError):
+    """The name cannot be used, or the repository has changed so that the workflow cannot be registered."""
+
+
+def main() -> int:
+    """Write the skeleton and say what to do next; 1 if the name cannot be used."""
+    parser = argparse.ArgumentParser(prog="make workflow", description="write the skeleton of a new workflow")
+    parser.add_argument("name", help="lower case, such as parcels")
+    parser.add_argument("--title", help="what people call it; default: the name as words")
+    given = parser.parse_args()
+    try:
+        written = create(ROOT, given.name, given.title)
+    except NewWorkflowError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    subprocess.run([sys.executable, "-m", "docs.build"], cwd=ROOT, check=True)  # noqa: S603 - our own command
+    lines = [*(f"wrote {path.relative_to(ROOT)}" for path in written), "next: make check, then CONTRIBUTING.md"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def create(root: Path, name: str, title: str | None = None) -> list[Path]:
+    """
+    Write the files of a workflow and register it.
+
+    Args:
+        root: the repository.
+        name: of its packages, DAG and routes: lower-case letters, digits and `_`.
+        title: what people call it; `None`: the name as words.
+
+    Returns:
+        The files written, in order.
+
+    Raises:
+        NewWorkflowError: the name cannot be used; nothing was written.
+    """
+    check_name(root, name)
+    words = {
+        "name": name,
+        "NAME": name.upper(),
+        "Class": "".join(part.title() for part in name.split("_")),
+        "title": title or name.replace("_", " ").capitalize(),
+    }
+    edits = dict(registered(root, **words))
+    written = []
+    for source in sorted(TEMPLATE.rglob(f"*{SUFFIX}")):
+        relative = Template(str(source.relative_to(TEMPLATE)).removesuffix(SUFFIX)).substitute(words)
+        target = root / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(Template(source.read_text()).substitute(words))
+        written.append(target)
+    for path, content in edits.items():
+        path.write_text(content)
+    return [*written, *edits]
+
+
+def check_name(root: Path, name: str) -> None:
+    """Check that a workflow may have this name; raises `NewWorkflowError`."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name) or keyword.iskeyword(name) or name in sys.stdlib_module_names:
+        raise NewWorkflowError(f"a name such as parcels was expected (a-z, 0-9, _; no word of Python), found {name!r}")
+    if name in TAKEN | {workflow.name for workflow in WORKFLOWS}:
+        raise NewWorkflowError(f"the name {name} is taken")
+    for path in (root / "include" / name, root / "dags" / f"{name}.py"):
+        if path.exists():
+            raise NewWorkflowError(f"{path} exists already")
+
+
+def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterator[tuple[Path, str]]:  # noqa: N803
+    """Yield the files that list the workflows, with the new one in them."""
+    path = root / "include" / "workflows.py"
+    text = path.read_text()
+    import_line = f"from include.{name}.workflow import WORKFLOW as {NAME}\n"
+    text = changed(path, text, r"(?m)^(from include\.core\.workflow import .*\n)", rf"\1{import_line}")
+    yield path, sorted_imports(changed(path, text, r"(?m)^(WORKFLOWS\b.* = \(.*)\)$", rf"\1, {NAME})"))
+
+    path = root / "pyproject.toml"
+    text, names = path.read_text(), " | ".join(workflow.name for workflow in WORKFLOWS)
+    if text.count(f'"{names}"') != 2:
+        raise NewWorkflowError(f"{path}: two layers {names!r} were expected")
+    yield path, text.replace(f'"{names}"', f'"{names} | {name}"')
+
+    path = root / "docs" / "operations.md"
+    row = f"| `{name}` | 2 hours | `QUARTET_DEADLINE_MINUTES` |\n"
+    text = changed(path, path.read_text(), r"(?m)^(\| `song_plays` \|.*\n)", rf"\1{row}")
+    advice = f"**`{name}` failed.** Say what stands still, what goes on meanwhile, and what to do.\n\n"
+    yield path, changed(path, text, r"(?m)^(\*\*`housekeeping` failed)", rf"{advice}\1")
+
+
+def changed(path: Path, text: str, pattern: str, replacement: str) -> str:
+    """Return *text* with the only match of *pattern* replaced; raises `NewWorkflowError` if there is not exactly one."""
+    found, count = re.subn(pattern, replacement, text)
+    if count != 1:
+        raise NewWorkflowError(f"{path}: one line like {pattern!r} was expected, found {count}")
+    return found
+
+
+def sorted_imports(text: str) -> str:
+    """Return *text* with its block of `from include.… import` lines in order."""
+    lines = [line for line in text.splitlines(keepends=True) if line.startswith("from include.")]
+    head, _, rest = text.partition(lines[0])
+    for line in lines[1:]:
+        rest = rest.replace(line, "", 1)
+    return head + "".join(sorted(lines)) + rest
+
+
+if __name__ == "__main__":
+    sys.exit(main())
