@@ -39,7 +39,7 @@ def main() -> int:
     except NewWorkflowError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    subprocess.run([sys.executable, "-m", "docs.build"], cwd=ROOT, check=True)  # noqa: S603 - our own command
+    subprocess.run([sys.executable, "-m", "docs.build"], cwd=ROOT, check=True)
     lines = [*(f"wrote {path.relative_to(ROOT)}" for path in written), "next: make check, then CONTRIBUTING.md"]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
@@ -91,7 +91,7 @@ def check_name(root: Path, name: str) -> None:
             raise NewWorkflowError(f"{path} exists already")
 
 
-def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterator[tuple[Path, str]]:  # noqa: N803
+def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterator[tuple[Path, str]]:
     """Yield the files that list the workflows, with the new one in them."""
     path = root / "include" / "workflows.py"
     text = path.read_text()

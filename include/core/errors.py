@@ -1,4 +1,13 @@
-"""The exception tree of the domain: errors that another try cannot mend, and the one for settings."""
+"""
+The exceptions of the domain.
+
+    BadDataError            stays wrong; the task fails at once
+      DamagedObjectError    an object is not what was written
+      SettingsError         a setting has a value that is not allowed
+    NothingToDoError        no failure; the task is skipped
+
+Any other error is retried.
+"""
 
 
 class BadDataError(ValueError):
@@ -11,3 +20,7 @@ class DamagedObjectError(BadDataError):
 
 class SettingsError(BadDataError):
     """A setting has a value that is not allowed; the message names variable, value and what is allowed."""
+
+
+class NothingToDoError(Exception):
+    """A step has nothing to do in this run: its task is skipped, with the message as the note of the run."""

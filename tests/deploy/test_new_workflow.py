@@ -92,7 +92,9 @@ def test_its_tests_pass_and_those_that_walk_all_workflows(copy: Path):
 
 def test_a_run_of_it_succeeds(copy: Path, tmp_path: Path):
     home = {"AIRFLOW_HOME": str(tmp_path), "QUARTET_HOME": str(tmp_path / "quartet")}
-    done = run(copy, sys.executable, "-c", RUN, **home, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{tmp_path}/a.db")
+    done = run(
+        copy, sys.executable, "-c", RUN, **home, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{tmp_path}/a.db"
+    )
     assert "state success" in done.stdout, done.stdout
     [report] = (tmp_path / "quartet/data" / NAME / "reports").iterdir()
     assert json.loads(report.read_text())["lines"] == {"a.txt": 2}
