@@ -33,11 +33,11 @@ from benchmarks.support.memory import PeakMemory  # noqa: E402
 from benchmarks.support.platform import Platform, platform  # noqa: E402
 from benchmarks.support.report import line, machine  # noqa: E402
 from include.articles.database import articles, models, recommendations, schema  # noqa: E402
-from include.articles.newsrooms.base import Metadata  # noqa: E402
 from include.articles.pipeline import STEPS, Pipeline, Surroundings  # noqa: E402
 from include.articles.run import Plan  # noqa: E402
 from include.articles.settings import ArticleSettings  # noqa: E402
-from include.articles.sites import load_sites  # noqa: E402
+from include.articles.sites.adapters.base import Metadata  # noqa: E402
+from include.articles.sites.configuration import load_sites  # noqa: E402
 from include.articles.training import MODELS  # noqa: E402
 from include.core.database.engine import open_engine  # noqa: E402
 from include.core.frames import read_frame  # noqa: E402

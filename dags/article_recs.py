@@ -28,7 +28,7 @@ from airflow.sdk import Context, Param, TaskGroup, dag, get_current_context, tas
 from dags.common import DEFAULTS, deadline
 from include.articles import parameters
 from include.articles.settings import PARAMETERS, ArticleSettings
-from include.articles.sites import Site, load_sites, schedules
+from include.articles.sites.configuration import Site, load_sites, schedules
 from quartet.alerts.failure import run_failed
 
 

@@ -24,7 +24,7 @@ from rich.console import Console
 from deploy.demo import server
 from include.articles import generate
 from include.articles.settings import ArticleSettings
-from include.articles.sites import BUILT_IN, load_sites
+from include.articles.sites.configuration import BUILT_IN, load_sites
 from include.core.settings import PlatformSettings
 from include.core.storage import read_json, write_json
 

@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 
 from include.articles.filters import coded
-from include.articles.sites import Site, extract_external_id
+from include.articles.sites.adapters.base import SiteAdapter
 
 
-def add_external_ids(events: pd.DataFrame, site: Site) -> pd.DataFrame:
+def add_external_ids(events: pd.DataFrame, adapter: SiteAdapter) -> pd.DataFrame:
     """
     Add `external_id`, categorical text, by the site's rule for `landing_page_path`; drop events of no article.
 
     The rule is asked once for each distinct path.
     """
     codes, paths = coded(events["landing_page_path"])
-    found = [extract_external_id(site, path) for path in paths]
+    found = [adapter.external_id(path) for path in paths]
     ids = sorted({external_id for external_id in found if external_id is not None})
     place = {external_id: number for number, external_id in enumerate(ids)}
     numbers = np.array([-1 if each is None else place[each] for each in found] + [-1], dtype=np.int64)[codes]

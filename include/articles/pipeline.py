@@ -22,7 +22,8 @@ from include.articles.database import models, recommendations, schema
 from include.articles.run import ARTICLE, POPULARITY, Plan
 from include.articles.scraping import Fetch, scrape
 from include.articles.settings import DAY_SECONDS
-from include.articles.sites import Site
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.configuration import Site
 from include.articles.training import MODELS
 from include.articles.weights import get_weights
 from include.core.errors import BadDataError
@@ -102,6 +103,7 @@ class Pipeline:
 
     def __init__(self, site: Site, around: Surroundings) -> None:
         self.site = site
+        self.adapter = adapter_of(site)
         self.around = around
         self.folder = around.folder
 
@@ -134,7 +136,7 @@ class Pipeline:
         counts: Counts = {"in_window": len(found), "lag_hours": _lag_hours(found, plan.run_at)}
         found = filters.filter_emailnewsletter(found)
         counts["without_newsletter"] = len(found)
-        found = identity.add_external_ids(found, self.site)
+        found = identity.add_external_ids(found, self.adapter)
         counts["before"] = report.size(found)
         found = self._core(found)
         counts["after"] = report.size(found)
@@ -149,7 +151,9 @@ class Pipeline:
         fetch = self.around.open_site(self.site, plan.settings.site_base_url)
         paths = read_frame(self.folder / "paths.parquet")
         with self.around.open_database() as engine:
-            articles, counts = scrape(engine, self.site, paths, fetch, plan.run_at, plan.settings, self.around.clock)
+            articles, counts = scrape(
+                engine, plan.site, self.adapter, paths, fetch, plan.run_at, plan.settings, self.around.clock
+            )
         write_frame(self.folder / "articles.parquet", articles)
         self.around.measure("article_scraping_total", counts["creates"] + counts["updates"])
         self.around.measure("article_scraping_errors", sum(counts["errors"].values()))

@@ -84,7 +84,7 @@ def clean_articles(cleaning: Cleaning) -> Counts:
     """Remove extracts that no run reads, and what runs have left that did not come to their own cleaning."""
     from include.articles import parameters
     from include.articles.settings import ArticleSettings
-    from include.articles.sites import load_sites
+    from include.articles.sites.configuration import load_sites
 
     settings, root = ArticleRetention.load(), cleaning.store.path
     sites = load_sites(ArticleSettings.load())

@@ -1,4 +1,4 @@
-"""Titles and times of publication from a newsroom's site: who is asked about, what is kept, what may be recommended."""
+"""Titles and publication times of a run's articles: which to request from the site, what to store, what to return."""
 
 import logging
 import re
@@ -11,28 +11,36 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from include.articles.database import articles as database
-from include.articles.newsrooms.base import PATH_BYTES, Metadata, PageError, Question, Reply
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site
+from include.articles.sites.adapters.base import (
+    MAX_PATH_BYTES,
+    Metadata,
+    PageError,
+    PageRequest,
+    PageResponse,
+    SiteAdapter,
+)
 
 log = logging.getLogger(__name__)
 
-Fetch = Callable[[Iterable[Question]], Iterable[tuple[Question, Reply | PageError]]]
-"""Answers questions, in any order, as the answers come."""
+Outcomes = Iterable[tuple[PageRequest, PageResponse | PageError]]
+Fetch = Callable[[Iterable[PageRequest]], Outcomes]
+"""Sends requests and returns their outcomes as they arrive, in any order."""
 
 BATCH = 50
 BATCH_TIME = timedelta(seconds=5)
-"""What is known is written after so many answers, or so long: a task that is ended loses no more."""
+"""Results are written after this many, or this long: a task that is killed loses no more than that."""
 MISSING_RUNS = 3
-"""An article that so many runs in a row did not find is gone."""
+"""An article that this many runs in a row did not find is gone."""
 NO_POST = "failed_site_validation"
 AMP = re.compile(r"/[vc]/s/|.*/amp/?([?#]|$)|.*[?&]amp\b", re.DOTALL)
-"""Paths of copies that AMP caches and plugins make."""
+"""Paths of copies made by AMP caches and plugins."""
 
 
 def scrape(
     engine: Engine,
-    site: Site,
+    site: str,
+    adapter: SiteAdapter,
     paths: pd.DataFrame,
     fetch: Fetch,
     run_at: datetime,
@@ -40,43 +48,46 @@ def scrape(
     clock: Callable[[], datetime],
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """
-    Ask a site about the articles that are not known or may have changed, and give those that may be recommended.
+    Request the articles that are unknown or may have changed, store their metadata, return what may be recommended.
 
-    A site is asked once for each article. The rows that are written carry `run_at` as their time, so that a run that is
-    tried again counts an article that is gone once.
+    Each article is requested once. Rows are stamped with `run_at`, so that a retried run counts a missing article only
+    once.
 
     Args:
-        engine: of the articles' database.
-        site: the newsroom.
-        paths: one row for each path of an article; columns `external_id` and `path`.
-        fetch: asks the site.
+        engine: the articles' database.
+        site: name of the site.
+        adapter: how the site names and describes its articles.
+        paths: one row per path of an article; columns `external_id` and `path`.
+        fetch: sends the requests.
         run_at: the instant of the run.
-        settings: `metadata_refresh_hours` and `metadata_backfill_before` say what may have changed.
-        clock: gives the present; says when to write what has come.
+        settings: `metadata_refresh_hours` and `metadata_backfill_before` define what may have changed.
+        clock: returns the present time; decides when a batch is written.
 
     Returns:
-        A table with one row an article that may be recommended, in the order of external ids, and counts. The columns
+        A table with one row per article that may be recommended, in the order of external ids, and counts. The columns
         are `article_id` (int), `external_id`, `published_at` (UTC) and `landing_page_path`, the canonical one. The
-        counts are `asked`, `creates`, `updates` and `errors`, a count for each kind.
+        counts are `asked` (requests), `creates`, `updates` and `errors`, a count per kind.
     """
     candidates: dict[str, list[str]] = {}
     for external_id, path in zip(paths["external_id"].astype(str), paths["path"].astype(str), strict=True):
         candidates.setdefault(external_id, []).append(path)
-    known = database.read(engine, site.name, sorted(candidates))
-    wanted = {
+    stored = database.read(engine, site, sorted(candidates))
+    outdated = {
         external_id: found
         for external_id, found in candidates.items()
-        if external_id not in known or _may_have_changed(known[external_id], run_at, settings)
+        if external_id not in stored or _may_have_changed(stored[external_id], run_at, settings)
     }
-    questions = _questions(engine, site, wanted, known, run_at)
-    log.info("%s: %d articles, %d to ask for", site.name, len(candidates), len(questions))
-    answers = _Answers(engine, site, known, run_at)
-    answers.collect(fetch(questions), clock)
-    stored = database.read(engine, site.name, sorted(candidates))
-    return _recommendable(stored), {"articles": len(candidates), "asked": len(questions), **answers.counts}
+    requests = _requests(engine, site, adapter, outdated, stored, run_at)
+    log.info("%s: %d articles, %d to request", site, len(candidates), len(requests))
+    writer = _MetadataWriter(engine, site, adapter, stored, run_at)
+    writer.consume(fetch(requests), clock)
+    return (
+        _recommendable(database.read(engine, site, sorted(candidates))),
+        {"articles": len(candidates), "asked": len(requests), **writer.counts},
+    )
 
 
-def _may_have_changed(article: database.Known, run_at: datetime, settings: ArticleSettings) -> bool:
+def _may_have_changed(article: database.StoredArticle, run_at: datetime, settings: ArticleSettings) -> bool:
     fresh_since = run_at - timedelta(hours=settings.metadata_refresh_hours)
     if article.published_at is None or article.published_at > fresh_since:
         return True
@@ -88,42 +99,50 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _questions(
+def _requests(
     engine: Engine,
-    site: Site,
-    wanted: Mapping[str, list[str]],
-    known: Mapping[str, database.Known],
+    site: str,
+    adapter: SiteAdapter,
+    outdated: Mapping[str, list[str]],
+    stored: Mapping[str, database.StoredArticle],
     run_at: datetime,
-) -> list[Question]:
-    """Choose a path for each article; the articles that are not known come first."""
-    usable = {each: [path for path in paths if _is_usable(path)] for each, paths in wanted.items()}
-    if site.newsroom.asks_api:
+) -> list[PageRequest]:
+    """Choose a path for each article; unknown articles come first."""
+    usable = {each: [path for path in paths if _is_usable(path)] for each, paths in outdated.items()}
+    if adapter.uses_api:
         every = sorted({path for paths in usable.values() for path in paths})
-        rejected = database.rejected_paths(engine, site.name, every, run_at)
+        rejected = database.rejected_paths(engine, site, every, run_at)
         usable = {each: [path for path in paths if path not in rejected] for each, paths in usable.items()}
-    questions = []
-    for external_id in sorted(usable, key=lambda each: (each in known, each)):
+    requests = []
+    for external_id in sorted(usable, key=lambda each: (each in stored, each)):
         if usable[external_id]:
-            stored = known[external_id].path if external_id in known else None
-            path = min(usable[external_id], key=lambda path: _preference(path, stored))
-            questions.append(Question(external_id, path, site.newsroom.target(external_id, path)))
-    return questions
+            canonical = stored[external_id].path if external_id in stored else None
+            path = min(usable[external_id], key=lambda path: _preference(path, canonical))
+            requests.append(PageRequest(external_id, path, adapter.target(external_id, path)))
+    return requests
 
 
 def _is_usable(path: str) -> bool:
-    return path.isprintable() and len(path.encode()) <= PATH_BYTES
+    return path.isprintable() and len(path.encode()) <= MAX_PATH_BYTES
 
 
-def _preference(path: str, stored: str | None) -> tuple[bool, bool, bool, int, str]:
-    """Order paths: the canonical one if it is known, then no AMP, no query, short, and in the order of the alphabet."""
-    return path != stored, AMP.match(path) is not None, "?" in path, len(path), path
+def _preference(path: str, canonical: str | None) -> tuple[bool, bool, bool, int, str]:
+    """Sort key of paths: the canonical one, then no AMP, no query, the shortest, alphabetical order."""
+    return path != canonical, AMP.match(path) is not None, "?" in path, len(path), path
 
 
-class _Answers:
-    """Takes the answers of a site and writes what they say."""
+class _MetadataWriter:
+    """Validates the outcomes of requests and writes them in batches."""
 
-    def __init__(self, engine: Engine, site: Site, known: Mapping[str, database.Known], run_at: datetime) -> None:
-        self.engine, self.site, self.known, self.run_at = engine, site, known, run_at
+    def __init__(
+        self,
+        engine: Engine,
+        site: str,
+        adapter: SiteAdapter,
+        stored: Mapping[str, database.StoredArticle],
+        run_at: datetime,
+    ) -> None:
+        self.engine, self.site, self.adapter, self.stored, self.run_at = engine, site, adapter, stored, run_at
         self.creates = self.updates = 0
         self.errors: Counter[str] = Counter()
         self._found: list[Metadata] = []
@@ -135,53 +154,51 @@ class _Answers:
     def counts(self) -> dict[str, Any]:
         return {"creates": self.creates, "updates": self.updates, "errors": dict(sorted(self.errors.items()))}
 
-    def collect(self, answers: Iterable[tuple[Question, Reply | PageError]], clock: Callable[[], datetime]) -> None:
-        """Take all answers, and write them in batches."""
+    def consume(self, outcomes: Outcomes, clock: Callable[[], datetime]) -> None:
+        """Take all outcomes and write them in batches."""
         written = clock()
-        for question, answer in answers:
+        for request, outcome in outcomes:
             try:
-                self._found.append(self._metadata(question, answer))
-                self._accepted.append(question.path)
+                self._found.append(self._metadata(request, outcome))
+                self._accepted.append(request.path)
             except PageError as error:
-                self._note(question, error)
+                self._record(request, error)
             if len(self._found) >= BATCH or clock() - written >= BATCH_TIME:
                 self._write()
                 written = clock()
         self._write()
 
-    def _metadata(self, question: Question, answer: Reply | PageError) -> Metadata:
-        if isinstance(answer, PageError):
-            if answer.kind == "not_found" and self.site.newsroom.asks_api:
-                raise PageError("http_status", answer.detail)  # it is the API that is not there
-            raise answer
-        newsroom = self.site.newsroom
-        found = newsroom.validate(question, answer, newsroom.parse(answer))
-        if found.published_at is None and question.external_id not in self.known:
-            raise PageError("no_published_at", f"{found.path}: a time of publication was expected, found none")
+    def _metadata(self, request: PageRequest, outcome: PageResponse | PageError) -> Metadata:
+        if isinstance(outcome, PageError):
+            if outcome.kind == "not_found" and self.adapter.uses_api:
+                raise PageError("http_status", outcome.detail)  # the API is missing, not the article
+            raise outcome
+        found = self.adapter.validate(request, outcome, self.adapter.parse(outcome))
+        if found.published_at is None and request.external_id not in self.stored:
+            raise PageError("no_published_at", f"{found.path}: a publication time was expected, found none")
         return found
 
-    def _note(self, question: Question, error: PageError) -> None:
-        log.info("%s: no metadata of %s: %s: %s", self.site.name, question.external_id, error.kind, error.detail)
+    def _record(self, request: PageRequest, error: PageError) -> None:
+        log.info("%s: no metadata of %s: %s: %s", self.site, request.external_id, error.kind, error.detail)
         self.errors[error.kind] += 1
-        if error.kind == "not_found" and question.external_id in self.known:
-            self._missing.append(question.external_id)
-        elif error.kind in ("not_found", "not_an_article") and self.site.newsroom.asks_api:
-            self._rejected.append((question.path, NO_POST))
+        if error.kind == "not_found" and request.external_id in self.stored:
+            self._missing.append(request.external_id)
+        elif error.kind in ("not_found", "not_an_article") and self.adapter.uses_api:
+            self._rejected.append((request.path, NO_POST))
 
     def _write(self) -> None:
-        engine, site = self.engine, self.site.name
-        database.upsert(engine, site, self._found, self.run_at)
-        database.note_missing(engine, site, self._missing, self.run_at, self.run_at, MISSING_RUNS)
-        if self.site.newsroom.asks_api:
-            database.forget_paths(engine, site, self._accepted)
-            database.reject_paths(engine, site, self._rejected, self.run_at)
-        updates = sum(each.external_id in self.known for each in self._found)
+        database.upsert(self.engine, self.site, self._found, self.run_at)
+        database.note_missing(self.engine, self.site, self._missing, self.run_at, self.run_at, MISSING_RUNS)
+        if self.adapter.uses_api:
+            database.forget_paths(self.engine, self.site, self._accepted)
+            database.reject_paths(self.engine, self.site, self._rejected, self.run_at)
+        updates = sum(each.external_id in self.stored for each in self._found)
         self.creates, self.updates = self.creates + len(self._found) - updates, self.updates + updates
-        log.info("%s: %d written, %d errors so far", site, self.creates + self.updates, self.errors.total())
+        log.info("%s: %d written, %d errors so far", self.site, self.creates + self.updates, self.errors.total())
         self._found, self._accepted, self._missing, self._rejected = [], [], [], []
 
 
-def _recommendable(stored: Mapping[str, database.Known]) -> pd.DataFrame:
+def _recommendable(stored: Mapping[str, database.StoredArticle]) -> pd.DataFrame:
     rows = [
         (each.id, each.external_id, each.published_at, each.path)
         for _, each in sorted(stored.items())

@@ -9,9 +9,10 @@ import yaml
 
 from deploy.demo import newsroom
 from deploy.demo.newsroom import ENTRY, SITE, Article
-from include.articles.newsrooms.base import PageError, Question, Reply
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site, SitesError, load_sites
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.adapters.base import PageError, PageRequest, PageResponse
+from include.articles.sites.configuration import Site, SitesError, load_sites
 from include.core.storage import read_json, write_json
 from tests.deploy.test_demo import console, text
 
@@ -45,11 +46,11 @@ def site():
 
 def parsed(site: httpx.Client, article: Article, path: str | None = None):
     """Read a page as the pipeline does."""
-    kind = Site(name=SITE, domain="demo-gazette.example", kind="washington_city_paper").newsroom
+    kind = adapter_of(Site(name=SITE, domain="demo-gazette.example", kind="washington_city_paper"))
     path = path or article.path
     answer = site.get(kind.target(article.external_id, path), follow_redirects=True).raise_for_status()
-    reply = Reply(answer.url.host, answer.url.path, answer.content, answer.charset_encoding)
-    return kind.validate(Question(article.external_id, path, path), reply, kind.parse(reply))
+    reply = PageResponse(answer.url.host, answer.url.path, answer.content, answer.charset_encoding)
+    return kind.validate(PageRequest(article.external_id, path, path), reply, kind.parse(reply))
 
 
 @pytest.mark.parametrize(

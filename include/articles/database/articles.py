@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Executable, Row, Select, Table, and_, case, delet
 from sqlalchemy.dialects import postgresql, sqlite
 
 from include.articles.database.tables import ARTICLE, PATH
-from include.articles.newsrooms.base import Metadata
+from include.articles.sites.adapters.base import Metadata
 from include.core.database.errors import RESTART_SECONDS, retry
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ KEY_BYTES = 2_000
 
 
 @dataclass(frozen=True)
-class Known:
+class StoredArticle:
     """What is stored of an article."""
 
     id: int
@@ -41,13 +41,13 @@ class Known:
     updated_at: datetime
 
 
-def read(engine: Engine, site: str, external_ids: Iterable[str]) -> dict[str, Known]:
+def read(engine: Engine, site: str, external_ids: Iterable[str]) -> dict[str, StoredArticle]:
     """Look articles up; give external id → article for those that are known."""
-    columns = [ARTICLE.c[name] for name in Known.__dataclass_fields__]
+    columns = [ARTICLE.c[name] for name in StoredArticle.__dataclass_fields__]
     found = {}
     for part in _parts(filter(_is_key, external_ids)):
         statement = select(*columns).where(ARTICLE.c.site == site, ARTICLE.c.external_id.in_(part))
-        found |= {row.external_id: Known(*row) for row in _read(engine, statement)}
+        found |= {row.external_id: StoredArticle(*row) for row in _read(engine, statement)}
     return found
 
 

@@ -13,8 +13,8 @@ from aiolimiter import AsyncLimiter
 from airflow.sdk import BaseHook
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from include.articles.newsrooms.base import Kind, PageError, Question, Reply
-from include.articles.sites import Site
+from include.articles.sites.adapters.base import ErrorKind, PageError, PageRequest, PageResponse
+from include.articles.sites.configuration import Site
 
 BODY_BYTES = 5_000_000
 REDIRECTS = 10
@@ -22,13 +22,13 @@ GONE = (404, 410)
 REFUSALS = 20
 """After so many articles in a row that the site did not answer for, it is left alone."""
 
-Answer = Reply | PageError
+Answer = PageResponse | PageError
 
 
 class PassingError(PageError):
     """Another try may succeed, after so many seconds if the site said how many."""
 
-    def __init__(self, kind: Kind, detail: str, wait_seconds: float = 0) -> None:
+    def __init__(self, kind: ErrorKind, detail: str, wait_seconds: float = 0) -> None:
         super().__init__(kind, detail)
         self.wait_seconds = wait_seconds
 
@@ -48,13 +48,13 @@ class SiteHook(BaseHook):
         self.base_url = (base_url or site.base_url).rstrip("/")
         self.wait_seconds = wait_seconds
 
-    def fetch(self, questions: Iterable[Question]) -> Iterator[tuple[Question, Answer]]:
+    def fetch(self, questions: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, Answer]]:
         """
         Ask about articles, and give each answer as soon as it is there, in any order.
 
         Nothing is sent while the caller works on an answer. What goes wrong with one article is its answer.
         """
-        waiting, asked = iter(questions), dict[asyncio.Task[Answer], Question]()
+        waiting, asked = iter(questions), dict[asyncio.Task[Answer], PageRequest]()
         with asyncio.Runner() as runner:
             visit = runner.run(Visit.begin(self.site, self.base_url, self.wait_seconds))
             try:
@@ -116,7 +116,7 @@ class Visit:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.client.aclose()
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: PageRequest) -> Answer:
         """Ask about one article, several times if need be."""
         if self._refusals >= REFUSALS:
             return PageError("not_asked", f"{self.base_url} did not answer for {REFUSALS} articles in a row")
@@ -140,7 +140,7 @@ class Visit:
         asked_for = error.wait_seconds if isinstance(error, PassingError) else 0
         return max(self._backoff(state), asked_for)
 
-    async def _follow(self, url: str) -> Reply:
+    async def _follow(self, url: str) -> PageResponse:
         """Send a request and those that it is redirected to."""
         try:
             request = self.client.build_request("GET", url)
@@ -159,7 +159,7 @@ class Visit:
             request = response.next_request
         path = urlsplit(str(response.url)).path
         inside = path.removeprefix(self._folder) if path.startswith(f"{self._folder}/") else path
-        return Reply(response.url.host, inside, body, response.charset_encoding)
+        return PageResponse(response.url.host, inside, body, response.charset_encoding)
 
     def _is_ours(self, url: httpx.URL) -> bool:
         """Tell whether an address is on the site; a copy must not lead to the original."""

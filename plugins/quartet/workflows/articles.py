@@ -17,7 +17,7 @@ from include.articles.events import events_url
 from include.articles.pipeline import NoTrainingError, Pipeline, Surroundings
 from include.articles.run import ARTICLE, POPULARITY, Plan
 from include.articles.settings import PARAMETERS, ArticleSettings
-from include.articles.sites import Site, find_site, load_sites
+from include.articles.sites.configuration import Site, find_site, load_sites
 from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.database import DatabaseHook

@@ -16,7 +16,8 @@ from include.articles.popularity import calculate_defaults, rank_defaults
 from include.articles.ranking import rank_recommendations
 from include.articles.records import transform_raw_data
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.configuration import Site
 from include.articles.training import MODELS
 from include.articles.weights import get_weights
 from tests.include.articles.archive import record
@@ -86,7 +87,7 @@ class Outcome:
 def interact(found: pd.DataFrame, articles: pd.DataFrame, settings: ArticleSettings, site: Site) -> pd.DataFrame:
     """Go from events to interactions."""
     core = settings.min_readers_per_article, settings.min_articles_per_reader
-    found = filter_articles(add_external_ids(filter_emailnewsletter(found), site), *core)
+    found = filter_articles(add_external_ids(filter_emailnewsletter(found), adapter_of(site)), *core)
     found = time_activities(fix_dtypes(filter_articles(join_articles(found, articles), *core)))
     found = filter_articles(filter_activities(found, settings.max_gap_seconds, settings.min_reader_seconds), *core)
     return build_interactions(found)

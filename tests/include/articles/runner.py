@@ -13,11 +13,11 @@ import pandas as pd
 from sqlalchemy import URL, text
 
 from include.articles import generate
-from include.articles.newsrooms.base import PageError, Question, Reply
 from include.articles.pipeline import Pipeline, Surroundings
 from include.articles.run import Plan
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site
+from include.articles.sites.adapters.base import PageError, PageRequest, PageResponse
+from include.articles.sites.configuration import Site
 from include.core.database.engine import open_engine
 from include.core.storage import StoragePath
 
@@ -95,7 +95,7 @@ class Runner:
                 found[step] = pipeline.create_model(plan) if step == "create_model" else getattr(pipeline, step)()
         return found
 
-    def fetch(self, questions: Iterable[Question]) -> Iterator[tuple[Question, Reply | PageError]]:
+    def fetch(self, questions: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, PageResponse | PageError]]:
         """Answer like the newsroom."""
         articles = NEWSROOM.articles.set_index("external_id")
         for question in questions:
@@ -106,7 +106,7 @@ class Runner:
             row = articles.loc[question.external_id]
             page = PAGE.format(time=row["published_at"].isoformat(), title=escape(row["title"]))
             path = f"/article/{question.external_id}/{row['slug']}/"
-            yield question, Reply(generate.DOMAIN, path, page.encode())
+            yield question, PageResponse(generate.DOMAIN, path, page.encode())
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """Ask the database."""

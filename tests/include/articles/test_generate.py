@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 
 from include.articles import generate
-from include.articles.sites import Site
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.configuration import Site
 
 END = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 KEY = re.compile(
     r"enriched/good/(\d{4})/(\d{2})/(\d{2})/(\d{2})/"
     r"DemoGazette\S+-1-\1-\2-\3-\4-\d{2}-\d{2}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.gz"
 )
-SITE = Site(name="demo-gazette", domain=generate.DOMAIN, kind="washington_city_paper")
+ADAPTER = adapter_of(Site(name="demo-gazette", domain=generate.DOMAIN, kind="washington_city_paper"))
 
 
 def small(**changed) -> generate.Newsroom:
@@ -50,7 +51,7 @@ def records(folder: Path) -> list[dict]:
 
 
 def ids(newsroom: generate.Newsroom) -> pd.Series:
-    return newsroom.events["path"].map(lambda path: path and SITE.newsroom.external_id(path))
+    return newsroom.events["path"].map(lambda path: path and ADAPTER.external_id(path))
 
 
 def test_the_same_arguments_give_the_same_bytes(archive, tmp_path):

@@ -2,7 +2,8 @@ import pandas as pd
 
 from include.articles.identity import add_external_ids, join_articles
 from include.articles.settings import ArticleSettings
-from include.articles.sites import load_sites
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.configuration import load_sites
 
 
 def events(*paths):
@@ -10,15 +11,15 @@ def events(*paths):
 
 
 def test_aliases_of_an_article_have_one_id_and_other_pages_go(home):
-    site = load_sites(ArticleSettings())["washington-city-paper"]
+    adapter = adapter_of(load_sites(ArticleSettings())["washington-city-paper"])
     alias = "/v/s/washingtoncitypaper.com/article/7/x"
     for rows in (events("/article/007/x/", "/news/", alias, None, "/article/1/y"),):
         for given in (rows, rows.astype({"landing_page_path": "category"})):
-            found = add_external_ids(given, site)
+            found = add_external_ids(given, adapter)
             assert found["external_id"].tolist() == ["7", "7", "1"]
             assert found["client_id"].tolist() == ["u0", "u2", "u4"]
             assert list(found["external_id"].cat.categories) == ["1", "7"]
-    assert add_external_ids(events(), site).empty
+    assert add_external_ids(events(), adapter).empty
 
 
 def test_events_of_unknown_articles_go():

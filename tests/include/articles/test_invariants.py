@@ -22,7 +22,8 @@ from include.articles.matrix import aggregate_times, scale_matrix
 from include.articles.popularity import calculate_defaults, rank_defaults
 from include.articles.ranking import rank_recommendations
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.configuration import Site
 from include.articles.training import MODELS, train_model
 from include.articles.weights import get_weights
 from tests.include.articles.chain import (
@@ -199,7 +200,7 @@ def test_the_core_is_the_same_whatever_goes_first(pairs, min_readers, min_articl
 
 STEPS: list[tuple[str, Callable[[pd.DataFrame], pd.DataFrame]]] = [
     ("filter_emailnewsletter", filter_emailnewsletter),
-    ("add_external_ids", lambda rows: add_external_ids(rows, SITE)),
+    ("add_external_ids", lambda rows: add_external_ids(rows, adapter_of(SITE))),
     ("filter_flyby_users", filter_flyby_users),
     ("filter_articles", filter_articles),
     ("join_articles", lambda rows: join_articles(rows, ARTICLES)),

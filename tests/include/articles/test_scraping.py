@@ -1,4 +1,4 @@
-"""Which articles a site is asked about, what is kept of its answers, and what may be recommended."""
+"""Which articles are requested from a site, what is stored of its responses, and what may be recommended."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +16,11 @@ from sqlalchemy import Engine, make_url, text
 from include.articles import scraping
 from include.articles.database import articles as database
 from include.articles.database.tables import METADATA
-from include.articles.newsrooms.base import Kind, Metadata, PageError, Question, Reply
 from include.articles.scraping import scrape
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.adapters.base import ErrorKind, Metadata, PageError, PageRequest, PageResponse
+from include.articles.sites.configuration import Site
 from include.core.database.engine import open_engine
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -34,19 +35,19 @@ def hours(number: float) -> datetime:
 
 
 @dataclass
-class Newsroom:
+class FakeSite:
     """A site: what it answers for each target, and what it was asked for."""
 
     site: Site
-    answers: dict[str, Reply | PageError] = field(default_factory=dict)
+    answers: dict[str, PageResponse | PageError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-    """Targets, in the order of questions."""
+    """Targets, in the order of requests."""
 
     def page(self, path: str, title: str = "T", published: datetime | None = OLD, tag: str = "", at: str = "") -> None:
         """Put a page of Washington City Paper at *at*, which leads to *path*."""
         time = f'<meta property="article:published_time" content="{published.isoformat()}">' if published else ""
         body = f'{time}<div id="primary"><header><h1>{title}</h1></header><p class="{tag}"></div>'
-        self.answers[at or path] = Reply("washingtoncitypaper.com", path, body.encode())
+        self.answers[at or path] = PageResponse("washingtoncitypaper.com", path, body.encode())
 
     def post(self, slug: str, published: datetime = OLD, **fields: Any) -> None:
         """Publish a post of a WordPress site."""
@@ -56,46 +57,45 @@ class Newsroom:
 
     def reply(self, slug: str, body: str) -> None:
         """Let the API of a WordPress site answer for a slug."""
-        target = self.site.newsroom.target(slug, "")
-        self.answers[target] = Reply("river.example", "/wp-json/wp/v2/posts/", body.encode())
+        target = adapter_of(self.site).target(slug, "")
+        self.answers[target] = PageResponse("river.example", "/wp-json/wp/v2/posts/", body.encode())
 
-    def fetch(self, questions: Iterable[Question]) -> Iterator[tuple[Question, Reply | PageError]]:
-        for question in questions:
-            self.asked.append(question.target)
-            yield question, self.answers.get(question.target, PageError("timeout", question.target))
+    def fetch(self, requests: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, PageResponse | PageError]]:
+        for request in requests:
+            self.asked.append(request.target)
+            yield request, self.answers.get(request.target, PageError("timeout", request.target))
 
 
 @dataclass
-class Desk:
+class Scraper:
     """A site and a database, and one run after the other."""
 
-    newsroom: Newsroom
+    fake: FakeSite
     engine: Engine
 
     def run(
         self, *paths: str, at: datetime = NOON, clock: Callable[[], datetime] = lambda: NOON, **settings: Any
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Scrape the articles of these paths."""
-        site = self.newsroom.site
-        rows = [(site.newsroom.external_id(path), path) for path in paths]
-        self.newsroom.asked.clear()
+        site = self.fake.site
+        adapter = adapter_of(site)
+        rows = [(adapter.external_id(path), path) for path in paths]
+        self.fake.asked.clear()
         table = pd.DataFrame(rows, columns=["external_id", "path"], dtype="str")
-        return scrape(self.engine, site, table, self.newsroom.fetch, at, ArticleSettings(**settings), clock)
+        return scrape(self.engine, site.name, adapter, table, self.fake.fetch, at, ArticleSettings(**settings), clock)
 
-    def known(self, external_id: str) -> database.Known | None:
+    def known(self, external_id: str) -> database.StoredArticle | None:
         """Give what is stored of an article."""
-        return database.read(self.engine, self.newsroom.site.name, [external_id]).get(external_id)
+        return database.read(self.engine, self.fake.site.name, [external_id]).get(external_id)
 
     def store(self, external_id: str, published: datetime | None = OLD, at: datetime = OLD, **fields: Any) -> None:
         """Store an article."""
         found = {"title": "Old title", "path": f"/article/{external_id}/a/"} | fields
-        database.upsert(
-            self.engine, self.newsroom.site.name, [Metadata(external_id, published_at=published, **found)], at
-        )
+        database.upsert(self.engine, self.fake.site.name, [Metadata(external_id, published_at=published, **found)], at)
 
     @property
     def asked(self) -> list[str]:
-        return self.newsroom.asked
+        return self.fake.asked
 
 
 @pytest.fixture
@@ -106,18 +106,18 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def wcp(engine: Engine) -> Desk:
-    return Desk(Newsroom(WCP), engine)
+def wcp(engine: Engine) -> Scraper:
+    return Scraper(FakeSite(WCP), engine)
 
 
 @pytest.fixture
-def river(engine: Engine) -> Desk:
-    return Desk(Newsroom(RIVER), engine)
+def river(engine: Engine) -> Scraper:
+    return Scraper(FakeSite(RIVER), engine)
 
 
 def test_new_articles_are_stored_and_given_in_the_order_of_their_ids(wcp):
-    wcp.newsroom.page("/article/20/b/", published=hours(-5))
-    wcp.newsroom.page("/article/101/a/")
+    wcp.fake.page("/article/20/b/", published=hours(-5))
+    wcp.fake.page("/article/101/a/")
     articles, counts = wcp.run("/article/20/b/", "/article/101/a/")
     assert articles.dtypes.astype(str).to_dict() == {
         "article_id": "int64",
@@ -193,7 +193,7 @@ def test_the_order_of_paths_does_not_matter(paths):
 )
 def test_known_articles_are_asked_for_when_they_may_have_changed(wcp, published, updated, settings, asked):
     wcp.store("1", published, updated)
-    wcp.newsroom.page("/article/1/a/", "New title", published or OLD)
+    wcp.fake.page("/article/1/a/", "New title", published or OLD)
     articles, counts = wcp.run("/article/1/a/", **settings)
     assert bool(wcp.asked) == asked
     assert wcp.known("1").title == ("New title" if asked else "Old title")
@@ -208,11 +208,11 @@ def test_articles_that_are_not_known_are_asked_for_first(wcp):
 
 
 @pytest.mark.parametrize("kind", ["timeout", "http_status", "redirect_loop", "connection", "too_large", "not_asked"])
-def test_what_fails_is_counted_and_changes_nothing(wcp, kind: Kind):
+def test_what_fails_is_counted_and_changes_nothing(wcp, kind: ErrorKind):
     wcp.store("1", hours(-2), hours(-2))
     before = wcp.known("1")
-    wcp.newsroom.page("/article/3/a/")
-    wcp.newsroom.answers |= {f"/article/{number}/a/": PageError(kind, "") for number in (1, 2)}
+    wcp.fake.page("/article/3/a/")
+    wcp.fake.answers |= {f"/article/{number}/a/": PageError(kind, "") for number in (1, 2)}
     articles, counts = wcp.run("/article/1/a/", "/article/2/a/", "/article/3/a/")
     assert articles["external_id"].tolist() == ["1", "3"]
     assert counts["errors"] == {kind: 2}
@@ -222,7 +222,7 @@ def test_what_fails_is_counted_and_changes_nothing(wcp, kind: Kind):
 def test_an_article_without_a_time_is_not_stored_and_a_stored_one_keeps_its_own(wcp):
     wcp.store("1", hours(-2), hours(-2))
     for number in (1, 2):
-        wcp.newsroom.page(f"/article/{number}/a/", "New title", None)
+        wcp.fake.page(f"/article/{number}/a/", "New title", None)
     articles, counts = wcp.run("/article/1/a/", "/article/2/a/")
     assert (wcp.known("1").published_at, wcp.known("1").title) == (hours(-2), "New title")
     assert wcp.known("2") is None
@@ -232,18 +232,18 @@ def test_an_article_without_a_time_is_not_stored_and_a_stored_one_keeps_its_own(
 
 def test_an_article_that_has_never_had_a_time_is_not_given(wcp):
     wcp.store("1", None)
-    wcp.newsroom.page("/article/1/a/", published=None)
+    wcp.fake.page("/article/1/a/", published=None)
     assert len(wcp.run("/article/1/a/")[0]) == 0
 
 
 def test_a_renamed_article_has_the_path_of_today(wcp):
-    wcp.newsroom.page("/article/1/new/", at="/article/1/old/")
+    wcp.fake.page("/article/1/new/", at="/article/1/old/")
     articles, _ = wcp.run("/article/1/old/")
     assert articles["landing_page_path"].tolist() == ["/article/1/new/"]
 
 
 def test_a_redirect_to_another_article_is_an_error(wcp):
-    wcp.newsroom.page("/article/2/b/", at="/article/1/a/")
+    wcp.fake.page("/article/2/b/", at="/article/1/a/")
     articles, counts = wcp.run("/article/1/a/")
     assert (len(articles), counts["errors"]) == (0, {"not_an_article": 1})
     assert wcp.known("2") is None
@@ -251,14 +251,14 @@ def test_a_redirect_to_another_article_is_an_error(wcp):
 
 def test_an_article_may_become_an_advertisement_and_back(wcp):
     for tag, given_ids in (("tag-exclude", []), ("", ["1"]), ("tag-exclude", [])):
-        wcp.newsroom.page("/article/1/a/", published=hours(-1), tag=tag)
+        wcp.fake.page("/article/1/a/", published=hours(-1), tag=tag)
         assert wcp.run("/article/1/a/")[0]["external_id"].tolist() == given_ids
         assert wcp.known("1").excluded_reason == ("tag_exclude" if tag else None)
 
 
 def test_an_article_that_three_runs_in_a_row_do_not_find_is_gone(wcp):
     wcp.store("1", hours(-1), hours(-2))
-    wcp.newsroom.answers["/article/1/a/"] = PageError("not_found", "status 404")
+    wcp.fake.answers["/article/1/a/"] = PageError("not_found", "status 404")
     for number, (at, count) in enumerate([(0, 1), (0, 1), (2, 2), (2, 2), (2, 2), (4, 3)]):
         articles, counts = wcp.run("/article/1/a/", at=hours(at))  # a run that is tried again has the same instant
         assert (wcp.known("1").missing_count, len(articles)) == (count, number < 5)
@@ -269,9 +269,9 @@ def test_an_article_that_three_runs_in_a_row_do_not_find_is_gone(wcp):
 def test_an_article_that_is_found_again_is_not_gone(wcp):
     wcp.store("1", hours(-1), hours(-2))
     for at in (0, 2, 4):
-        wcp.newsroom.answers["/article/1/a/"] = PageError("not_found", "status 404")
+        wcp.fake.answers["/article/1/a/"] = PageError("not_found", "status 404")
         wcp.run("/article/1/a/", at=hours(at))
-    wcp.newsroom.page("/article/1/a/", published=hours(-1))
+    wcp.fake.page("/article/1/a/", published=hours(-1))
     assert len(wcp.run("/article/1/a/", at=hours(6))[0]) == 1
     assert (wcp.known("1").missing_count, wcp.known("1").excluded_reason) == (0, None)
 
@@ -279,14 +279,14 @@ def test_an_article_that_is_found_again_is_not_gone(wcp):
 def test_other_errors_between_do_not_count(wcp):
     wcp.store("1", hours(-1), hours(-2))
     for at, kind in enumerate(["not_found", "timeout", "not_found", "http_status"]):
-        wcp.newsroom.answers["/article/1/a/"] = PageError(kind, "")
+        wcp.fake.answers["/article/1/a/"] = PageError(kind, "")
         wcp.run("/article/1/a/", at=hours(at))
     assert wcp.known("1").missing_count == 2
 
 
 def test_a_run_that_is_tried_again_gives_the_same(wcp):
-    wcp.newsroom.page("/article/1/a/")
-    wcp.newsroom.page("/article/2/a/", published=hours(-1))
+    wcp.fake.page("/article/1/a/")
+    wcp.fake.page("/article/2/a/", published=hours(-1))
     first, _ = wcp.run("/article/1/a/", "/article/2/a/")
     second, counts = wcp.run("/article/1/a/", "/article/2/a/")
     pd.testing.assert_frame_equal(first, second)
@@ -294,10 +294,10 @@ def test_a_run_that_is_tried_again_gives_the_same(wcp):
 
 
 def test_two_sites_may_use_the_same_ids(wcp, river, engine):
-    wcp.newsroom.page("/article/1/a/")
+    wcp.fake.page("/article/1/a/")
     wcp.run("/article/1/a/")
-    other = Desk(Newsroom(WCP.model_copy(update={"name": "other"})), engine)
-    other.newsroom.page("/article/1/a/", "Other title")
+    other = Scraper(FakeSite(WCP.model_copy(update={"name": "other"})), engine)
+    other.fake.page("/article/1/a/", "Other title")
     other.run("/article/1/a/")
     assert (wcp.known("1").title, other.known("1").title) == ("T", "Other title")
 
@@ -305,16 +305,16 @@ def test_two_sites_may_use_the_same_ids(wcp, river, engine):
 def test_what_has_come_is_written_before_all_has_come(wcp, monkeypatch):
     monkeypatch.setattr(scraping, "BATCH", 2)
     for number in range(1, 6):
-        wcp.newsroom.page(f"/article/{number}/a/")
-    whole = wcp.newsroom.fetch
+        wcp.fake.page(f"/article/{number}/a/")
+    whole = wcp.fake.fetch
 
-    def ended(questions: Iterable[Question]) -> Iterator[tuple[Question, Reply | PageError]]:
-        for number, answer in enumerate(whole(questions)):
+    def ended(requests: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, PageResponse | PageError]]:
+        for number, answer in enumerate(whole(requests)):
             if number == 3:
                 raise KeyboardInterrupt
             yield answer
 
-    wcp.newsroom.fetch = ended
+    wcp.fake.fetch = ended
     with pytest.raises(KeyboardInterrupt):
         wcp.run(*[f"/article/{number}/a/" for number in range(1, 6)])
     assert [number for number in range(1, 6) if wcp.known(str(number))] == [1, 2]
@@ -324,30 +324,30 @@ def test_a_slow_site_is_written_down_every_few_seconds(wcp):
     seconds = iter(range(0, 1000, 3))
     stored = []
     for number in range(1, 6):
-        wcp.newsroom.page(f"/article/{number}/a/")
-    whole = wcp.newsroom.fetch
+        wcp.fake.page(f"/article/{number}/a/")
+    whole = wcp.fake.fetch
 
-    def watched(questions: Iterable[Question]) -> Iterator[tuple[Question, Reply | PageError]]:
-        for answer in whole(questions):
+    def watched(requests: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, PageResponse | PageError]]:
+        for answer in whole(requests):
             stored.append(sum(wcp.known(str(number)) is not None for number in range(1, 6)))
             yield answer
 
-    wcp.newsroom.fetch = watched
+    wcp.fake.fetch = watched
     wcp.run(*[f"/article/{number}/a/" for number in range(1, 6)], clock=lambda: NOON + timedelta(seconds=next(seconds)))
     assert stored == [0, 0, 2, 2, 4]
 
 
 def test_posts_of_a_wordpress_site(river):
-    river.newsroom.post("vote", hours(-1))
-    river.newsroom.post("draft", status="draft")
-    river.newsroom.reply("tag", "[]")
+    river.fake.post("vote", hours(-1))
+    river.fake.post("draft", status="draft")
+    river.fake.reply("tag", "[]")
     articles, counts = river.run("/vote/", "/draft/", "/tag/", "/down/")
     assert articles[["external_id", "landing_page_path"]].to_numpy().tolist() == [["vote", "/vote/"]]
     assert counts["errors"] == {"not_an_article": 1, "not_found": 1, "timeout": 1}
 
 
 def test_paths_that_are_no_posts_are_asked_for_once_more_on_the_same_day_and_then_never(river):
-    river.newsroom.reply("tag", "[]")
+    river.fake.reply("tag", "[]")
     for at, asked in [(0, 2), (2, 2), (4, 1), (20, 1), (44, 1)]:
         river.run("/tag/", "/down/", at=hours(at))
         assert len(river.asked) == asked
@@ -357,40 +357,42 @@ def test_paths_that_are_no_posts_are_asked_for_once_more_on_the_same_day_and_the
 
 
 def test_a_path_that_was_no_post_yesterday_is_not_asked_for(river):
-    river.newsroom.reply("tag", "[]")
+    river.fake.reply("tag", "[]")
     river.run("/tag/", at=hours(0))
     river.run("/tag/", at=hours(24))
     assert river.asked == []
 
 
 def test_a_run_that_is_tried_again_does_not_use_up_the_second_look(river):
-    river.newsroom.reply("tag", "[]")
+    river.fake.reply("tag", "[]")
     for at, asked in [(0, 1), (0, 1), (2, 1), (4, 0)]:
         river.run("/tag/", at=hours(at))
         assert len(river.asked) == asked
 
 
 def test_a_path_that_has_become_a_post_is_taken(river):
-    river.newsroom.reply("vote", "[]")
+    river.fake.reply("vote", "[]")
     river.run("/vote/")
-    river.newsroom.post("vote", hours(1))
+    river.fake.post("vote", hours(1))
     for at in (2, 4):
         articles, _ = river.run("/vote/", at=hours(at))
         assert (len(articles), len(river.asked)) == (1, 1)
 
 
 def test_another_path_of_a_slug_is_tried_when_the_first_is_no_post(river):
-    river.newsroom.post("vote", link="https://river.example/x/vote/")
+    river.fake.post("vote", link="https://river.example/x/vote/")
     river.run("/vote/", "/x/vote/")
     river.run("/vote/", "/x/vote/", at=hours(2))
     assert len(river.run("/vote/", "/x/vote/", at=hours(4))[0]) == 1
 
 
-@pytest.mark.parametrize("answer", [PageError("not_found", "status 404"), Reply("river.example", "/", b"<html>")])
+@pytest.mark.parametrize(
+    "answer", [PageError("not_found", "status 404"), PageResponse("river.example", "/", b"<html>")]
+)
 def test_an_api_that_is_switched_off_says_nothing_about_articles(river, answer):
     river.store("vote", hours(-1), hours(-2), path="/vote/")
     for slug in ("vote", "new"):
-        river.newsroom.answers[RIVER.newsroom.target(slug, "")] = answer
+        river.fake.answers[adapter_of(RIVER).target(slug, "")] = answer
     for at in (0, 2, 4, 6):
         articles, counts = river.run("/vote/", "/new/", at=hours(at))
         assert articles["external_id"].tolist() == ["vote"]
@@ -400,12 +402,12 @@ def test_an_api_that_is_switched_off_says_nothing_about_articles(river, answer):
 
 def test_a_post_that_is_withdrawn_is_gone_after_three_runs(river):
     river.store("vote", hours(-1), hours(-2), path="/vote/")
-    river.newsroom.reply("vote", "[]")
+    river.fake.reply("vote", "[]")
     given_rows = [len(river.run("/vote/", at=hours(at))[0]) for at in (0, 2, 4)]
     assert given_rows == [1, 1, 0]
 
 
 def test_a_site_that_links_elsewhere_is_a_wrong_setting_not_a_wrong_path(river):
-    river.newsroom.post("vote", link="https://elsewhere.example/vote/")
+    river.fake.post("vote", link="https://elsewhere.example/vote/")
     for at in (0, 2, 4):
         assert river.run("/vote/", at=hours(at))[1]["errors"] == {"wrong_site": 1}

@@ -13,11 +13,13 @@ from include.articles.matrix import aggregate_times, scale_matrix
 from include.articles.popularity import calculate_defaults, rank_defaults
 from include.articles.ranking import rank_recommendations
 from include.articles.records import EVENT_ACTION, EVENT_CATEGORY
+from include.articles.sites.adapters import adapter_of
 from include.articles.training import train_model
 from include.articles.weights import get_weights
 from tests.include.articles.chain import ARTICLES, EXAMPLE, RUN_AT, SITE, A, B, events, published
 
 HALF_LIFE = 59.631698
+ADAPTER = adapter_of(SITE)
 SCALED = [[0.983559, 0.713697, 0], [1, 1, 0], [0, 0.798334, 0.717767], [0.629530, 0, 1]]
 
 
@@ -36,7 +38,7 @@ def lists(found: pd.DataFrame) -> dict[str, list[tuple[str, float]]]:
 @pytest.fixture(scope="module")
 def core() -> pd.DataFrame:
     """Events that the first filters leave."""
-    found = filter_articles(add_external_ids(filter_emailnewsletter(events(EXAMPLE)), SITE))
+    found = filter_articles(add_external_ids(filter_emailnewsletter(events(EXAMPLE)), ADAPTER))
     return join_articles(found, ARTICLES)
 
 
@@ -50,7 +52,7 @@ def test_rows_step_by_step():
     counts = [len(found)]
     for step in (
         filter_emailnewsletter,
-        lambda rows: add_external_ids(rows, SITE),
+        lambda rows: add_external_ids(rows, ADAPTER),
         filter_articles,
         lambda rows: filter_articles(join_articles(rows, ARTICLES)),
         lambda rows: time_activities(fix_dtypes(rows)),
@@ -248,7 +250,7 @@ def visits(path: str, *seconds: float, client: str = "u1", begin: datetime = RUN
 
 
 def timed(rows: list) -> pd.DataFrame:
-    return time_activities(fix_dtypes(add_external_ids(events(rows), SITE)))
+    return time_activities(fix_dtypes(add_external_ids(events(rows), ADAPTER)))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 import pytest
 
-from include.articles.newsrooms.base import PageError, Question, Reply
-from include.articles.sites import Site
+from include.articles.sites.adapters.base import PageError, PageRequest, PageResponse
+from include.articles.sites.configuration import Site
 from quartet.hooks import site as module
 from quartet.hooks.site import SiteHook
 
@@ -135,11 +135,11 @@ def site(**fields: object) -> Site:
     return Site.model_validate(known | {"requests_per_second": 1000, "timeout_seconds": 5} | fields)
 
 
-def questions(*targets: str) -> list[Question]:
-    return [Question(str(number), target, target) for number, target in enumerate(targets)]
+def questions(*targets: str) -> list[PageRequest]:
+    return [PageRequest(str(number), target, target) for number, target in enumerate(targets)]
 
 
-def ask(newsroom: Newsroom, *targets: str, base: str = "", **fields: object) -> dict[str, Reply | PageError]:
+def ask(newsroom: Newsroom, *targets: str, base: str = "", **fields: object) -> dict[str, PageResponse | PageError]:
     """Ask for pages; give target → answer. Waits between attempts are a thousandth of the usual ones."""
     hook = SiteHook(site(**fields), base or newsroom.url, wait_seconds=0.002)
     return {question.target: answer for question, answer in hook.fetch(questions(*targets))}
@@ -152,16 +152,16 @@ def outcome(newsroom: Newsroom, *steps: Behaviour, **fields: object) -> str:
     return answer.kind if isinstance(answer, PageError) else "ok"
 
 
-def reply(newsroom: Newsroom, *steps: Behaviour) -> Reply:
+def reply(newsroom: Newsroom, *steps: Behaviour) -> PageResponse:
     newsroom.behaviours["/a"] = list(steps)
     [answer] = ask(newsroom, "/a").values()
-    assert isinstance(answer, Reply), answer
+    assert isinstance(answer, PageResponse), answer
     return answer
 
 
 def test_a_page_is_given_with_its_path_and_encoding(newsroom):
     found = reply(newsroom, page(Content_Type="text/html; charset=ISO-8859-1"))
-    assert found == Reply("127.0.0.1", "/a", PAGE, "iso-8859-1")
+    assert found == PageResponse("127.0.0.1", "/a", PAGE, "iso-8859-1")
     assert newsroom.headers[0]["User-Agent"] == "article-rec-training-job/1.0.0"
 
 
@@ -263,7 +263,7 @@ def test_quiet_is_for_all_requests(newsroom):
 def test_redirects_are_followed(newsroom, steps, path):
     newsroom.behaviours = {at: [step] for at, step in steps.items()}
     [answer] = ask(newsroom, "/a").values()
-    assert isinstance(answer, Reply), answer
+    assert isinstance(answer, PageResponse), answer
     assert answer.path == path
     assert len(newsroom.requests) == len(steps) + 1
 
@@ -329,7 +329,7 @@ def test_no_cookies_are_kept(newsroom):
 def test_a_copy_may_lie_in_a_folder(newsroom):
     newsroom.behaviours["/copy/a"] = [to("/copy/b/")]
     [answer] = ask(newsroom, "/a", base=f"{newsroom.url}/copy/").values()
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, PageResponse)
     assert answer.path == "/b/"
 
 
@@ -339,12 +339,12 @@ def test_a_path_that_makes_no_address_is_the_error_of_one_article(newsroom, targ
     bad = answers[target]
     assert isinstance(bad, PageError)
     assert bad.kind == "bad_url"
-    assert isinstance(answers["/b"], Reply)
+    assert isinstance(answers["/b"], PageResponse)
 
 
 def test_a_path_of_any_letters_is_asked_for(newsroom):
     answers = ask(newsroom, "/article/1/café x/?q=ü%20", "/article/1/../../b")
-    assert all(isinstance(answer, Reply) for answer in answers.values())
+    assert all(isinstance(answer, PageResponse) for answer in answers.values())
     assert sorted(newsroom.paths) == ["/article/1/caf%C3%A9%20x/?q=%C3%BC%20", "/b"]
 
 
@@ -376,7 +376,7 @@ def test_no_more_requests_are_under_way_than_the_site_bears(newsroom, limit):
 def test_answers_come_while_others_are_not_asked_yet(newsroom):
     asked = []
 
-    def all_questions() -> Iterator[Question]:
+    def all_questions() -> Iterator[PageRequest]:
         for question in questions(*[f"/{number}" for number in range(50)]):
             asked.append(question)
             yield question

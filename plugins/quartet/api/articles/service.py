@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from include.articles import serving
 from include.articles.serving import Order, Wanted
 from include.articles.settings import ArticleSettings
-from include.articles.sites import Site
+from include.articles.sites.configuration import Site
 from include.core.database.engine import open_engine
 from quartet.api.articles.cache import AnswerCache
 from quartet.api.articles.metrics import Metrics, label

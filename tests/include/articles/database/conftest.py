@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, Engine, make_url, text
 
 from include.articles.database import articles, models, recommendations, schema
-from include.articles.newsrooms.base import Metadata
+from include.articles.sites.adapters.base import Metadata
 from include.core.database.engine import open_engine
 from tests.support.services import POSTGRES, fresh_database
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.articles.database import articles
-from include.articles.newsrooms.base import Metadata
+from include.articles.sites.adapters.base import Metadata
 from include.core.database.engine import open_engine
 from tests.include.articles.database.conftest import NOON, SITE, hours
 
@@ -26,7 +26,9 @@ def test_what_is_stored_is_read(desk):
     articles.upsert(desk.engine, SITE, found, NOON)
     known = articles.read(desk.engine, SITE, ["1", "2", "3"])
     assert sorted(known) == ["1", "2"]
-    assert known["1"] == articles.Known(known["1"].id, "1", "Amélie 🎬 中文", "/article/1/x/", published, None, 0, NOON)
+    assert known["1"] == articles.StoredArticle(
+        known["1"].id, "1", "Amélie 🎬 中文", "/article/1/x/", published, None, 0, NOON
+    )
     assert known["1"].published_at.utcoffset() == timedelta(0)
     assert known["2"].excluded_reason == "tag-exclude"
     assert articles.ids(desk.engine, SITE, ["2", "3"]) == {"2": known["2"].id}

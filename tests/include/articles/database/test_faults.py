@@ -18,7 +18,7 @@ from sqlalchemy import URL, Engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from include.articles.database import articles, models, recommendations, schema
-from include.articles.newsrooms.base import Metadata
+from include.articles.sites.adapters.base import Metadata
 from include.core.database.engine import open_engine
 from tests.include.articles.database.conftest import NOON, SITE, Desk, hours
 

@@ -1,11 +1,11 @@
-"""The newsrooms: what is configured of each, and what they run by default. A DAG file may import this."""
+"""Configuration of the sites: fields, files, schedules. Cheap enough to be imported by a DAG file."""
 
 import re
 from collections.abc import Hashable, Mapping
-from functools import cache, cached_property
+from functools import cache
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
@@ -15,9 +15,6 @@ from include.core.errors import BadDataError
 from include.core.settings import ROOT, PlatformSettings
 from include.core.text import shown
 
-if TYPE_CHECKING:
-    from include.articles.newsrooms.base import Newsroom
-
 BUILT_IN = Path(__file__).with_name("sites.yaml")
 EVERY_TWO_HOURS = "0 */2 * * *"
 NEVER = "never"
@@ -25,30 +22,30 @@ NEVER = "never"
 
 
 class SitesError(BadDataError):
-    """A site that is not known, or a file of sites that is wrong; the message names file, site and key."""
+    """An unknown site, or an invalid file of sites; the message names file, site and key."""
 
 
 class Site(BaseModel):
     """
-    One newsroom.
+    One site.
 
     Attributes:
         name: key in the file of sites.
-        domain: of its address, without `www.`.
-        kind: how it names its articles and tells about them.
-        base_url: its address; default `https://<domain>`.
+        domain: its host name without `www.`.
+        kind: how it names and describes its articles; the adapter to use.
+        base_url: its URL; default `https://<domain>`.
         enabled: whether it has a schedule.
-        schedule: cron expression in UTC, or `never`: by hand only.
-        requests_per_second: sent to it at most, redirects and repetitions included.
-        concurrent_requests: under way at a time.
-        attempts: requests for an article at most.
-        timeout_seconds: of one request.
-        max_wait_seconds: between two attempts, whatever the site asks for.
-        user_agent: how we introduce ourselves.
-        run_timeout_minutes: after which a run has failed.
-        parameters: of its runs, by the lower-case names of `PARAMETERS`; values as in JSON, `inf` as text.
-        path_pattern: WordPress only: regular expression of the paths of posts, whole, with a group `slug`.
-        lang: WordPress only: language of the posts, of a site that has several.
+        schedule: cron expression in UTC, or `never` for runs started by hand only.
+        requests_per_second: maximum rate, redirects and retries included.
+        concurrent_requests: maximum number of requests in flight.
+        attempts: maximum number of requests per article.
+        timeout_seconds: limit of one request.
+        max_wait_seconds: maximum wait between two attempts, whatever the site asks for.
+        user_agent: value of the `User-Agent` header.
+        run_timeout_minutes: time after which a run has failed.
+        parameters: parameters of its runs, by the lower-case names of `PARAMETERS`; values as in JSON, `inf` as text.
+        path_pattern: WordPress only: regular expression that matches the whole path of a post, with a group `slug`.
+        lang: WordPress only: language of the posts, for a site that has several.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,26 +69,19 @@ class Site(BaseModel):
 
     @property
     def dag_id(self) -> str:
-        """Name of its DAG."""
+        """Id of its DAG."""
         return f"article_recs__{self.name.replace('-', '_')}"
-
-    @cached_property
-    def newsroom(self) -> "Newsroom":
-        """Its ways."""
-        from include.articles.newsrooms import newsroom_of
-
-        return newsroom_of(self)
 
     @model_validator(mode="before")
     @classmethod
-    def _fill(cls, given: Any) -> Any:
+    def _default_base_url(cls, given: Any) -> Any:
         if isinstance(given, dict) and not given.get("base_url"):
             return {**given, "base_url": f"https://{given.get('domain')}"}
         return given
 
     @field_validator("schedule")
     @classmethod
-    def _cron(cls, schedule: str) -> str:
+    def _check_schedule(cls, schedule: str) -> str:
         from croniter import croniter
 
         if schedule != NEVER and not (len(schedule.split()) == 5 and croniter.is_valid(schedule)):
@@ -100,14 +90,14 @@ class Site(BaseModel):
 
     @field_validator("parameters")
     @classmethod
-    def _known(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _check_parameters(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         if unknown := parameters.keys() - set(PARAMETERS):
-            raise ValueError(f"{', '.join(sorted(unknown))} is no parameter; these are: {', '.join(PARAMETERS)}")
+            raise ValueError(f"not a parameter: {', '.join(sorted(unknown))}; allowed: {', '.join(PARAMETERS)}")
         return {name: _parameter(name, value) for name, value in parameters.items()}
 
     @field_validator("path_pattern")
     @classmethod
-    def _expression(cls, pattern: str | None) -> str | None:
+    def _check_path_pattern(cls, pattern: str | None) -> str | None:
         try:
             groups = re.compile(pattern).groupindex if pattern is not None else {"slug": 0}
         except re.error as error:
@@ -117,11 +107,11 @@ class Site(BaseModel):
         return pattern
 
     @model_validator(mode="after")
-    def _fitting(self) -> "Site":
+    def _check_kind(self) -> "Site":
         if self.kind == "wordpress" and self.path_pattern is None:
-            raise ValueError("path_pattern is expected of a site of kind wordpress")
+            raise ValueError("a site of kind wordpress needs path_pattern")
         if self.kind != "wordpress" and (self.path_pattern or self.lang):
-            raise ValueError("path_pattern and lang are for sites of kind wordpress")
+            raise ValueError("only sites of kind wordpress have path_pattern and lang")
         return self
 
 
@@ -133,23 +123,23 @@ def _parameter(name: str, value: Any) -> Any:
     except ValidationError as error:
         message = f"{name}: {error.errors()[0]['msg']}, found {shown(value)}. Expected: {field.description}"
         raise ValueError(message) from None
-    return "inf" if checked == inf else checked  # JSON has no number for it
+    return "inf" if checked == inf else checked  # JSON has no such number
 
 
 def load_sites(settings: ArticleSettings) -> dict[str, Site]:
     """
-    Give all sites by name: those that are shipped, in the order of the file, then your own.
+    Return all sites by name: the shipped ones in the order of their file, then the user's own.
 
     Args:
-        settings: name the file of your sites; it need not be there if it is not named.
+        settings: `sites_file` names the user's file; without it, `sites.yaml` below QUARTET_HOME is optional.
 
     Raises:
-        SitesError: a file is missing or wrong.
+        SitesError: a file is missing or invalid.
     """
     shipped = _read(BUILT_IN)
-    named = ROOT / Path(settings.sites_file).expanduser() if settings.sites_file else None
-    own_file = named or PlatformSettings.load().home / BUILT_IN.name
-    own = _read(own_file) if named or own_file.exists() else {}
+    configured = ROOT / Path(settings.sites_file).expanduser() if settings.sites_file else None
+    own_file = configured or PlatformSettings.load().home / BUILT_IN.name
+    own = _read(own_file) if configured or own_file.exists() else {}
     return {
         name: _site(name, shipped.get(name, {}) | own.get(name, {}), own_file if name in own else BUILT_IN)
         for name in shipped | own
@@ -158,7 +148,7 @@ def load_sites(settings: ArticleSettings) -> dict[str, Site]:
 
 def find_site(sites: Mapping[str, Site], name: str) -> Site:
     """
-    Give the site of this name.
+    Return the site of this name.
 
     Raises:
         SitesError: there is none.
@@ -170,13 +160,13 @@ def find_site(sites: Mapping[str, Site], name: str) -> Site:
 
 def schedules(sites: Mapping[str, Site]) -> dict[str, str | None]:
     """
-    Say when each site runs: a cron expression in UTC, `None` for one that is not enabled or is run by hand.
+    Return the schedule of each site: a cron expression in UTC, `None` if it is not enabled or is started by hand only.
 
-    Enabled sites that have the default schedule are spread over the hour, in their order.
+    Enabled sites with the default schedule are spread over the hour, in their order.
     """
-    alike = [name for name, site in sites.items() if site.enabled and site.schedule == EVERY_TWO_HOURS]
-    step = max(60 // max(len(alike), 1), 1)
-    minutes = {name: step * number % 60 for number, name in enumerate(alike)}
+    staggered = [name for name, site in sites.items() if site.enabled and site.schedule == EVERY_TWO_HOURS]
+    step = max(60 // max(len(staggered), 1), 1)
+    minutes = {name: step * number % 60 for number, name in enumerate(staggered)}
     return {
         name: f"{minutes[name]} */2 * * *"
         if name in minutes
@@ -185,28 +175,9 @@ def schedules(sites: Mapping[str, Site]) -> dict[str, str | None]:
     }
 
 
-def extract_external_id(site: Site | str, path: object) -> str | None:
-    """
-    Say which article a path belongs to.
-
-    Args:
-        site: a site, or the name of one that is shipped.
-        path: of an event; anything but text, such as a missing value, is no article's path.
-
-    Returns:
-        The external id; `None`: the path is no article's.
-
-    Raises:
-        SitesError: no site of this name is shipped.
-    """
-    if not isinstance(path, str):
-        return None
-    found = find_site(_shipped(), site) if isinstance(site, str) else site
-    return found.newsroom.external_id(path)
-
-
 @cache
-def _shipped() -> dict[str, Site]:
+def shipped_sites() -> dict[str, Site]:
+    """Return the sites that are shipped, by name."""
     return {name: _site(name, values, BUILT_IN) for name, values in _read(BUILT_IN).items()}
 
 
@@ -214,20 +185,20 @@ def _site(name: str, values: dict[str, Any], file: Path) -> Site:
     try:
         return Site(**{**values, "name": name})
     except ValidationError as error:
-        problems = [_explained(problem) for problem in error.errors()]
-        raise SitesError("\n".join(f"{file}, site {name}{problem}" for problem in problems)) from None
+        explained = [_explained(each) for each in error.errors()]
+        raise SitesError("\n".join(f"{file}, site {name}{each}" for each in explained)) from None
 
 
-def _explained(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    found = "" if problem["type"] in ("missing", "value_error") else f", found {shown(problem['input'])}"
-    return f"{key and ', '}{key}: {problem['msg'].removeprefix('Value error, ')}{found}"
+def _explained(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    found = "" if error["type"] in ("missing", "value_error") else f", found {shown(error['input'])}"
+    return f"{key and ', '}{key}: {error['msg'].removeprefix('Value error, ')}{found}"
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
-    """Read what a file says about sites; the values are not checked yet."""
+    """Read a file of sites without validating the values."""
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (it is a safe one)
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a subclass of SafeLoader)
     except OSError as error:
         raise SitesError(f"{file}: a readable file was expected, found: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -243,11 +214,11 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would silently take the last."""
+    """Rejects duplicate keys, of which YAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         for number, key in enumerate(keys):
             if key in keys[:number]:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is there twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} occurs twice", node.start_mark)
         return super().construct_mapping(node, deep)

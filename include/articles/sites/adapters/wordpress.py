@@ -3,52 +3,50 @@
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from include.articles.newsrooms.base import (
-    ID_CHARACTERS,
+from include.articles.sites.adapters.base import (
+    MAX_ID_CHARACTERS,
     Metadata,
     PageError,
-    Question,
-    Reply,
-    checked_path,
-    checked_title,
-    instant,
+    PageRequest,
+    PageResponse,
+    clean_path,
+    clean_title,
+    parse_instant,
 )
+from include.articles.sites.configuration import Site
 from include.core.text import shown
-
-if TYPE_CHECKING:
-    from include.articles.sites import Site
 
 FIELDS = "id,date_gmt,modified_gmt,slug,status,type,link,title"
 
 
 class WordPress:
-    """Posts are where the site's `path_pattern` says; its group `slug` is their id, encoded as WordPress does it."""
+    """Posts match the site's `path_pattern`; its group `slug` is their id, encoded the way WordPress stores it."""
 
-    asks_api = True
+    uses_api = True
 
-    def __init__(self, site: "Site") -> None:
+    def __init__(self, site: Site) -> None:
         self._pattern = re.compile(site.path_pattern or "")
         self._lang = {"lang": site.lang} if site.lang else {}
         self._hosts = {_plain_host(site.domain), _plain_host(urlsplit(site.base_url).hostname or "")}
 
     def external_id(self, path: str) -> str | None:
-        """Give the slug, if the pattern covers the whole path; a query does not count."""
+        """Return the slug if the pattern matches the whole path, without its query."""
         found = self._pattern.fullmatch(_without_query(path))
         slug = _encoded(found["slug"] or "") if found else ""
-        return slug if 0 < len(slug) <= ID_CHARACTERS else None
+        return slug if 0 < len(slug) <= MAX_ID_CHARACTERS else None
 
     def target(self, external_id: str, path: str) -> str:
-        """Ask for the posts with this slug."""
+        """Return the API request for the posts with this slug."""
         query = {"slug": unquote(external_id), **self._lang, "_fields": FIELDS}
         return f"/wp-json/wp/v2/posts/?{urlencode(query, safe=',')}"
 
-    def parse(self, reply: Reply) -> dict[str, Any]:
-        """Read the one post of the reply."""
+    def parse(self, response: PageResponse) -> dict[str, Any]:
+        """Return the single post of the response."""
         try:
-            posts = json.loads(reply.body)
+            posts = json.loads(response.body)
         except (ValueError, RecursionError) as error:
             raise PageError("bad_json", f"JSON was expected: {error}") from None
         if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
@@ -59,35 +57,35 @@ class WordPress:
             raise PageError("not_an_article", f"one post was expected, found {len(posts)}")
         return posts[0]
 
-    def validate(self, question: Question, reply: Reply, found: dict[str, Any]) -> Metadata:
-        """Accept a published post whose link is the path that was read."""
+    def validate(self, request: PageRequest, response: PageResponse, found: dict[str, Any]) -> Metadata:
+        """Accept a published post whose link is the path of the request."""
         slug, link = found.get("slug"), found.get("link")
         expected = {"type": "post", "status": "publish"}
         if wrong := [name for name, value in expected.items() if found.get(name) != value]:
             raise PageError("not_an_article", f"{wrong[0]} {expected[wrong[0]]} was expected")
-        if not isinstance(slug, str) or _encoded(slug) != question.external_id:
-            raise PageError("not_an_article", f"slug {question.external_id} was expected, found {shown(slug)}")
+        if not isinstance(slug, str) or _encoded(slug) != request.external_id:
+            raise PageError("not_an_article", f"slug {request.external_id} was expected, found {shown(slug)}")
         try:
             address = urlsplit(link if isinstance(link, str) else "")
             host = _plain_host(address.hostname or "")
         except ValueError:
             raise PageError("not_an_article", f"a link was expected, found {shown(link)}") from None
-        if host not in self._hosts | {_plain_host(reply.host)}:
+        if host not in self._hosts | {_plain_host(response.host)}:
             expected_host = " or ".join(sorted(self._hosts))
             raise PageError("wrong_site", f"a link to {expected_host} was expected, found {shown(link)}")
-        if _canonical(address.path) != _canonical(question.path):
-            raise PageError("not_an_article", f"a link to {question.path} was expected, found {shown(link)}")
-        title, path = checked_title(_text(found.get("title"))), checked_path(address.path)
-        return Metadata(question.external_id, title, path, _published_at(found))
+        if _canonical(address.path) != _canonical(request.path):
+            raise PageError("not_an_article", f"a link to {request.path} was expected, found {shown(link)}")
+        title, path = clean_title(_text(found.get("title"))), clean_path(address.path)
+        return Metadata(request.external_id, title, path, _published_at(found))
 
 
 def _published_at(post: dict[str, Any]) -> datetime | None:
     time = post.get("date_gmt")
-    return instant(f"{time}+00:00") or instant(time)
+    return parse_instant(f"{time}+00:00") or parse_instant(time)
 
 
 def _text(title: Any) -> str:
-    """Give the text of a title, which is HTML."""
+    """Return the text of a title, which is HTML."""
     from selectolax.lexbor import LexborHTMLParser
 
     rendered = title.get("rendered") if isinstance(title, dict) else title
@@ -98,13 +96,13 @@ def _text(title: Any) -> str:
 
 
 def _encoded(slug: str) -> str:
-    """Encode a slug as WordPress keeps it: percent signs with small letters."""
+    """Encode a slug as WordPress stores it: percent-encoded with lower-case digits."""
     escaped = quote(unquote(slug), safe="", errors="replace")
     return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
 
 
 def _canonical(path: str) -> str:
-    """Give a path in the form in which two of the same post are equal: without query, AMP suffix and last slash."""
+    """Return a path without query, AMP suffix and trailing slash, so that two paths of the same post are equal."""
     return unquote(_without_query(path)).rstrip("/").removesuffix("/amp").rstrip("/")
 
 

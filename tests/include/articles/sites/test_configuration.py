@@ -1,4 +1,4 @@
-"""Which newsrooms there are, what is configured of them, and when they run."""
+"""Which sites there are, how they are configured, and when they run."""
 
 import subprocess
 import sys
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.articles.settings import ArticleSettings
-from include.articles.sites import NEVER, Site, SitesError, extract_external_id, find_site, load_sites, schedules
+from include.articles.sites.adapters import extract_external_id
+from include.articles.sites.configuration import NEVER, Site, SitesError, find_site, load_sites, schedules
 
 WCP = "washington-city-paper"
 BLOG: dict[str, Any] = {"kind": "wordpress", "domain": "river.example", "path_pattern": r"/\d{4}/(?P<slug>[^/]+)/?"}
@@ -34,7 +35,7 @@ def sites(*enabled: bool, schedule: str | None = None) -> dict[str, Site]:
     return {f"s{n}": Site(name=f"s{n}", enabled=each, **fields) for n, each in enumerate(enabled)}
 
 
-def test_the_shipped_newsroom_is_slow_and_not_enabled(home):
+def test_the_shipped_site_is_slow_and_not_enabled(home):
     found = load_sites(ArticleSettings())
     assert list(found) == [WCP]
     site = found[WCP]
@@ -54,9 +55,9 @@ def test_a_file_of_ones_own_changes_key_by_key(own):
 
 
 def test_the_file_may_be_named_and_must_be_there_then(home, tmp_path):
-    path = tmp_path / "newsrooms.yaml"
+    path = tmp_path / "others.yaml"
     settings = ArticleSettings(sites_file=str(path))
-    with pytest.raises(SitesError, match=r"newsrooms\.yaml: a readable file was expected, found: No such file"):
+    with pytest.raises(SitesError, match=r"others\.yaml: a readable file was expected, found: No such file"):
         load_sites(settings)
     path.write_text(yaml.safe_dump({"river": BLOG}))
     assert "river" in load_sites(settings)
@@ -73,8 +74,8 @@ def test_an_empty_file_adds_nothing(own):
         ("a: [", r"sites\.yaml: YAML was expected"),
         ("river:", r"sites\.yaml, site river: keys with values were expected, found None"),
         ("7: {}", "site 7: keys with values were expected"),
-        ("river: {kind: wordpress}\nriver: {kind: wordpress}", "'river' is there twice"),
-        ("river: {lang: de, lang: en}", "'lang' is there twice"),
+        ("river: {kind: wordpress}\nriver: {kind: wordpress}", "'river' occurs twice"),
+        ("river: {lang: de, lang: en}", "'lang' occurs twice"),
         ({"river": {"kind": "wordpress", "path_pattern": "(?P<slug>.)"}}, "site river, domain: Field required"),
         ({"river": BLOG | {"kind": "drupal"}}, "site river, kind: Input should be .*, found 'drupal'"),
         ({"river": BLOG | {"speed": 2}}, "site river, speed: Extra inputs are not permitted, found 2"),
@@ -88,10 +89,10 @@ def test_an_empty_file_adds_nothing(own):
         ({"river": BLOG | {"user_agent": "a\nb"}}, "site river, user_agent"),
         ({"river": BLOG | {"path_pattern": "/("}}, "site river, path_pattern: a regular expression was expected"),
         ({"river": BLOG | {"path_pattern": "/.*"}}, r"site river, path_pattern: a group \(\?P<slug>…\) was expected"),
-        ({"river": BLOG | {"path_pattern": None}}, "site river: path_pattern is expected of a site of kind wordpress"),
-        ({WCP: {"lang": "en"}}, f"site {WCP}: path_pattern and lang are for sites of kind wordpress"),
-        ({"river": BLOG | {"parameters": {"factor": 1}}}, "site river, parameters: factor is no parameter; these are"),
-        ({"river": BLOG | {"parameters": {"cache_seconds": 1}}}, "cache_seconds is no parameter"),
+        ({"river": BLOG | {"path_pattern": None}}, "site river: a site of kind wordpress needs path_pattern"),
+        ({WCP: {"lang": "en"}}, f"site {WCP}: only sites of kind wordpress have path_pattern and lang"),
+        ({"river": BLOG | {"parameters": {"factor": 1}}}, "site river, parameters: not a parameter: factor; allowed: "),
+        ({"river": BLOG | {"parameters": {"cache_seconds": 1}}}, "not a parameter: cache_seconds"),
         ({"river": BLOG | {"parameters": {"days_of_data": 0}}}, "parameters: days_of_data: .*equal to 1, found 0"),
         ({"river": BLOG | {"parameters": {"recs_half_life_days": "soon"}}}, "recs_half_life_days: .*found 'soon'"),
     ],
@@ -221,6 +222,6 @@ def test_a_site_is_the_same_after_its_rule_was_used():
 
 def test_a_dag_file_may_import_it():
     heavy = {"pandas", "numpy", "httpx", "selectolax", "sqlalchemy", "airflow"}
-    code = f"import sys, include.articles.sites; print(*{heavy} & sys.modules.keys())"
+    code = f"import sys, include.articles.sites.configuration; print(*{heavy} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

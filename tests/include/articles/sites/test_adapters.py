@@ -1,4 +1,4 @@
-"""What the newsrooms say about their articles, read from replies."""
+"""What each kind of site publishes about its articles, read from responses."""
 
 import json
 import os
@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.articles.newsrooms.base import Metadata, PageError, Question, Reply, instant
-from include.articles.sites import Site
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.adapters.base import Metadata, PageError, PageRequest, PageResponse, parse_instant
+from include.articles.sites.configuration import Site
 
 REPLIES = Path(__file__).with_name("replies")
 WCP = Site(name="wcp", kind="washington_city_paper", domain="washingtoncitypaper.com")
@@ -22,12 +23,12 @@ POST = json.loads((REPLIES / "wordpress_post.json").read_text())[0]
 
 def page(body: str | bytes, path: str = "/article/101/alpha/", asked: str = "/article/101/alpha/", **reply) -> Metadata:
     """Read a page of Washington City Paper."""
-    newsroom = WCP.newsroom
-    external_id = newsroom.external_id(asked) or ""
-    question = Question(external_id, asked, newsroom.target(external_id, asked))
+    adapter = adapter_of(WCP)
+    external_id = adapter.external_id(asked) or ""
+    question = PageRequest(external_id, asked, adapter.target(external_id, asked))
     data = body.encode() if isinstance(body, str) else body
-    answer = Reply("washingtoncitypaper.com", path, data, **reply)
-    return newsroom.validate(question, answer, newsroom.parse(answer))
+    answer = PageResponse("washingtoncitypaper.com", path, data, **reply)
+    return adapter.validate(question, answer, adapter.parse(answer))
 
 
 def html(title: str = "<header><h1>T</h1></header>", time: str = "2026-03-01T00:00:00Z") -> str:
@@ -38,11 +39,11 @@ def posts(
     *found: Any, asked: str = "/2026/council-votes/", host: str = "river.example", site: Site = RIVER
 ) -> Metadata:
     """Read a reply of a WordPress site."""
-    newsroom = site.newsroom
-    external_id = newsroom.external_id(asked) or ""
-    question = Question(external_id, asked, newsroom.target(external_id, asked))
-    answer = Reply(host, "/wp-json/wp/v2/posts/", json.dumps(found).encode())
-    return newsroom.validate(question, answer, newsroom.parse(answer))
+    adapter = adapter_of(site)
+    external_id = adapter.external_id(asked) or ""
+    question = PageRequest(external_id, asked, adapter.target(external_id, asked))
+    answer = PageResponse(host, "/wp-json/wp/v2/posts/", json.dumps(found).encode())
+    return adapter.validate(question, answer, adapter.parse(answer))
 
 
 def kind(call: Any, *arguments: Any, **named: Any) -> str:
@@ -109,7 +110,7 @@ def test_a_time_that_cannot_be_read_is_missing(time):
     ],
 )
 def test_the_site_is_asked_for_the_page_itself_not_for_that_of_a_cache(path, target):
-    assert WCP.newsroom.target("101", path) == target
+    assert adapter_of(WCP).target("101", path) == target
 
 
 @pytest.mark.parametrize(
@@ -152,11 +153,11 @@ def test_any_bytes_are_a_page_with_a_title_that_a_database_takes_or_without_one(
 
 
 @pytest.mark.real_data
-def test_saved_pages_of_many_newsrooms_are_read_without_an_exception():
+def test_saved_pages_of_many_sites_are_read_without_an_exception():
     files = sorted(Path(os.environ["QUARTET_REAL_DATA"], "html_articles").rglob("*.html"))
     dated = titled = 0
     for file in files:
-        found: Any = WCP.newsroom.parse(Reply("x", "/", file.read_bytes()))
+        found: Any = adapter_of(WCP).parse(PageResponse("x", "/", file.read_bytes()))
         assert found.published_at is None or found.published_at.utcoffset() == timedelta(0)
         dated, titled = dated + (found.published_at is not None), titled + bool(found.title.strip())
     assert len(files) > 150
@@ -174,11 +175,11 @@ def test_a_post_of_a_wordpress_site():
 
 
 def test_posts_are_asked_for_by_slug():
-    assert RIVER.newsroom.target("caf%c3%a9", "/2026/caf%c3%a9/") == (
+    assert adapter_of(RIVER).target("caf%c3%a9", "/2026/caf%c3%a9/") == (
         "/wp-json/wp/v2/posts/?slug=caf%C3%A9&_fields=id,date_gmt,modified_gmt,slug,status,type,link,title"
     )
     spanish = RIVER.model_copy(update={"lang": "es"})
-    assert "slug=x&lang=es&_fields" in Site(**spanish.model_dump()).newsroom.target("x", "/2026/x/")
+    assert "slug=x&lang=es&_fields" in adapter_of(Site(**spanish.model_dump())).target("x", "/2026/x/")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_times_of_wordpress_are_utc(time, expected):
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[1]", b'"x"', b"\xff", b"[" * 100_000])
 def test_what_is_not_a_list_of_posts_is_refused(body):
-    assert kind(RIVER.newsroom.parse, Reply("river.example", "/", body)) == "bad_json"
+    assert kind(adapter_of(RIVER).parse, PageResponse("river.example", "/", body)) == "bad_json"
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2)))
@@ -266,13 +267,13 @@ def test_a_post_with_any_values_is_read_or_refused(value):
     "text", [None, 7, "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-03-01T00:00:00"]
 )
 def test_what_is_no_instant_of_utc_is_none(text):
-    assert instant(text) is None
+    assert parse_instant(text) is None
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))
 def test_an_instant_is_the_same_in_utc(local, minutes):
     moment = local.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    found = instant(moment.isoformat())
+    found = parse_instant(moment.isoformat())
     assert found == moment
     assert found is not None
     assert found.utcoffset() == timedelta(0)

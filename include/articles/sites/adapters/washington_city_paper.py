@@ -1,0 +1,74 @@
+"""Washington City Paper and sites built like it: numbers in paths, metadata in HTML pages."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from include.articles.sites.adapters.base import (
+    MAX_ID_CHARACTERS,
+    Metadata,
+    PageError,
+    PageRequest,
+    PageResponse,
+    clean_path,
+    clean_title,
+    parse_instant,
+)
+from include.articles.sites.configuration import Site
+
+EXCLUDED = "tag_exclude"
+
+
+@dataclass(frozen=True)
+class Page:
+    """The parsed page of an article."""
+
+    title: str
+    """As written on the page; empty if it has none."""
+    published_at: datetime | None
+    excluded: bool
+    """Whether the page carries the tag of sponsored content."""
+
+
+class WashingtonCityPaper:
+    """Articles are at `/article/<number>/<slug>`; AMP caches put `/v/s/<domain>` or `/c/s/<domain>` before it."""
+
+    uses_api = False
+
+    def __init__(self, site: Site) -> None:
+        self._article = re.compile(rf"(?:/[vc]/s/{re.escape(site.domain)})?(/article/([0-9]+)/\S.*)", re.DOTALL)
+
+    def external_id(self, path: str) -> str | None:
+        """Return the number, without leading zeros."""
+        found = self._article.match(path)
+        if not found:
+            return None
+        number = found[2].lstrip("0") or "0"
+        return number if len(number) <= MAX_ID_CHARACTERS else None
+
+    def target(self, external_id: str, path: str) -> str:
+        """Return the path on the site itself, without the prefix of a cache."""
+        found = self._article.match(path)
+        return found[1] if found else path
+
+    def parse(self, response: PageResponse) -> Page:
+        """Read title, publication time and tag from HTML, however broken it is."""
+        from selectolax.lexbor import LexborHTMLParser
+
+        page = LexborHTMLParser(response.text)
+        heading = page.css_first("header h1")
+        time = page.css_first('meta[property="article:published_time"]')
+        return Page(
+            heading.text() if heading else "",
+            parse_instant(time.attributes.get("content")) if time else None,
+            page.css_first("#primary .tag-exclude") is not None,
+        )
+
+    def validate(self, request: PageRequest, response: PageResponse, found: Page) -> Metadata:
+        """Accept a page with a title whose final URL, after redirects, is one of the same article."""
+        if self.external_id(response.path) != request.external_id:
+            raise PageError("not_an_article", f"{request.target} led to {response.path}, which is not the article")
+        excluded = EXCLUDED if found.excluded else None
+        return Metadata(
+            request.external_id, clean_title(found.title), clean_path(response.path), found.published_at, excluded
+        )
