@@ -1,4 +1,4 @@
-# Quartet's commands; `make` alone lists them. Works with GNU make 3.81 (macOS) and any POSIX shell.
+# Quartet's commands; `make` alone lists them. Needs GNU make 3.81 (macOS) or newer and a POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status mlflow test test-compose lint audit sbom bench lock docs env image clean workflow
@@ -17,8 +17,8 @@ help:
 	@echo "Quartet: four data workflows on one Airflow platform"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY)  ## install everything into .venv (the other commands do it too)
-	@echo "ready: .venv has what requirements.txt names"
+setup: $(READY)  ## install everything into .venv (all other commands do so first)
+	@echo "ready: everything in requirements.txt is installed in .venv"
 
 $(READY): requirements.txt deploy/embedded/setup.sh
 	@sh deploy/embedded/setup.sh
@@ -26,16 +26,16 @@ $(READY): requirements.txt deploy/embedded/setup.sh
 demo: $(READY)  ## start the platform and run every workflow once
 	@$(PYTHON) -m deploy.embedded demo
 
-up: $(READY)  ## start the platform: http://127.0.0.1:8080, or QUARTET_PORT
+up: $(READY)  ## start the platform on http://127.0.0.1:8080, or QUARTET_PORT
 	@$(PYTHON) -m deploy.embedded up
 
-down: $(READY)  ## stop it; its data stay in .quartet, or QUARTET_HOME
+down: $(READY)  ## stop the platform; its data is kept in .quartet, or QUARTET_HOME
 	@$(PYTHON) -m deploy.embedded down
 
-status: $(READY)  ## show its components
+status: $(READY)  ## show the state of its components
 	@$(PYTHON) -m deploy.embedded status
 
-mlflow: $(READY)  ## open MLflow's pages on the models: http://127.0.0.1:5000, or QUARTET_MLFLOW_PORT
+mlflow: $(READY)  ## serve MLflow's web UI on http://127.0.0.1:5000, or QUARTET_MLFLOW_PORT
 	@$(PYTHON) -m deploy.embedded mlflow
 
 test: $(READY)  ## unit tests with coverage, then the tests on a real platform
@@ -46,7 +46,7 @@ test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 test-compose: $(READY)  ## build the image, bring docker-compose.yaml up, try it, take it down; needs Docker
 	$(PYTHON) -m pytest -m compose -s tests/compose
 
-lint: $(READY)  ## style, layers, types; lock and docs in step with the code
+lint: $(READY)  ## check style, layers and types, and that lock and docs are up to date
 	@$(PYTHON) -m deploy.lock --check
 	@$(PYTHON) -m docs.build --check
 	.venv/bin/ruff check .
@@ -54,32 +54,32 @@ lint: $(READY)  ## style, layers, types; lock and docs in step with the code
 	.venv/bin/lint-imports
 	.venv/bin/pyright
 
-audit: $(READY)  ## look for known vulnerabilities in the lock
+audit: $(READY)  ## check the lock for known vulnerabilities
 	@$(PYTHON) -m deploy.audit
 
-sbom: $(READY)  ## write build/sbom.json: what the lock is made of, as CycloneDX
+sbom: $(READY)  ## write build/sbom.json, the lock's bill of materials in CycloneDX format
 	@mkdir -p build
 	.venv/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-file build/sbom.json
 
-bench: $(READY)  ## measure, one script a workflow
+bench: $(READY)  ## run the benchmarks, one script per workflow
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(PYTHON) "$$script" || exit 1; done
 
-lock: $(READY)  ## write requirements.txt from pyproject.toml; UPGRADE=1 takes newer releases
+lock: $(READY)  ## write requirements.txt from pyproject.toml; UPGRADE=1 upgrades to newer releases
 	@$(PYTHON) -m deploy.lock $(if $(UPGRADE),--upgrade)
 
 workflow: $(READY)  ## write the skeleton of a new workflow: make workflow NAME=parcels
 	@$(PYTHON) -m deploy.new_workflow "$(NAME)"
 
-docs: $(READY)  ## write docs/ and .env.example from the code
+docs: $(READY)  ## generate docs/ and .env.example from the code
 	@$(PYTHON) -m docs.build
 
-env:  ## write .env with random secrets for docker compose; S3=1 with the stand-in of S3
+env:  ## write .env with random secrets for docker compose; S3=1 adds a local S3 emulator
 	@python3 deploy/compose/env.py $(if $(S3),--s3)
 
-image:  ## build the image, labelled with version and commit
+image:  ## build the image, labelled with its version and commit
 	docker build --tag quartet:0.1.0 --build-arg REVISION=$$(git rev-parse HEAD) .
 
-clean:  ## remove .venv and caches; the data in .quartet stay
+clean:  ## remove .venv and caches; the data in .quartet is kept
 	@if [ -x $(PYTHON) ] && [ -e $(READY) ]; then $(PYTHON) -m deploy.embedded down; fi
 	rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -not -path './.quartet/*' -prune -exec rm -rf {} +

@@ -1,1 +1,1 @@
-"""What runs Quartet: on one machine (`embedded`) and beyond it."""
+"""Ways to run Quartet: on one machine (`embedded`), with Docker Compose, on Kubernetes (`helm`) and on AWS (`aws`)."""

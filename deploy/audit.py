@@ -1,8 +1,8 @@
 """
-Look for known vulnerabilities in the lock: `make audit`.
+Check the lock for known vulnerabilities: `make audit`.
 
-`[tool.quartet.audit]` in pyproject.toml names those that are accepted, each with its reason. A package that the service
-does not know was not looked at, and that is said; where no service answers, nothing is known, and nothing fails.
+`[tool.quartet.audit]` in pyproject.toml lists accepted vulnerabilities, each with its reason. Packages unknown to the
+vulnerability service are counted as not checked. If no service answers, nothing is known and the check does not fail.
 """
 
 import json
@@ -17,36 +17,36 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMAND = ["-m", "pip_audit", "--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
 
 
-def judge(report: Mapping[str, Any], accepted: Mapping[str, str]) -> tuple[list[str], bool]:
+def evaluate(report: Mapping[str, Any], accepted: Mapping[str, str]) -> tuple[list[str], bool]:
     """
-    Read what pip-audit found.
+    Compare a report of pip-audit with the accepted vulnerabilities.
 
     Args:
-        report: its JSON: `dependencies`, each with `name` and either `version` and `vulns` or `skip_reason`.
+        report: JSON of pip-audit: `dependencies`, each with `name` and either `version` and `vulns` or `skip_reason`.
         accepted: id or alias of a vulnerability → why it is accepted.
 
     Returns:
         Lines to print, and whether there is a vulnerability that is not accepted.
     """
-    looked_at = [each for each in report["dependencies"] if "skip_reason" not in each]
-    lines, known, open_ones = [], set(), False
-    for package in looked_at:
+    checked = [each for each in report["dependencies"] if "skip_reason" not in each]
+    lines, known, failed = [], set(), False
+    for package in checked:
         for found in package["vulns"]:
             names = {found["id"], *found.get("aliases", ())}
             reason = next((accepted[name] for name in sorted(names) if name in accepted), None)
             known |= names
-            open_ones |= reason is None
+            failed |= reason is None
             fix = f"fixed in {', '.join(found['fix_versions'])}" if found.get("fix_versions") else "no fix yet"
             verdict = f"accepted: {reason}" if reason else fix
             lines.append(f"{package['name']} {package['version']}: {found['id']}, {verdict}")
-    if looked_at:
+    if checked:
         lines += [
-            f"{name} is accepted in pyproject.toml, and nothing has it any more"
+            f"{name} is accepted in pyproject.toml, but no package has it any more"
             for name in accepted
             if name not in known
         ]
-    lines.append(f"{len(looked_at)} of {len(report['dependencies'])} packages were looked up")
-    return lines, open_ones
+    lines.append(f"{len(checked)} of {len(report['dependencies'])} packages were checked")
+    return lines, failed
 
 
 def main(root: Path = ROOT) -> int:
@@ -57,10 +57,10 @@ def main(root: Path = ROOT) -> int:
     try:
         report = json.loads(done.stdout)
     except ValueError:
-        last = done.stderr.strip().splitlines()[-1:] or ["pip-audit said nothing"]
-        sys.stderr.write(f"nothing was audited, no service answered: {last[0][:300]}\n")
+        last = done.stderr.strip().splitlines()[-1:] or ["pip-audit printed nothing"]
+        sys.stderr.write(f"nothing was audited, because no service answered: {last[0][:300]}\n")
         return 0
-    lines, failed = judge(report, settings["accepted"])
+    lines, failed = evaluate(report, settings["accepted"])
     sys.stdout.write("\n".join(lines) + "\n")
     return int(failed)
 

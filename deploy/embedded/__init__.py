@@ -1,1 +1,1 @@
-"""The embedded mode: the whole platform on one machine, all state below one folder (`QUARTET_HOME`)."""
+"""Embedded mode: the whole platform on one machine, with all state below one folder (`QUARTET_HOME`)."""

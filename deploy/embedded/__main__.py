@@ -15,11 +15,11 @@ from include.core.settings import PlatformSettings
 
 COMMANDS = {
     "up": "start the platform and wait until it is ready",
-    "down": "stop it; its data stay",
-    "status": "show its components",
-    "mlflow": "open MLflow's pages on the models",
-    "demo": "start it and run every workflow once",
-    "airflow": "Airflow's own command line on this platform: airflow dags list",
+    "down": "stop the platform; its data is kept",
+    "status": "show the state of its components",
+    "mlflow": "serve MLflow's web UI",
+    "demo": "start the platform and run every workflow once",
+    "airflow": "run Airflow's own command line against this platform, such as airflow dags list",
 }
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     Run one command.
 
     Returns:
-        0 if it did what it says, 1 if not, 2 for a wrong setting, 130 if interrupted.
+        0 on success, 1 on failure, 2 for an invalid setting, 130 if interrupted.
     """
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -39,24 +39,24 @@ def main(arguments: list[str] | None = None) -> int:
     if rest and command != "airflow":
         parser.error(f"{command} takes no arguments, found {' '.join(rest)}")
     console = Console(soft_wrap=True)
-    complain = Console(stderr=True, soft_wrap=True)
+    stderr = Console(stderr=True, soft_wrap=True)
     try:
-        if command in ("up", "demo"):  # a wrong setting must not keep anybody from stopping the platform
+        if command in ("up", "demo"):  # an invalid setting must not prevent anybody from stopping the platform
             settings.check()
         return run(command, PlatformSettings.load(), console, rest)
     except SettingsError as error:
-        complain.print(f"wrong setting: {error}", style="red", markup=False, highlight=False)
+        stderr.print(f"invalid setting: {error}", style="red", markup=False, highlight=False)
         return 2
     except (EmbeddedError, BadDataError) as error:
-        complain.print(str(error), style="red", markup=False, highlight=False)
+        stderr.print(str(error), style="red", markup=False, highlight=False)
         return 1
     except KeyboardInterrupt:
-        complain.print("interrupted")
+        stderr.print("interrupted")
         return 130
 
 
 def run(command: str, platform: PlatformSettings, console: Console, rest: Sequence[str] = ()) -> int:
-    """Run *command* with checked settings; *rest* is what Airflow's own command line gets."""
+    """Run *command* with checked settings; *rest* holds the arguments of Airflow's own command line."""
     from deploy.embedded import commands
 
     instance = Instance.from_settings(platform)

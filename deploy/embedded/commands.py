@@ -1,4 +1,4 @@
-"""What `make up`, `make down` and `make status` do."""
+"""The commands `make up`, `make down` and `make status`."""
 
 import time
 from datetime import UTC, datetime
@@ -17,35 +17,35 @@ from deploy.embedded.supervision import Component, Supervisor
 
 def up(instance: Instance, console: Console) -> None:
     """
-    Start the platform and wait until it is ready; do nothing if it is.
+    Start the platform and wait until it is ready; do nothing if it is up already.
 
     Raises:
-        EmbeddedError: it could not be started; then nothing of it runs.
+        EmbeddedError: the platform could not be started; whatever had been started was stopped again.
     """
     began = time.monotonic()
     supervisor = Supervisor(instance)
-    with instance.lock(lambda: console.print("waiting for another make up or make down of this home")):
+    with instance.lock(lambda: console.print("waiting for another make up or make down to finish")):
         if supervisor.pid() is not None:
             _join(instance, supervisor, console)
             return
-        _clear(instance, console)
+        _end_leftovers(instance, console)
         port.require_free(instance.port)
         environment = component_environment(instance, keys.load_or_create(instance.home))
         with Progress(console) as progress:
             try:
                 if names := database.outdated(instance):
-                    progress.say(f"preparing the database of {' and '.join(names)}")
+                    progress.update(f"preparing the database of {' and '.join(names)}")
                     database.prepare(instance, names, environment)
-                (instance.run / "airflow.cfg").write_text("# the settings come from the environment\n")
+                (instance.run / "airflow.cfg").write_text("# all settings come from the environment\n")
                 since = datetime.now(UTC)
                 supervisor.start(environment)
                 record.write(instance, since)
-                progress.say("starting")
+                progress.update("starting")
                 found = readiness.wait(instance, supervisor, since, progress.show)
                 with readiness.client(instance) as http:
                     pools.ensure(http)
             except BaseException:
-                progress.say("stopping what was started")
+                progress.update("startup failed, stopping")
                 _stop(instance, supervisor)
                 raise
         _warn(found, console)
@@ -55,62 +55,65 @@ def up(instance: Instance, console: Console) -> None:
 
 def down(instance: Instance, console: Console) -> None:
     """
-    Stop everything that `up` started; the data stay.
+    Stop everything that `up` started; the data is kept.
 
     Raises:
-        EmbeddedError: a process would not go.
+        EmbeddedError: a process did not exit.
     """
     supervisor = Supervisor(instance)
     if not instance.home.exists():
-        console.print(f"nothing runs: there is no {escape(str(instance.home))}")
+        console.print(f"nothing is running: {escape(str(instance.home))} does not exist")
         return
-    with instance.lock(lambda: console.print("waiting for another make up or make down of this home")):
+    with instance.lock(lambda: console.print("waiting for another make up or make down to finish")):
         runs = supervisor.pid() is not None
         if not runs and not processes.marked(instance.mark):
             _forget(instance)
-            console.print("nothing runs")
+            console.print("nothing is running")
             return
         with Progress(console) as progress:
-            progress.say("stopping")
+            progress.update("stopping")
             left_behind = _stop(instance, supervisor)
         if not runs:
-            console.print(f"ended {left_behind} processes left by an earlier run")
-        console.print(f"Quartet is down; its data stay in {escape(str(instance.home))}", highlight=False)
+            console.print(f"ended {left_behind} processes left over from an earlier start")
+        console.print(f"Quartet is down; its data is kept in {escape(str(instance.home))}", highlight=False)
 
 
 def status(instance: Instance, console: Console) -> bool:
-    """Print a table of the components; return False if it runs but not all is well."""
+    """Print a table of the components; return False if the platform is running but not healthy."""
     supervisor = Supervisor(instance)
     if supervisor.pid() is None:
-        console.print(f"nothing runs: make up\nhome     {escape(str(instance.home))}", highlight=False)
+        console.print(
+            f"nothing is running; start the platform with make up\nhome     {escape(str(instance.home))}",
+            highlight=False,
+        )
         return True
     instance = record.running(instance)
     table = Table(box=None, pad_edge=False)
     for heading in ("component", "state", "pid", "up", "restarts", "health"):
         table.add_column(heading, justify="right" if heading in ("pid", "up", "restarts") else "left")
     with readiness.client(instance) as http:
-        sick = readiness.look(instance, http, datetime.min.replace(tzinfo=UTC)).waiting_for
+        unhealthy = readiness.check(instance, http, datetime.min.replace(tzinfo=UTC)).waiting_for
     restarts = supervisor.restarts()
     for each in supervisor.components():
-        health = "healthy" if each.running and each.name not in sick else "not healthy"
+        health = "healthy" if each.running and each.name not in unhealthy else "unhealthy"
         table.add_row(each.name, each.state.lower(), str(each.pid or "-"), _age(each), str(restarts[each.name]), health)
     console.print(table)
     console.print(f"address  {instance.url}\nhome     {escape(str(instance.home))}", highlight=False)
-    return not sick
+    return not unhealthy
 
 
 def _join(instance: Instance, supervisor: Supervisor, console: Console) -> None:
-    """Tell that the platform runs; wait if it is still starting; start what has been given up."""
+    """Report that the platform is up: restart components that supervisord gave up, and wait if it is still starting."""
     running = record.running(instance)
     if running.port != instance.port:
         raise EmbeddedError(
-            f"this home is up on port {running.port}; to move it to {instance.port}: make down, then "
-            f"QUARTET_PORT={instance.port} make up. For a second platform set QUARTET_HOME too"
+            f"the platform of this home is up on port {running.port}. To move it to {instance.port}, run make down and "
+            f"then QUARTET_PORT={instance.port} make up. To start a second platform, set QUARTET_HOME as well"
         )
     if revived := supervisor.revive():
-        console.print(f"started again: {', '.join(revived)}")
+        console.print(f"restarted: {', '.join(revived)}")
     with readiness.client(instance) as http:
-        found = readiness.look(instance, http, datetime.min.replace(tzinfo=UTC))
+        found = readiness.check(instance, http, datetime.min.replace(tzinfo=UTC))
         if found.waiting_for:
             since = datetime.now(UTC) if revived else record.started(instance)
             with Progress(console) as progress:
@@ -118,22 +121,24 @@ def _join(instance: Instance, supervisor: Supervisor, console: Console) -> None:
         pools.ensure(http)
     _warn(found, console)
     if changed := record.changed(instance):
-        console.print(f"[yellow]changed since it started, taken at the next start:[/yellow] {', '.join(changed)}")
+        console.print(
+            f"[yellow]settings changed since the start, effective at the next one:[/yellow] {', '.join(changed)}"
+        )
     console.print(f"Quartet is already up: [bold]{instance.url}[/bold]")
 
 
-def _clear(instance: Instance, console: Console) -> None:
-    """End what a supervisord that was killed has left behind."""
+def _end_leftovers(instance: Instance, console: Console) -> None:
+    """End the processes that a killed supervisord has left behind."""
     try:
         if ended := processes.sweep(instance.mark):
-            console.print(f"ended {ended} processes left by an earlier run that was not stopped by make down")
+            console.print(f"ended {ended} processes left over from an earlier start that make down did not stop")
     except TimeoutError as error:
         raise EmbeddedError(str(error)) from None
     _forget(instance)
 
 
 def _stop(instance: Instance, supervisor: Supervisor) -> int:
-    """Stop supervisord and its components, end what is left, count it."""
+    """Stop supervisord and its components, end the processes that are left, and return their number."""
     supervisor.stop()
     try:
         left = processes.sweep(instance.mark)

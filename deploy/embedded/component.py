@@ -1,9 +1,10 @@
-"""What supervisord starts: empties the place of a component that died, then becomes Airflow.
+"""Entry point of a component under supervisord: ends the leftovers of a dead predecessor, then becomes Airflow.
 
-A component that was killed leaves processes that hold its ports and its tasks; they go before a new one starts.
+A component that was killed leaves processes behind that hold its ports and its tasks; they are ended before a new one
+starts.
 
-Tasks are forks of the scheduler. What it has loaded they need not load again, which saves a training four seconds; only
-libraries, because our own code may change while the platform runs.
+Tasks are forked from the scheduler, so they need not load again what it has loaded, which saves a training four
+seconds. Only libraries are preloaded, because our own code may change while the platform is running.
 """
 
 import os
@@ -15,7 +16,7 @@ from deploy.embedded.processes import sweep
 
 ARGUMENTS = {
     "api-server": [],
-    "scheduler": ["--skip-serve-logs"],  # logs are files on this machine; a log server would only take a port
+    "scheduler": ["--skip-serve-logs"],  # logs are files on this machine, a log server would only occupy a port
     "dag-processor": [],
     "triggerer": ["--skip-serve-logs"],
 }
@@ -24,15 +25,15 @@ PRELOADED = {"scheduler": ["deltalake", "httpx", "mlflow.pyfunc", "pyarrow.datas
 
 
 def command(component: str) -> list[str]:
-    """Give the command line of a component; `-P` keeps the working directory off the import path."""
+    """Return the command line of a component; `-P` keeps the working directory off the import path."""
     return [sys.executable, "-P", "-m", "airflow", component, *ARGUMENTS[component]]
 
 
 def main(component: str) -> None:
-    """Replace this process by the component."""
+    """Replace this process with the component."""
     ended = sweep(os.environ["QUARTET_INSTANCE"], component, patience_seconds=1)
     if ended:
-        print(f"ended {ended} processes that an earlier {component} had left behind", flush=True)
+        print(f"ended {ended} processes left over from an earlier {component}", flush=True)
     line = command(component)
     if component not in PRELOADED:
         os.execv(line[0], line)

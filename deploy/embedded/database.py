@@ -1,7 +1,7 @@
-"""Make Airflow's and MLflow's SQLite databases before anything uses them.
+"""Creation and migration of Airflow's and MLflow's SQLite databases before anything uses them.
 
-A database is made or migrated in a copy beside it and renamed when it is whole. The version of the software that did
-so is kept inside (`PRAGMA user_version`), so another version migrates it again, once.
+A database is created or migrated in a copy beside it, which is renamed when it is complete. The version of the software
+is stamped into the database (`PRAGMA user_version`), so that another version migrates it again, once.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ PACKAGES = {"airflow": ("apache-airflow-core", "apache-airflow-providers-fab"), 
 
 
 def paths(instance: Instance) -> dict[str, Path]:
-    """Give the databases that embedded mode keeps itself; MLflow's only unless it lies elsewhere by setting."""
+    """Return the databases that embedded mode manages; MLflow's only where no setting places it elsewhere."""
     found = {"airflow": instance.airflow_db}
     mlflow = instance.home / "mlflow.db"
     if instance.registry_uri == f"sqlite:///{mlflow}":
@@ -31,21 +31,21 @@ def paths(instance: Instance) -> dict[str, Path]:
 
 def outdated(instance: Instance) -> list[str]:
     """
-    Name the databases that are missing or were last migrated by other software than this.
+    Return the names of the databases that are missing or were last migrated by another version of the software.
 
     Raises:
-        EmbeddedError: a file there is not a database.
+        EmbeddedError: a file is not a database.
     """
     return [name for name, path in paths(instance).items() if stamp(path) != expected_stamp(name)]
 
 
 def expected_stamp(name: str) -> int:
-    """Give the number for the installed version of the software behind a database, 31 bits."""
+    """Return a number of 31 bits for the installed version of the software behind a database."""
     return zlib.crc32(" ".join(version(package) for package in PACKAGES[name]).encode()) & 0x7FFFFFFF
 
 
 def stamp(path: Path) -> int | None:
-    """Read the number kept in a database; None if there is no database, 0 if it was never stamped."""
+    """Read the stamp of a database; None if there is no database, 0 if it was never stamped."""
     if not path.exists():
         return None
     try:
@@ -53,16 +53,16 @@ def stamp(path: Path) -> int | None:
             return connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise EmbeddedError(
-            f"{path} cannot be read ({error}). Restore it, or move it away: then `make up` makes a new one"
+            f"{path} cannot be read ({error}). Restore it, or move it away and `make up` creates a new one"
         ) from None
 
 
 def prepare(instance: Instance, names: list[str], environment: Mapping[str, str]) -> None:
     """
-    Make or migrate the databases *names*, at the same time, each in a process of its own.
+    Create or migrate the databases *names* in parallel, each in its own process.
 
     Raises:
-        EmbeddedError: one failed; the others are whole, and its old state is untouched.
+        EmbeddedError: one failed; it was left in its old state, and the others are complete.
     """
     log = instance.logs / "database.log"
     with log.open("w") as output:
@@ -80,36 +80,36 @@ def prepare(instance: Instance, names: list[str], environment: Mapping[str, str]
         failed = [name for name, process in running.items() if process.wait()]
     if failed:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise EmbeddedError(f"the database of {' and '.join(failed)} could not be made. The end of {log}:\n{last}")
+        raise EmbeddedError(f"the database of {' and '.join(failed)} could not be created. The end of {log}:\n{last}")
 
 
-def make_aside(path: Path, number: int, migrate: Callable[[Path], None]) -> None:
-    """Copy the database *path* if there is one, migrate the copy, stamp it with *number*, put it in place."""
-    aside = path.with_name(f"{path.name}.partial")
-    for stale in siblings(aside):
+def migrate_copy(path: Path, number: int, migrate: Callable[[Path], None]) -> None:
+    """Migrate a copy of the database *path* (or an empty file), stamp it with *number* and move it into place."""
+    partial = path.with_name(f"{path.name}.partial")
+    for stale in siblings(partial):
         stale.unlink(missing_ok=True)
     if path.exists():
-        with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(aside)) as new:
+        with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(partial)) as new:
             old.backup(new)
-    migrate(aside)
-    with contextlib.closing(sqlite3.connect(aside)) as connection:
+    migrate(partial)
+    with contextlib.closing(sqlite3.connect(partial)) as connection:
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    descriptor = os.open(aside, os.O_RDONLY)
+    descriptor = os.open(partial, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-    for log in siblings(path)[1:]:  # of the old database; its content is in the copy
+    for log in siblings(path)[1:]:  # of the old database, whose content is in the copy
         log.unlink(missing_ok=True)
-    aside.replace(path)
+    partial.replace(path)
 
 
 def siblings(path: Path) -> list[Path]:
-    """Give the files of a SQLite database: itself, its write-ahead log and that log's index."""
+    """Return the files of a SQLite database: the database, its write-ahead log and the log's index."""
     return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
 
 
 def migrate_airflow(path: Path) -> None:
-    """Create or migrate Airflow's tables, those of its providers too."""
+    """Create or migrate Airflow's tables, including those of its providers."""
     os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{path}"
     from airflow import settings
     from airflow.utils.db import upgradedb
@@ -119,7 +119,7 @@ def migrate_airflow(path: Path) -> None:
 
 
 def migrate_mlflow(path: Path) -> None:
-    """Create or migrate MLflow's tables, and make the experiment that MLflow wants to have."""
+    """Create or migrate MLflow's tables, and create MLflow's default experiment."""
     from mlflow.db import upgrade
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -132,4 +132,4 @@ def migrate_mlflow(path: Path) -> None:
 
 if __name__ == "__main__":
     name, target = sys.argv[1], Path(sys.argv[2])
-    make_aside(target, expected_stamp(name), {"airflow": migrate_airflow, "mlflow": migrate_mlflow}[name])
+    migrate_copy(target, expected_stamp(name), {"airflow": migrate_airflow, "mlflow": migrate_mlflow}[name])

@@ -1,7 +1,7 @@
-"""What the components see: every Airflow setting of the embedded mode, as environment variables.
+"""Environment of the components: every Airflow setting of embedded mode, as environment variables.
 
-`identity` makes the instance what it is and always wins. `defaults` tune it for one machine; a variable that is set
-in the caller's environment wins over them.
+`identity` defines the instance and always takes precedence. `defaults` tune Airflow for one machine; the caller's
+environment takes precedence over them.
 """
 
 import json
@@ -18,18 +18,18 @@ LOCAL = ("127.0.0.1", "localhost")
 def component_environment(
     instance: Instance, keys: Mapping[str, str], caller: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Give the whole environment of the platform's processes."""
+    """Return the whole environment of the platform's processes."""
     telemetry = metrics(instance.otel_endpoint) if instance.otel_endpoint else {}
     environment = defaults() | telemetry | dict(caller) | identity(instance) | dict(keys)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), caller.get("PATH", os.defpath)])
-    for name in ("NO_PROXY", "no_proxy"):  # tasks talk to the API server on this machine
+    for name in ("NO_PROXY", "no_proxy"):  # tasks call the API server on this machine
         environment[name] = ",".join([*filter(None, [caller.get(name)]), *LOCAL])
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an import of Airflow takes 1.7 s with bytecode, 4 s without
     return environment
 
 
 def identity(instance: Instance) -> dict[str, str]:
-    """Give the settings that tie the processes to their home, port and code."""
+    """Return the settings that tie the processes to their home, port and code."""
     home, root = instance.home, instance.root
     log_server = instance.port + 10_000 if instance.port < 55_000 else instance.port - 10_000
     return {
@@ -39,12 +39,12 @@ def identity(instance: Instance) -> dict[str, str]:
         "QUARTET_PYTHON": sys.executable,
         "PYTHONPATH": str(root),
         "MLFLOW_TRACKING_URI": instance.registry_uri,
-        # without it a process that renames itself destroys the environment that the sweep looks at
+        # without it a process that renames itself destroys the environment that the sweep reads
         "SPT_NOENV": "1",
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(instance.run / "airflow.cfg"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{instance.airflow_db}",
-        # the same for `airflow db clean`, since Airflow hides it from tasks
+        # the same database for `airflow db clean`, since Airflow hides its address from tasks
         "AIRFLOW_CONN_QUARTET_METADATA": json.dumps({"conn_type": "sqlite", "host": str(instance.airflow_db)}),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
@@ -59,33 +59,33 @@ def identity(instance: Instance) -> dict[str, str]:
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(instance.logs / "tasks"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(instance.logs / "dags"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(instance.run / "bundles"),
-        # nothing listens on these two; they only keep a home from asking another one for its logs
+        # nothing listens on these two ports; they only keep one home from asking another for its logs
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_server),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_server + 1),
     }
 
 
 def defaults() -> dict[str, str]:
-    """Give the settings that tune Airflow for one machine: fast starts, few processes, recovery in seconds."""
+    """Return the settings that tune Airflow for one machine: fast starts, few processes, recovery in seconds."""
     values = {
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_SPARK_DEFAULT": '{"conn_type": "spark", "host": "local[*]"}',
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # the default asks DNS, for seconds on some laptops
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # by default DNS, slow on some laptops
         "AIRFLOW__API__INSTANCE_NAME": "Quartet",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",  # a changed file is parsed at once all the same
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",  # a changed file is parsed at once anyway
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         # a task starts as soon as it can
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-        # a task that starts before the API server answers waits for it, and not for minutes
+        # a task that starts before the API server answers waits for it, but not for minutes
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "15",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",
-        # What was killed is noticed and started again within seconds, not minutes. The heartbeat in the database is
-        # always the one before the last, so it must come far more often than the threshold: a scheduler that is late
-        # takes itself for dead and starts its running tasks a second time.
+        # Killed components are noticed and restarted within seconds instead of minutes. The heartbeat in the database
+        # is always the last but one, so heartbeats must be far more frequent than the threshold: a scheduler that is
+        # late takes itself for dead and starts its running tasks a second time.
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
@@ -96,7 +96,7 @@ def defaults() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-        # nothing is sent anywhere, unless QUARTET_OTEL_ENDPOINT names a collector
+        # nothing is sent anywhere unless QUARTET_OTEL_ENDPOINT names a collector
         "AIRFLOW__METRICS__STATSD_ON": "False",
         "AIRFLOW__METRICS__OTEL_ON": "False",
         "AIRFLOW__TRACES__OTEL_ON": "False",
@@ -111,16 +111,16 @@ def defaults() -> dict[str, str]:
 
 def metrics(endpoint: str) -> dict[str, str]:
     """
-    Give the settings that send metrics, those of Airflow and ours, to an OpenTelemetry collector.
+    Return the settings that send Airflow's metrics and ours to an OpenTelemetry collector.
 
     Args:
-        endpoint: its address, such as `http://collector:4318`.
+        endpoint: address of the collector, such as `http://collector:4318`.
     """
     return {
         "AIRFLOW__METRICS__OTEL_ON": "True",
-        "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",  # they repeat each figure under a name for each DAG and task
+        "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",  # they repeat each metric under a name per DAG and task
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "2",  # seconds that a task may take longer when nobody answers
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "2",  # seconds that a dead collector may delay the end of a task
         "OTEL_METRIC_EXPORT_INTERVAL": "15000",
         "OTEL_SERVICE_NAME": "quartet",
     }

@@ -1,9 +1,9 @@
-"""What goes wrong in embedded mode, in words for the one at the terminal."""
+"""Errors of embedded mode; their messages are shown in the terminal."""
 
 
 class EmbeddedError(RuntimeError):
-    """The platform cannot be started, stopped or reached; the message says why and what helps."""
+    """The platform cannot be started, stopped or reached; the message names the cause and a remedy."""
 
 
 class PortTakenError(EmbeddedError):
-    """Another program listens on the platform's port."""
+    """Another program is listening on the platform's port."""

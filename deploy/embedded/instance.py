@@ -1,4 +1,4 @@
-"""One platform on this machine: its folder, its address, and the mark all of its processes carry."""
+"""One platform on this machine: its folder, its address, and the mark that all its processes carry."""
 
 import contextlib
 import fcntl
@@ -14,12 +14,12 @@ from deploy.embedded.errors import EmbeddedError
 from include.core.settings import ROOT, PlatformSettings
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-MAX_SOCKET = 90  # a socket's path may have 103 bytes on macOS; supervisord appends its pid while it makes one
+MAX_SOCKET = 90  # bytes; a socket's path may have 103 on macOS, and supervisord appends its pid while creating one
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A home and a port, and where things lie below that home."""
+    """A home and a port, and the layout of the home."""
 
     home: Path
     port: int
@@ -30,7 +30,7 @@ class Instance:
 
     @classmethod
     def from_settings(cls, settings: PlatformSettings) -> "Instance":
-        """Take home, port, storage and collector from the checked settings."""
+        """Build the instance from checked settings."""
         return cls(
             settings.home,
             settings.port,
@@ -56,17 +56,17 @@ class Instance:
 
     @property
     def logs(self) -> Path:
-        """The components' output; task logs are in `tasks` below."""
+        """Folder of the components' output; task logs are in `tasks` below it."""
         return self.home / "logs"
 
     @property
     def run(self) -> Path:
-        """Lock, pid, socket and configuration of the running platform; nothing worth keeping."""
+        """Folder of the running platform's lock, pid, socket and configuration; nothing worth keeping."""
         return self.home / "run"
 
     @property
     def socket(self) -> Path:
-        """Supervisord's socket; in the temporary folder when the home's path is too long for one."""
+        """Supervisord's socket; it is in the temporary folder if the home's path is too long for one."""
         path = self.run / "supervisord.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET:
             return path
@@ -79,35 +79,35 @@ class Instance:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise EmbeddedError(
-                    f"cannot create {folder}: {error.strerror}. QUARTET_HOME names another folder"
+                    f"cannot create {folder}: {error.strerror}. Set QUARTET_HOME to another folder"
                 ) from None
 
     @contextlib.contextmanager
     def lock(self, on_wait: Callable[[], None], deadline_seconds: float = 300) -> Iterator[None]:
         """
-        Let only one command at a time start or stop this home.
+        Hold the lock that lets only one command at a time start or stop this home.
 
         Args:
             on_wait: called once if another command holds the lock.
-            deadline_seconds: how long to wait for the other one.
+            deadline_seconds: maximum time to wait for the other command.
 
         Raises:
-            EmbeddedError: the other one did not finish in time.
+            EmbeddedError: the other command did not finish in time.
         """
         self.make_folders()
         with (self.run / "lock").open("w") as file:
-            deadline, told = time.monotonic() + deadline_seconds, False
+            deadline, waiting = time.monotonic() + deadline_seconds, False
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if not told:
+                    if not waiting:
                         on_wait()
-                        told = True
+                        waiting = True
                     if time.monotonic() > deadline:
                         raise EmbeddedError(
-                            f"another command has worked on {self.home} for {deadline_seconds:.0f} s; giving up"
+                            f"another command has held {self.home} for {deadline_seconds:.0f} s; giving up"
                         ) from None
                     time.sleep(0.1)
             yield

@@ -1,4 +1,4 @@
-"""The keys of one home: random, made once, readable by their owner only."""
+"""Keys of one home: random, generated once, readable only by their owner."""
 
 import base64
 import json
@@ -10,16 +10,16 @@ from pathlib import Path
 from deploy.embedded.errors import EmbeddedError
 
 FILE = "secrets.json"
-# bytes of randomness: tokens are signed with SHA-512, which wants a key as long as its result; Fernet takes 32
+# random bytes: tokens are signed with SHA-512, whose key should be as long as its digest; Fernet takes 32
 NAMES = {"AIRFLOW__API_AUTH__JWT_SECRET": 64, "AIRFLOW__API__SECRET_KEY": 64, "AIRFLOW__CORE__FERNET_KEY": 32}
 
 
 def load_or_create(home: Path) -> Mapping[str, str]:
     """
-    Give the keys of *home* by the name of their environment variable; make them at the first call.
+    Return the keys of *home*, by environment variable; generate them on the first call.
 
     Raises:
-        EmbeddedError: the file is there but is not what this function wrote. It is left alone, because
+        EmbeddedError: the file exists but is not what this function wrote. It is left untouched, because
             connections in Airflow's database can only be read with the Fernet key in it.
     """
     path = home / FILE
@@ -33,8 +33,8 @@ def load_or_create(home: Path) -> Mapping[str, str]:
         return {name: str(keys[name]) for name in NAMES}
     except (ValueError, KeyError, TypeError):
         raise EmbeddedError(
-            f"{path} is not a JSON object with {', '.join(NAMES)}. Restore it, or move it away: then new keys are "
-            "made, and passwords of connections kept in Airflow must be entered again"
+            f"{path} is not a JSON object with {', '.join(NAMES)}. Restore it; or move it away, so that new keys are "
+            "generated, and enter the passwords of connections saved in Airflow again"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""MLflow's pages on the platform's registry."""
+"""MLflow's web UI on the platform's registry."""
 
 import os
 import sys
@@ -13,16 +13,16 @@ from deploy.embedded.instance import Instance
 
 def serve(instance: Instance, on_port: int, console: Console) -> None:
     """
-    Become MLflow's server, until it is interrupted.
+    Replace this process with MLflow's server, until it is interrupted.
 
     Raises:
-        EmbeddedError: nothing has been kept in the registry yet, or the port is taken.
+        EmbeddedError: the registry does not exist yet, or the port is taken.
     """
     local = instance.home / "mlflow.db"
     if instance.registry_uri == f"sqlite:///{local}" and not local.exists():
-        raise EmbeddedError(f"there is no {local} yet: make up")
+        raise EmbeddedError(f"{local} does not exist yet; make up creates it")
     if instance.registry_uri.startswith(("http://", "https://")):
-        console.print(f"MLflow has a server of its own: {instance.registry_uri}", highlight=False)
+        console.print(f"MLflow has its own server: {instance.registry_uri}", highlight=False)
         return
     port.require_free(on_port, command="make mlflow", variable="QUARTET_MLFLOW_PORT")
     console.print(f"MLflow: [bold]http://127.0.0.1:{on_port}[/bold]   (stop with Ctrl-C)")

@@ -1,4 +1,4 @@
-"""Make the pools of the platform through Airflow's API."""
+"""Creation of the platform's pools through Airflow's API."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from include.workflows import pools
 
 
 def ensure(client: httpx.Client) -> list[str]:
-    """Create the pools that are missing through the API, and name them; one that exists keeps its size."""
-    made = []
+    """Create the pools that are missing and return their names; an existing pool keeps its size."""
+    created = []
     for name, pool in pools().items():
         if client.get(f"/api/v2/pools/{name}").status_code == httpx.codes.OK:
             continue
@@ -23,12 +23,12 @@ def ensure(client: httpx.Client) -> list[str]:
         }
         reply = _post(client, body)
         if reply.status_code not in (httpx.codes.CREATED, httpx.codes.CONFLICT):
-            raise EmbeddedError(f"pool {name} could not be made: {reply.status_code} {reply.text[:500]}")
-        made.append(name)
-    return made
+            raise EmbeddedError(f"pool {name} could not be created: {reply.status_code} {reply.text[:500]}")
+        created.append(name)
+    return created
 
 
-@retry(  # Airflow on SQLite may be too busy for a moment
+@retry(  # Airflow on SQLite may be briefly overloaded
     retry=retry_if_result(lambda reply: reply.is_server_error),
     stop=stop_after_attempt(6),
     wait=wait_exponential(multiplier=0.25, max=4),

@@ -1,4 +1,4 @@
-"""Look at the platform's port before anything starts."""
+"""Check of the platform's port before anything starts."""
 
 import errno
 import socket
@@ -12,20 +12,22 @@ def require_free(port: int, command: str = "make up", variable: str = "QUARTET_P
     Check that *port* can be listened on.
 
     Raises:
-        PortTakenError: another program listens there; names it if known, and a command with a free port.
+        PortTakenError: another program listens there; the message names it, if known, and a command with a free port.
         EmbeddedError: this user may not listen there.
     """
     try:
         _bind(port)
     except PermissionError:
-        raise EmbeddedError(f"port {port} needs an administrator: {variable}={_next_free(1024)} {command}") from None
+        raise EmbeddedError(
+            f"port {port} needs administrator rights; use another one: {variable}={_next_free(1024)} {command}"
+        ) from None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         holder = listener(port)
         by = f" by {holder}" if holder else ""
         raise PortTakenError(
-            f"port {port} is taken{by}. Stop it, or take another port: {variable}={_next_free(port)} {command}"
+            f"port {port} is taken{by}. Stop it, or use another port: {variable}={_next_free(port)} {command}"
         ) from None
 
 

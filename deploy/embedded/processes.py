@@ -1,7 +1,7 @@
-"""Find and end the processes of an instance by the mark in their environment.
+"""Processes of an instance, found by the mark in their environment.
 
-A process group is not enough: Airflow's tasks make groups of their own, and LocalExecutor's workers outlive a
-scheduler that was killed.
+A process group is not enough: Airflow's tasks create their own groups, and LocalExecutor's workers outlive a scheduler
+that was killed.
 """
 
 import os
@@ -15,11 +15,11 @@ GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError
 
 def marked(mark: str, component: str | None = None) -> list[psutil.Process]:
     """
-    List the processes of an instance, and what they started, except this process and its ancestors.
+    Return the processes of an instance and their descendants, except this process and its ancestors.
 
     Args:
         mark: value of `QUARTET_INSTANCE`.
-        component: value of `QUARTET_COMPONENT`; None lists all.
+        component: value of `QUARTET_COMPONENT`; None for all components.
     """
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = {}
@@ -36,7 +36,7 @@ def marked(mark: str, component: str | None = None) -> list[psutil.Process]:
 
 
 def end(processes: Sequence[psutil.Process], patience_seconds: float = 5) -> list[psutil.Process]:
-    """Send TERM, then KILL to what is left after *patience_seconds*; return what could not be ended."""
+    """Send TERM, then KILL to those left after *patience_seconds*; return the processes that did not exit."""
     for process in processes:
         _signal(process, "terminate")
     _, left = psutil.wait_procs(processes, timeout=patience_seconds)
@@ -48,13 +48,13 @@ def end(processes: Sequence[psutil.Process], patience_seconds: float = 5) -> lis
 
 def sweep(mark: str, component: str | None = None, patience_seconds: float = 5, rounds: int = 5) -> int:
     """
-    End all processes of an instance, and those they start meanwhile.
+    End all processes of an instance, and those that they start meanwhile.
 
     Returns:
-        How many there were.
+        The number of processes.
 
     Raises:
-        TimeoutError: some would not go; names their process ids.
+        TimeoutError: some did not exit; the message has their process ids.
     """
     ended: set[int] = set()
     for _ in range(rounds):
@@ -66,12 +66,12 @@ def sweep(mark: str, component: str | None = None, patience_seconds: float = 5, 
         patience_seconds = 0.5
     left = [process.pid for process in marked(mark, component)]
     if left:
-        raise TimeoutError(f"these processes do not go: {' '.join(map(str, left))}")
+        raise TimeoutError(f"these processes did not exit: {' '.join(map(str, left))}")
     return len(ended)
 
 
 def listener(port: int) -> str | None:
-    """Name the program that listens on *port*, as far as this user may know."""
+    """Return a description of the program that listens on *port*, as far as this user may see it."""
     for process in _own():
         try:
             for connection in process.net_connections("tcp"):
@@ -85,7 +85,7 @@ def listener(port: int) -> str | None:
 
 
 def wait_for_exit(pid: int, seconds: float) -> bool:
-    """Say whether process *pid* is gone, waiting up to *seconds*."""
+    """Wait up to *seconds* for process *pid* to exit; return whether it did."""
     deadline = time.monotonic() + seconds
     while psutil.pid_exists(pid):
         try:

@@ -1,4 +1,4 @@
-"""Progress on a terminal as one line that changes, elsewhere as one line for each change."""
+"""Progress output: a line that is updated on a terminal, a line for each change elsewhere."""
 
 from types import TracebackType
 
@@ -11,7 +11,7 @@ from deploy.embedded.readiness import Readiness
 
 
 class Progress:
-    """Shows what the command waits for."""
+    """Shows what a command is waiting for."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -29,8 +29,8 @@ class Progress:
         if self.status:
             self.status.stop()
 
-    def say(self, text: str) -> None:
-        """Show *text* unless it is what was shown last."""
+    def update(self, text: str) -> None:
+        """Show *text*, unless it was the last text shown."""
         if text == self.last:
             return
         self.last = text
@@ -44,4 +44,4 @@ class Progress:
         ready = [name for name in COMPONENTS if name not in found.waiting_for]
         missing = [name for name in found.waiting_for if name not in ready]
         if missing:
-            self.say(f"ready: {', '.join(ready) or 'none'}; waiting for {', '.join(missing)}")
+            self.update(f"ready: {', '.join(ready) or 'none'}; waiting for {', '.join(missing)}")

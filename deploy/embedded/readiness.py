@@ -1,4 +1,4 @@
-"""Wait until the platform is ready: every component beats, every DAG file has been read."""
+"""Readiness of the platform: every component sends heartbeats, every DAG file has been parsed."""
 
 import re
 import time
@@ -27,14 +27,14 @@ HEALTH = {
 
 @dataclass
 class Readiness:
-    """What is still missing, and what is wrong though the platform runs."""
+    """Components and DAG files that are not ready yet, and DAG files that cannot be imported."""
 
     waiting_for: list[str] = field(default_factory=list)
     import_errors: dict[str, str] = field(default_factory=dict)
 
 
 def client(instance: Instance) -> httpx.Client:
-    """Give an HTTP client for the platform that goes past any proxy."""
+    """Return an HTTP client for the platform that bypasses any proxy."""
     return httpx.Client(base_url=instance.url, timeout=10, trust_env=False)
 
 
@@ -46,24 +46,24 @@ def wait(
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> Readiness:
     """
-    Wait until nothing is missing any more.
+    Wait until everything is ready.
 
     Args:
-        since: when the components were started; an older heartbeat is one of their predecessors.
-        report: called at every look.
+        since: when the components were started; an older heartbeat is one of their predecessors'.
+        report: called after every check.
 
     Raises:
-        EmbeddedError: a component keeps dying, or the deadline passed; the message has its last log lines.
+        EmbeddedError: a component keeps dying, or the deadline has passed; the message has its last log lines.
     """
     deadline = time.monotonic() + deadline_seconds
     deaths = supervisor.restarts()
     warm = False
     with client(instance) as http:
         while True:
-            found = look(instance, http, since)
+            found = check(instance, http, since)
             report(found)
             if not warm and COMPONENTS[0] not in found.waiting_for:
-                # the API that tasks talk to is built at its first request, which takes seconds: not the first task's
+                # the API for tasks is built at its first request, which takes seconds that the first task is spared
                 warm = _get(http, "/execution/health", timeout_seconds=60) is not None
             elif not found.waiting_for:
                 return found
@@ -79,8 +79,8 @@ def wait(
             time.sleep(0.2)
 
 
-def look(instance: Instance, http: httpx.Client, since: datetime) -> Readiness:
-    """Look once at the health of the components and at the DAG files."""
+def check(instance: Instance, http: httpx.Client, since: datetime) -> Readiness:
+    """Check the health of the components and the DAG files once."""
     health = _get(http, "/api/v2/monitor/health")
     if health is None:
         return Readiness(waiting_for=list(COMPONENTS))
@@ -93,13 +93,13 @@ def look(instance: Instance, http: httpx.Client, since: datetime) -> Readiness:
 
 
 def dag_files(folder: Path) -> set[str]:
-    """Name the files below *folder* that define a DAG, by their text."""
+    """Return the names of the files below *folder* whose text defines a DAG."""
     files = (path for path in folder.rglob("*.py") if HAS_DAG.search(path.read_text(errors="replace")))
     return {path.relative_to(folder).as_posix() for path in files}
 
 
 def last_lines(instance: Instance, component: str, count: int = 20) -> str:
-    """Quote the end of a component's log."""
+    """Return the last lines of a component's log, for a message."""
     path = instance.logs / f"{component}.log"
     lines = path.read_text(errors="replace").splitlines()[-count:] if path.exists() else []
     return "\n".join([f"The end of {path}:", *(f"  {line}" for line in lines)])
@@ -130,7 +130,7 @@ def _later(instant: str | None, since: datetime) -> bool:
 
 
 def _get(http: httpx.Client, path: str, timeout_seconds: float = 10) -> Any:
-    """Give the JSON at *path*; None while the server does not answer as it should."""
+    """Return the JSON at *path*; None while the server does not answer with it."""
     try:
         reply = http.get(path, timeout=timeout_seconds)
         return reply.json() if reply.status_code == httpx.codes.OK else None

@@ -1,4 +1,4 @@
-"""What the running platform was started with, so that a later command knows. Gone when it is stopped."""
+"""Record of what the running platform was started with, for later commands; removed when it is stopped."""
 
 import hashlib
 import json
@@ -13,33 +13,33 @@ from deploy.embedded.instance import Instance
 from deploy.settings import variables
 
 PREFIXES = ("QUARTET_", "MLFLOW_", "AIRFLOW_")
-"""Of variables that the platform reads besides its own settings."""
+"""Prefixes of variables that the platform reads besides its own settings."""
 
 
 def write(instance: Instance, since: datetime, caller: Mapping[str, str] = os.environ) -> None:
-    """Keep port, start and a digest of each setting."""
+    """Write the port, the time of the start and a digest of each setting."""
     content = {"port": instance.port, "since": since.isoformat(), "settings": _digests(instance, caller)}
     _path(instance).write_text(json.dumps(content, indent=1))
 
 
 def remove(instance: Instance) -> None:
-    """Forget it."""
+    """Remove the record."""
     _path(instance).unlink(missing_ok=True)
 
 
 def running(instance: Instance) -> Instance:
-    """Give the instance as it runs: on the port it was started with."""
+    """Return the instance with the port that it was started on."""
     return replace(instance, port=_read(instance).get("port", instance.port))
 
 
 def started(instance: Instance) -> datetime:
-    """Give the instant of its start; the beginning of time if unknown."""
+    """Return the time of the start; the minimum of datetime if it is unknown."""
     since = _read(instance).get("since")
     return datetime.fromisoformat(since) if since else datetime.min.replace(tzinfo=UTC)
 
 
 def changed(instance: Instance, caller: Mapping[str, str] = os.environ) -> list[str]:
-    """Name the settings that differ from those it was started with."""
+    """Return the names of the settings that have changed since the start."""
     old, new = _read(instance).get("settings"), _digests(instance, caller)
     if not isinstance(old, dict):
         return []

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make .venv from requirements.txt. Needs Python 3.11 or newer; what is missing is named with the command that gets it.
-# The file .venv/.ready is written last, so an interrupted setup is done again by the next call.
+# Create .venv from requirements.txt. Needs Python 3.11 or newer; if something is missing, the message has the command
+# that installs it. The file .venv/.ready is written last, so the next call repeats an interrupted setup.
 set -eu
 cd "$(dirname "$0")/../.."
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV || true
@@ -21,7 +21,7 @@ python_help() {
     fi
 }
 
-# Succeed if $1 is a Python of the versions that the test $2 names, and can make environments.
+# Succeed if $1 is a Python whose version passes the test $2.
 suits() {
     command -v "$1" >/dev/null 2>&1 && "$1" -c "import sys; sys.exit(not ($2))" >/dev/null 2>&1
 }
@@ -41,18 +41,18 @@ if [ -z "$python" ]; then
 fi
 if ! "$python" -c "import venv, ensurepip" >/dev/null 2>&1; then
     number=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    fail "$python cannot make virtual environments: its venv module is missing. To install it:" \
+    fail "$python cannot create virtual environments: its venv module is missing. To install it:" \
         "  sudo apt-get install -y python$number-venv"
 fi
 [ -n "$version" ] || version=$("$python" -c "import sys; print(sys.executable)")
 
 mkdir -p .venv
 rm -f .venv/.ready
-# two setups at once would write into each other's files
+# two concurrent setups would overwrite each other's files
 if ! mkdir .venv/.setup 2>/dev/null; then
     other=$(cat .venv/.setup/pid 2>/dev/null || true)
     if [ -n "$other" ] && kill -0 "$other" 2>/dev/null; then
-        fail "another make setup runs (process $other); wait for it"
+        fail "another make setup is running (process $other); wait for it"
     fi
 fi
 mkdir -p .venv/.setup
@@ -62,7 +62,7 @@ trap 'exit 130' INT TERM
 
 # uv installs the rest. Its own version and hashes come from the lock too.
 uv=.venv/.setup/uv/bin/uv
-echo "setting up .venv with $("$python" --version) (the first time this takes some minutes)"
+echo "setting up .venv with $("$python" --version) (the first time takes a few minutes)"
 "$python" -m venv .venv/.setup/uv
 awk '/^[a-z0-9]/ {mine = /^uv==/} mine' requirements.txt >.venv/.setup/uv.txt
 .venv/.setup/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/.setup/uv.txt
@@ -70,11 +70,11 @@ awk '/^[a-z0-9]/ {mine = /^uv==/} mine' requirements.txt >.venv/.setup/uv.txt
 if ! .venv/bin/python -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 12)))' 2>/dev/null; then
     "$uv" venv --quiet --allow-existing --no-project --python "$version" .venv
 fi
-# bytecode is made as it is needed: compiling all of it would take longer than it saves
+# bytecode is compiled on demand: compiling all of it would take longer than it saves
 {
     "$uv" pip sync --python .venv/bin/python --require-hashes requirements.txt 2>&1 || touch .venv/.setup/failed
-} | grep -v '^ [-+~] ' || true # hundreds of lines, one a package
+} | grep -v '^ [-+~] ' || true # hundreds of lines, one per package
 if [ -e .venv/.setup/failed ]; then
-    fail "the packages could not be installed; make setup tries again"
+    fail "the packages could not be installed; run make setup to try again"
 fi
 touch .venv/.ready

@@ -1,4 +1,4 @@
-"""Supervisord: one for each home, holding the four components, reached over a socket in the home."""
+"""Supervisord: one for each home, running the four components and reached over a socket in the home."""
 
 import contextlib
 import http.client
@@ -59,7 +59,7 @@ stdout_logfile_backups = 3
 
 @dataclass(frozen=True)
 class Component:
-    """What supervisord says about one component; `pid` is 0 and `since` meaningless while it does not run."""
+    """State of a component in supervisord; `pid` is 0 and `since` meaningless while it is not running."""
 
     name: str
     state: str
@@ -68,33 +68,33 @@ class Component:
 
     @property
     def running(self) -> bool:
-        """Whether there is a process, be it new or established."""
+        """Whether there is a process, just started or established."""
         return self.state in ("STARTING", "RUNNING")
 
 
 def configuration() -> str:
     """
-    Write supervisord's configuration.
+    Build supervisord's configuration.
 
-    It names no path and no key: both come from the environment, so odd characters in a path cannot break it and the
-    file is no secret.
+    It contains no paths and no keys, since both come from the environment: special characters in a path cannot break
+    it, and it is not secret.
     """
     return HEAD + "".join(PROGRAM.format(name=name, stop_seconds=STOP_SECONDS) for name in COMPONENTS)
 
 
 class Supervisor:
-    """Starts, asks and stops the supervisord of one home."""
+    """Starts, queries and stops the supervisord of one home."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
 
     @property
     def output(self) -> Path:
-        """What supervisord itself said before it had a log."""
+        """Output of supervisord before it opens its log."""
         return self.instance.logs / "supervisord.out"
 
     def pid(self) -> int | None:
-        """Give supervisord's process id; None if none answers."""
+        """Return supervisord's process id; None if it does not answer."""
         try:
             return int(self._call("getPID"))
         except UNREACHABLE:
@@ -105,18 +105,18 @@ class Supervisor:
         Start supervisord, which starts the components.
 
         Args:
-            environment: what supervisord and all components see.
+            environment: environment of supervisord and all components.
 
         Returns:
             The process id.
 
         Raises:
-            EmbeddedError: it did not come up; the message has its last words.
+            EmbeddedError: supervisord did not start; the message has the end of its output.
         """
         config = self.instance.run / "supervisord.conf"
-        aside = config.with_suffix(".partial")
-        aside.write_text(configuration())
-        aside.replace(config)
+        partial = config.with_suffix(".partial")
+        partial.write_text(configuration())
+        partial.replace(config)
         self.instance.socket.unlink(missing_ok=True)
         with self.output.open("w") as output:
             process = subprocess.Popen(
@@ -137,7 +137,7 @@ class Supervisor:
         return process.pid
 
     def components(self) -> list[Component]:
-        """List the components as supervisord sees them."""
+        """Return the state of each component."""
         rows = {row["name"]: row for row in self._call("getAllProcessInfo")}
         return [
             Component(name, row["statename"], int(row["pid"]), float(row["start"]))
@@ -146,26 +146,26 @@ class Supervisor:
         ]
 
     def revive(self) -> list[str]:
-        """Start the components that supervisord has given up or that were stopped by hand; name them."""
+        """Start components that supervisord has given up or that were stopped by hand; return their names."""
         revived = [each.name for each in self.components() if each.state in ("STOPPED", "EXITED", "FATAL", "UNKNOWN")]
         for name in revived:
-            with contextlib.suppress(xmlrpc.client.Fault):  # it started by itself meanwhile
+            with contextlib.suppress(xmlrpc.client.Fault):  # it has started by itself meanwhile
                 self._call("startProcess", name, False)
         return revived
 
     def stop(self) -> bool:
         """
-        Stop the components, then supervisord. Tasks report to the API server, so it goes last.
+        Stop the components, then supervisord. The API server is stopped last, since tasks report to it.
 
         Returns:
-            False if no supervisord answers.
+            False if supervisord does not answer.
         """
         pid = self.pid()
         if pid is None:
             return False
         with contextlib.suppress(*UNREACHABLE, xmlrpc.client.Fault):
             for name in reversed(COMPONENTS[1:]):
-                with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+                with contextlib.suppress(xmlrpc.client.Fault):  # it is not running
                     self._call("stopProcess", name, False)
             deadline = time.monotonic() + STOP_SECONDS + 5
             while any(each.pid for each in self.components()[1:]) and time.monotonic() < deadline:
@@ -177,7 +177,7 @@ class Supervisor:
         return True
 
     def restarts(self) -> dict[str, int]:
-        """Count how often each component has died since supervisord started, from supervisord's log."""
+        """Return how often each component has died since supervisord started, from supervisord's log."""
         log = self.instance.logs / "supervisord.log"
         text = log.read_text(errors="replace") if log.exists() else ""
         lines = text.rpartition("supervisord started with pid")[2].splitlines()
@@ -190,7 +190,7 @@ class Supervisor:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a socket that belongs to this user."""
+    """HTTP over a Unix socket that belongs to this user."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=10)
@@ -215,5 +215,5 @@ class _UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         connection = _UnixConnection(self.path)
-        self._connection = host, connection  # where `close` looks for it
+        self._connection = host, connection  # `close` reads it from here
         return connection

@@ -1,4 +1,4 @@
-"""What is made of a report on vulnerabilities."""
+"""Evaluation of a vulnerability report."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ HOLE = {"id": "PYSEC-1", "aliases": ["CVE-2026-1"], "fix_versions": ["1.1"]}
 
 
 def report(*vulnerabilities: dict) -> dict:
-    """Make a report with one package that has these, and one that is not known."""
+    """Build a report with a package that has these vulnerabilities, one without any, and one that is not known."""
     return {
         "dependencies": [
             {"name": "good", "version": "2.0", "vulns": []},
@@ -23,29 +23,29 @@ def report(*vulnerabilities: dict) -> dict:
 
 
 def test_a_lock_without_vulnerabilities_passes():
-    assert audit.judge(report(), {}) == (["2 of 3 packages were looked up"], False)
+    assert audit.evaluate(report(), {}) == (["2 of 3 packages were checked"], False)
 
 
 def test_a_vulnerability_fails_and_names_its_fix():
-    lines, failed = audit.judge(report(HOLE), {})
+    lines, failed = audit.evaluate(report(HOLE), {})
     assert failed
     assert lines[0] == "holed 1.0: PYSEC-1, fixed in 1.1"
 
 
 @pytest.mark.parametrize("name", ["PYSEC-1", "CVE-2026-1"])
 def test_an_accepted_one_passes_with_its_reason(name: str):
-    lines, failed = audit.judge(report(HOLE), {name: "not reached"})
+    lines, failed = audit.evaluate(report(HOLE), {name: "not reached"})
     assert not failed
     assert lines[0] == "holed 1.0: PYSEC-1, accepted: not reached"
 
 
 def test_one_that_is_accepted_hides_no_other():
-    _, failed = audit.judge(report(HOLE, {"id": "PYSEC-2", "fix_versions": []}), {"PYSEC-1": "not reached"})
+    _, failed = audit.evaluate(report(HOLE, {"id": "PYSEC-2", "fix_versions": []}), {"PYSEC-1": "not reached"})
     assert failed
 
 
-def test_an_exception_that_is_not_needed_any_more_is_told():
-    lines, failed = audit.judge(report(), {"PYSEC-9": "old"})
+def test_an_exception_that_is_no_longer_needed_is_reported():
+    lines, failed = audit.evaluate(report(), {"PYSEC-9": "old"})
     assert not failed
     assert lines[0].startswith("PYSEC-9 is accepted")
 
@@ -58,7 +58,7 @@ def test_an_exception_that_is_not_needed_any_more_is_told():
         ("", 0, "nothing was audited"),
     ],
 )
-def test_the_command_ends_as_its_report_says(tmp_path: Path, monkeypatch, capsys, printed, code, said):
+def test_the_exit_code_follows_the_report(tmp_path: Path, monkeypatch, capsys, printed, code, said):
     (tmp_path / "pyproject.toml").write_text("[tool.quartet.audit]\naccepted = {}\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, printed, "no route"))
     assert audit.main(tmp_path) == code

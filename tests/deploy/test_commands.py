@@ -33,17 +33,17 @@ def test_a_wrong_setting_is_named_and_ends_with_2(home, monkeypatch, capsys):
 
 def test_down_and_status_when_nothing_runs(home, capsys):
     assert cli.main(["down"]) == 0
-    assert "nothing runs" in capsys.readouterr().out
+    assert "nothing is running" in capsys.readouterr().out
     assert cli.main(["status"]) == 0
     output = capsys.readouterr().out
-    assert "nothing runs: make up" in output
+    assert "nothing is running; start the platform with make up" in output
     assert str(home) in output
 
 
 def test_down_without_a_home_makes_none(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("QUARTET_HOME", str(tmp_path / "none"))
     assert cli.main(["down"]) == 0
-    assert "nothing runs" in capsys.readouterr().out
+    assert "nothing is running" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
 
 

@@ -23,7 +23,7 @@ def test_a_new_database_appears_when_it_is_whole(tmp_path):
         assert not path.exists()
         execute(aside, "PRAGMA journal_mode=WAL", "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)")
 
-    database.make_aside(path, 7, migrate)
+    database.migrate_copy(path, 7, migrate)
     assert execute(path, "SELECT x FROM t") == [(1,)]
     assert database.stamp(path) == 7
     assert [each.name for each in tmp_path.iterdir()] == ["a.db"]
@@ -38,7 +38,7 @@ def test_a_failed_migration_leaves_the_old_database(tmp_path):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        database.make_aside(path, 7, migrate)
+        database.migrate_copy(path, 7, migrate)
     assert execute(path, "SELECT count(*) FROM t") == [(0,)]
     assert database.stamp(path) == 3
 
@@ -54,7 +54,7 @@ def test_what_is_still_in_the_old_write_ahead_log_is_kept(tmp_path):
         killed = tmp_path / "killed.db"
         for one, other in zip(database.siblings(path), database.siblings(killed), strict=True):
             other.write_bytes(one.read_bytes())  # as a writer that was killed leaves it
-    database.make_aside(killed, 7, lambda aside: None)
+    database.migrate_copy(killed, 7, lambda aside: None)
     assert execute(killed, "SELECT x FROM t") == [(42,)]
 
 
@@ -62,7 +62,7 @@ def test_what_an_interrupted_attempt_left_is_made_anew(tmp_path):
     path = tmp_path / "a.db"
     for stale in database.siblings(tmp_path / "a.db.partial"):
         stale.write_bytes(b"half")
-    database.make_aside(path, 7, lambda aside: execute(aside, "CREATE TABLE t (x)"))
+    database.migrate_copy(path, 7, lambda aside: execute(aside, "CREATE TABLE t (x)"))
     assert execute(path, "SELECT count(*) FROM t") == [(0,)]
 
 
@@ -88,5 +88,5 @@ def test_a_file_that_is_no_database_is_named(instance):
 
 
 def test_a_failure_is_told_with_the_end_of_the_log(instance):
-    with pytest.raises(EmbeddedError, match=r"(?s)the database of airflow could not be made.*No module named"):
+    with pytest.raises(EmbeddedError, match=r"(?s)the database of airflow could not be created.*No module named"):
         database.prepare(instance, ["airflow"], {"PATH": "", "PYTHONPATH": ""})

@@ -1,4 +1,4 @@
-"""The lock fits what was asked for, and says so without the network."""
+"""The lock matches the declared dependencies, and is checked without the network."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from deploy import lock
 
-ASKED = """
+DECLARED = """
 [project]
 requires-python = ">=3.11"
 dependencies = ["httpx", "rich>=13"]  # why
@@ -28,21 +28,21 @@ rich==15.0.0 \\
 
 @pytest.fixture
 def project(tmp_path):
-    (tmp_path / "pyproject.toml").write_text(ASKED)
-    (tmp_path / "requirements.txt").write_text(lock.sign(ASKED, LOCKED))
+    (tmp_path / "pyproject.toml").write_text(DECLARED)
+    (tmp_path / "requirements.txt").write_text(lock.sign(DECLARED, LOCKED))
     return tmp_path
 
 
-def test_the_lock_of_this_project_is_in_step():
+def test_the_lock_of_this_project_is_current():
     assert lock.main(["--check"]) == 0
 
 
-def test_the_lock_names_no_path_of_the_machine_that_made_it():
+def test_the_lock_has_no_path_of_the_machine_that_wrote_it():
     head = (lock.ROOT / "requirements.txt").read_text().splitlines()[:4]
     assert not [line for line in head if "/" in line]
 
 
-def test_a_signed_lock_is_in_step(project):
+def test_a_signed_lock_is_current(project):
     assert lock.main(["--check"], project) == 0
 
 
@@ -50,26 +50,26 @@ def test_a_signed_lock_is_in_step(project):
     ("old", "new"),
     [('"rich>=13"', '"rich>=14"'), ('"httpx", ', ""), ('["pytest"]', '["pytest", "ruff"]'), (">=3.11", ">=3.12")],
 )
-def test_a_changed_dependency_is_out_of_step_and_the_message_says_what_to_do(project, capsys, old, new):
-    (project / "pyproject.toml").write_text(ASKED.replace(old, new))
+def test_a_changed_dependency_is_out_of_date_and_the_message_names_the_remedy(project, capsys, old, new):
+    (project / "pyproject.toml").write_text(DECLARED.replace(old, new))
     assert lock.main(["--check"], project) == 1
     assert "make lock" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("old", "new"), [("rich==15.0.0", "rich==14.0.0"), ("sha256:11", "sha256:12")])
-def test_a_lock_changed_by_hand_is_out_of_step(project, old, new):
+def test_a_lock_changed_by_hand_is_out_of_date(project, old, new):
     path = project / "requirements.txt"
     path.write_text(path.read_text().replace(old, new))
     assert lock.main(["--check"], project) == 1
 
 
-def test_an_unsigned_lock_is_out_of_step(project):
+def test_an_unsigned_lock_is_out_of_date(project):
     (project / "requirements.txt").write_text(LOCKED)
     assert lock.main(["--check"], project) == 1
 
 
 def test_comments_and_order_do_not_matter(project):
-    (project / "pyproject.toml").write_text(ASKED.replace('"httpx", "rich>=13"', '"rich>=13",\n"httpx"'))
+    (project / "pyproject.toml").write_text(DECLARED.replace('"httpx", "rich>=13"', '"rich>=13",\n"httpx"'))
     path = project / "requirements.txt"
     path.write_text(path.read_text().replace("# via quartet", "# via quartet, httpx"))
     assert lock.main(["--check"], project) == 0
@@ -82,7 +82,7 @@ def test_dependencies_that_cannot_be_resolved_leave_the_old_lock(project, monkey
     monkeypatch.setattr(lock.subprocess, "run", refuse)
     before = (project / "requirements.txt").read_bytes()
     assert lock.main([], project) == 2
-    assert "as it was" in capsys.readouterr().err
+    assert "was not changed" in capsys.readouterr().err
     assert (project / "requirements.txt").read_bytes() == before
 
 

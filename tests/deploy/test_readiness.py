@@ -44,7 +44,7 @@ class Server:
             return httpx.Response(200, json=content[request.url.path])
 
         with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://test") as client:
-            return readiness.look(instance, client, SINCE)
+            return readiness.check(instance, client, SINCE)
 
 
 def test_all_is_ready(root):
@@ -84,7 +84,7 @@ def test_a_server_that_does_not_answer_yet_means_that_nothing_is_ready(root):
         raise httpx.ConnectError("refused")
 
     with httpx.Client(transport=httpx.MockTransport(refuse), base_url="http://test") as client:
-        waiting_for = readiness.look(root, client, SINCE).waiting_for
+        waiting_for = readiness.check(root, client, SINCE).waiting_for
     assert waiting_for == ["api-server", "scheduler", "dag-processor", "triggerer"]
 
 

@@ -71,7 +71,7 @@ def test_a_second_setup_at_the_same_time_is_refused(bare):
     (bare / ".venv" / ".setup" / "pid").write_text(str(os.getpid()))
     done = setup(bare)
     assert done.returncode == 1
-    assert f"another make setup runs (process {os.getpid()})" in done.stderr
+    assert f"another make setup is running (process {os.getpid()})" in done.stderr
     assert (bare / ".venv" / ".setup" / "pid").exists()
 
 

@@ -110,8 +110,8 @@ def test_two_homes_run_side_by_side_and_one_goes_without_the_other(platform, nei
 
     assert "is down" in neighbour.run("down")
     assert not neighbour.processes()
-    assert "nothing runs" in neighbour.run("down")
-    assert "nothing runs" in neighbour.run("status")
+    assert "nothing is running" in neighbour.run("down")
+    assert "nothing is running" in neighbour.run("status")
     with contextlib.closing(sqlite3.connect(neighbour.instance.airflow_db)) as database:
         assert database.execute("SELECT key FROM variable").fetchall() == [("kept",)]
     assert {each.pid for each in platform.components().values()} <= others
