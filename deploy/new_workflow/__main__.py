@@ -1,8 +1,8 @@
 """
 Write the skeleton of a new workflow: `make workflow NAME=parcels`, or `python -m deploy.new_workflow parcels`.
 
-It renders `template/`, whose paths and texts have `$name`, `$NAME`, `$Class` and `$title`, and registers the workflow in
-the few lists that cannot be derived: `include/workflows.py`, the import contracts and the operators' page.
+It renders `template/`, whose paths and texts have `$name`, `$NAME`, `$Class` and `$title`, and registers the workflow
+in the few lists that cannot be derived: `include/workflows.py`, the import contracts and the operators' page.
 """
 
 import argparse
@@ -39,9 +39,15 @@ def main() -> int:
     except NewWorkflowError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    subprocess.run([sys.executable, "-m", "docs.build"], cwd=ROOT, check=True)
-    lines = [*(f"wrote {path.relative_to(ROOT)}" for path in written), "next: make check, then CONTRIBUTING.md"]
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.writelines(f"wrote {path.relative_to(ROOT)}\n" for path in written)
+    sources = [str(path) for path in written if path.suffix == ".py"]
+    for command in (
+        ["ruff", "check", "--quiet", "--fix", "--select", "I", *sources],
+        ["ruff", "format", "--quiet", *sources],
+        ["docs.build"],
+    ):
+        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)  # noqa: S603 - our own commands
+    sys.stdout.write("next: make check, then CONTRIBUTING.md, Add a workflow\n")
     return 0
 
 
@@ -97,7 +103,7 @@ def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterat
     text = path.read_text()
     import_line = f"from include.{name}.workflow import WORKFLOW as {NAME}\n"
     text = changed(path, text, r"(?m)^(from include\.core\.workflow import .*\n)", rf"\1{import_line}")
-    yield path, sorted_imports(changed(path, text, r"(?m)^(WORKFLOWS\b.* = \(.*)\)$", rf"\1, {NAME})"))
+    yield path, changed(path, text, r"(?m)^(WORKFLOWS\b.* = \(.*)\)$", rf"\1, {NAME})")
 
     path = root / "pyproject.toml"
     text, names = path.read_text(), " | ".join(workflow.name for workflow in WORKFLOWS)
@@ -113,20 +119,11 @@ def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterat
 
 
 def changed(path: Path, text: str, pattern: str, replacement: str) -> str:
-    """Return *text* with the only match of *pattern* replaced; raises `NewWorkflowError` if there is not exactly one."""
+    """Return *text* with the one match of *pattern* replaced; raises `NewWorkflowError` if there is none or more."""
     found, count = re.subn(pattern, replacement, text)
     if count != 1:
         raise NewWorkflowError(f"{path}: one line like {pattern!r} was expected, found {count}")
     return found
-
-
-def sorted_imports(text: str) -> str:
-    """Return *text* with its block of `from include.… import` lines in order."""
-    lines = [line for line in text.splitlines(keepends=True) if line.startswith("from include.")]
-    head, _, rest = text.partition(lines[0])
-    for line in lines[1:]:
-        rest = rest.replace(line, "", 1)
-    return head + "".join(sorted(lines)) + rest
 
 
 if __name__ == "__main__":
