@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-OWN = ("AIRFLOW_", "ARTICLE", "AUDIENCE_", "AWS_", "INPUT_", "MLFLOW_", "OUTPUT_", "QUARTET_", "RATINGS_", "SONGS_")
+PREFIXES = ("AIRFLOW_", "AWS_", "MLFLOW_", "QUARTET_")
+KEPT = ("QUARTET_TEST_", "QUARTET_REAL_DATA", "MOVIELENS_100K")
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="quartet-airflow-")  # one for each worker of pytest-xdist
 atexit.register(shutil.rmtree, _AIRFLOW_HOME, ignore_errors=True)
 
-for _name in [name for name in os.environ if name.startswith(OWN)]:
-    if not _name.startswith(("QUARTET_TEST_", "QUARTET_REAL_DATA")):
-        del os.environ[_name]
+for _name in [name for name in os.environ if name.startswith(PREFIXES) and not name.startswith(KEPT)]:
+    del os.environ[_name]
 os.environ |= {
     "AIRFLOW_HOME": _AIRFLOW_HOME,
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -25,7 +25,13 @@ os.environ |= {
 
 from include.core.settings import Settings  # noqa: E402
 
-Settings.model_config["env_file"] = None
+Settings.model_config["env_file"] = None  # before the classes that inherit it are made
+
+from deploy.settings import variables  # noqa: E402
+
+for _name in variables() & os.environ.keys() - {"QUARTET_HOME"}:
+    if not _name.startswith(KEPT):
+        del os.environ[_name]
 
 settings.register_profile("quartet", deadline=None)  # how long an example takes says more about the machine
 settings.load_profile("quartet")

@@ -9,21 +9,19 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from include.workflows import WORKFLOWS
 from quartet.alerts.deadline import RunCreated
 from quartet.alerts.failure import run_failed
 
 ROOT = Path(__file__).resolve().parents[2]
-DAGS = [
-    "article_recs__washington_city_paper",
-    "audience_labeling",
-    "audience_schemas",
-    "housekeeping",
-    "platform_metrics",
-    "ratings_model_selection",
-    "ratings_predict",
-    "ratings_train",
-    "song_plays",
-]
+DAGS = sorted(
+    [
+        "article_recs__washington_city_paper" if name == "article_recs" else name
+        for workflow in WORKFLOWS
+        for name in workflow.dags
+    ]
+    + ["housekeeping", "platform_metrics"]
+)
 FILES = sorted(path.stem for path in (ROOT / "dags").glob("[!_]*.py"))
 HEAVY = [
     "pandas", "numpy", "pyarrow", "pyspark", "mlflow", "surprise", "implicit", "duckdb", "deltalake", "matplotlib",
@@ -41,6 +39,12 @@ def bag() -> DagBag:
 def test_all_dags_are_found_and_none_fails(bag):
     assert bag.import_errors == {}
     assert sorted(bag.dags) == DAGS
+
+
+def test_every_dag_has_its_workflow_as_a_tag(bag):
+    names = {name: workflow.name for workflow in WORKFLOWS for name in workflow.dags}
+    for dag_id, dag in bag.dags.items():
+        assert dag.tags == {names.get(dag_id.partition("__")[0], "platform")}
 
 
 @pytest.mark.parametrize("dag_id", DAGS)

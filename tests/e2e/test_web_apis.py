@@ -9,6 +9,7 @@ from sqlalchemy import URL
 
 from include.articles.database import schema
 from include.core.database.engine import open_engine
+from include.workflows import WORKFLOWS
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -17,7 +18,7 @@ CHECKS = "not_a_server_error,status_code_conformance,response_schema_conformance
 BOUNDS = ["--max-time", "25", "--max-examples", "20", "--generation-deterministic"]
 
 
-@pytest.mark.parametrize("app", ["ratings", "audience", "articles", "songs"])
+@pytest.mark.parametrize("app", [workflow.name for workflow in WORKFLOWS])
 def test_no_request_makes_an_api_fail(platform: Platform, app):
     if app == "articles":  # before the first run it answers 503
         with open_engine(URL.create("sqlite", database=str(platform.home / "data" / "articles.db"))) as engine:

@@ -12,6 +12,7 @@ from sqlalchemy import URL
 
 from include.articles.database import schema
 from include.core.database.engine import open_engine
+from include.workflows import WORKFLOWS
 from tests.support.api_client import Client
 from tests.support.serving_rows import Rows
 
@@ -29,14 +30,8 @@ def {name}():
 
 {name}()
 """
-DAGS = [
-    "ratings_train",
-    "ratings_predict",
-    "ratings_model_selection",
-    "audience_labeling",
-    "article_recs__washington_city_paper",
-    "song_plays",
-]
+SITE_DAG = "article_recs__washington_city_paper"
+DAGS = [SITE_DAG if name == "article_recs" else name for workflow in WORKFLOWS for name in workflow.dags]
 PASSWORDS = {"admin": "a", "viewer": "v"}
 
 

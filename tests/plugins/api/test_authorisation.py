@@ -1,12 +1,12 @@
 """Every route of every app that the plugin mounts is guarded, and the guard does what the route declares.
 
-A new route needs a line in `EXAMPLES` below: how a valid call looks.
+A new route needs a line in `tests/plugins/api/<workflow>/examples.py`: how a valid call looks.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from importlib import import_module
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -14,62 +14,18 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from include.workflows import WORKFLOWS
 from quartet.api.common.auth import PUBLIC, Access, Guard, Public, may_read, may_run
 from quartet_plugin import QuartetPlugin
 from tests.support.api_client import Client
-
-TASK = {"task_id": "8fec5762412c11ec836d04ea56825baa"}
-FBFANS = {"table_name": "wh_panel_mapping_fbfans"}
-DAY = {"day": "2019-02-08"}
-PREDICTION = "predict-2019-05-09T16:35:04.313814.txt"
-
-
-@dataclass(frozen=True)
-class Example:
-    """A valid call of a route."""
-
-    body: Any = None
-    path: dict[str, Any] = field(default_factory=dict)
-    query: dict[str, Any] = field(default_factory=dict)
-
+from tests.support.example import Example
 
 EXAMPLES: dict[str, Example] = {
-    # app and route as declared: what to put into the body, the path and the query
-    "POST /ratings/train": Example({"data": ["244 346 2 880606923"]}),
-    "POST /ratings/predict": Example({"data": ["233 346"]}),
-    "POST /ratings/result": Example({"filename": PREDICTION}),
-    "GET /ratings/result/{filename}": Example(path={"filename": PREDICTION}),
-    "GET /ratings/commits": Example(),
-    "GET /ratings/commits/{older}/diff/{newer}": Example(path={"older": 0, "newer": 1}),
-    "GET /ratings/commits/{version}/used-by": Example(path={"version": 1}),
-    "GET /ratings/models": Example(),
-    "GET /ratings/models/{version}/used-by": Example(path={"version": 1}),
-    "GET /ratings/jobs": Example(),
-    "GET /ratings/predictions/{filename}/why": Example(path={"filename": PREDICTION}),
-    "POST /ratings/rollback": Example({"model": 1}),
-    "POST /audience/api/tasks/": Example({}),
-    "POST /audience/api/tasks": Example({}),
-    "GET /audience/api/tasks/": Example(),
-    "GET /audience/api/tasks": Example(),
-    "GET /audience/api/tasks/{task_id}": Example(path=TASK),
-    "GET /audience/api/tasks/{task_id}/": Example(path=TASK),
-    "GET /audience/api/tasks/{task_id}/sample/": Example(path=TASK, query=FBFANS),
-    "GET /audience/api/tasks/{task_id}/sample": Example(path=TASK, query=FBFANS),
-    "POST /audience/api/tasks/{task_id}/abort": Example(path=TASK),
-    "POST /audience/api/tasks/{task_id}/abort/": Example(path=TASK),
-    "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
-    "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
-    "GET /articles/": Example(),
-    "GET /articles/health": Example(),
-    "GET /articles/recs": Example(query={"source_entity_id": "1"}),
-    "GET /articles/models": Example(),
-    "GET /articles/models/{model_id}/articles": Example(path={"model_id": 1}),
-    "GET /songs/days": Example(query={"year": 2019, "month": 2}),
-    "GET /songs/days/{day}": Example(path=DAY),
-    "GET /songs/days/{day}/counts": Example(path=DAY, query={"zip": 90210, "subscription": "Family"}),
-    "GET /songs/days/{day}/dataset.csv.gz": Example(path=DAY),
-    "GET /songs/days/{day}/counts.csv.gz": Example(path=DAY),
+    call: example
+    for workflow in WORKFLOWS
+    for call, example in import_module(f"tests.plugins.api.{workflow.name}.examples").EXAMPLES.items()
 }
+"""App and route as declared → what to put into the body, the path and the query."""
 
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
 """Paths of an app that are public by design: what the API looks like, and the files of that page."""
@@ -101,7 +57,7 @@ class Call:
         """The registered example; its absence fails the test with what to do."""
         assert self.name in EXAMPLES, (
             f"{self.name} has no example: add a line `{self.name!r}: Example(…)` with a valid body, path and query "
-            f"to EXAMPLES in {__file__}"
+            f"to EXAMPLES in tests/plugins/api{self.prefix}/examples.py"
         )
         return EXAMPLES[self.name]
 
@@ -136,9 +92,7 @@ def test_all_routes_are_known_in_kind():
     assert {getattr(route, "path", repr(route)) for route in odd} <= DOCUMENTATION
 
 
-@pytest.mark.parametrize(
-    "path", [f"/{app}/{page}" for app in ("ratings", "audience", "articles", "songs") for page in ("docs", "redoc")]
-)
+@pytest.mark.parametrize("path", [f"/{workflow.name}/{page}" for workflow in WORKFLOWS for page in ("docs", "redoc")])
 def test_the_documentation_needs_no_internet(airflow: Client, path: str):
     page = airflow.get(path).text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from include.core.errors import SettingsError
+from include.workflows import WORKFLOWS
 from quartet_plugin import QuartetPlugin
 from tests.plugins.api.conftest import ROOT
 from tests.support.api_client import Client
@@ -48,7 +49,7 @@ def test_each_app_is_a_fastapi_app_of_its_own():
     """Of other kinds Airflow would not run the lifespan."""
     plugin = QuartetPlugin()
     prefixes = [app["url_prefix"] for app in plugin.fastapi_apps]
-    assert prefixes == ["/ratings", "/audience", "/articles", "/songs"]
+    assert prefixes == [f"/{workflow.name}" for workflow in WORKFLOWS]
     assert all(isinstance(app["app"], FastAPI) for app in plugin.fastapi_apps)
     assert plugin.fastapi_apps is plugin.fastapi_apps
 
@@ -56,7 +57,7 @@ def test_each_app_is_a_fastapi_app_of_its_own():
 def test_airflow_tells_what_the_plugin_brings(airflow: Client):
     plugins = airflow.get("/api/v2/plugins", headers=airflow.as_user("admin")).json()["plugins"]
     [ours] = [plugin for plugin in plugins if plugin["name"] == "quartet"]
-    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/ratings", "/audience", "/articles", "/songs"]
+    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == [f"/{workflow.name}" for workflow in WORKFLOWS]
     assert [each["name"] for each in ours["fastapi_root_middlewares"]] == ["Allowed hosts"]
 
 
@@ -67,9 +68,7 @@ def test_the_documentation_of_each_app_is_public(airflow: Client):
         assert airflow.get(f"{app['url_prefix']}/openapi.json").json()["paths"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/api/v2/monitor/health", "/ratings/docs", "/audience/docs", "/articles/docs", "/songs/docs"]
-)
+@pytest.mark.parametrize("path", ["/", "/api/v2/monitor/health", *(f"/{workflow.name}/docs" for workflow in WORKFLOWS)])
 def test_foreign_host_names_are_refused_everywhere(airflow: Client, path: str):
     for host in ["evil.example", "localhost.evil.example", "localhost:8080@evil.example", "8.8.8.8", ""]:
         assert airflow.get(path, headers={"Host": host}).status_code == 400

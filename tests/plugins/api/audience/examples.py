@@ -1,0 +1,21 @@
+"""A valid call of each route, for the tests that walk all routes."""
+
+from tests.support.example import Example
+
+TASK = {"task_id": "8fec5762412c11ec836d04ea56825baa"}
+FBFANS = {"table_name": "wh_panel_mapping_fbfans"}
+
+EXAMPLES = {
+    "POST /audience/api/tasks/": Example({}),
+    "POST /audience/api/tasks": Example({}),
+    "GET /audience/api/tasks/": Example(),
+    "GET /audience/api/tasks": Example(),
+    "GET /audience/api/tasks/{task_id}": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/sample/": Example(path=TASK, query=FBFANS),
+    "GET /audience/api/tasks/{task_id}/sample": Example(path=TASK, query=FBFANS),
+    "POST /audience/api/tasks/{task_id}/abort": Example(path=TASK),
+    "POST /audience/api/tasks/{task_id}/abort/": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
+    "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
+}

@@ -1,0 +1,13 @@
+"""How a valid call of a route looks, for the tests that walk all routes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """A valid call of a route."""
+
+    body: Any = None
+    path: dict[str, Any] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
