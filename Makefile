@@ -1,7 +1,7 @@
 # Quartet's commands; `make` alone lists them. Needs GNU make 3.81 (macOS) or newer and a POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status mlflow test test-compose lint audit sbom bench lock docs env image clean workflow
+.PHONY: help setup demo up down status mlflow check test test-compose lint audit sbom bench lock docs env image clean workflow
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -12,6 +12,8 @@ unexport PYTHONDONTWRITEBYTECODE  # bytecode halves the time of every command
 ifeq ($(strip $(QUARTET_REAL_DATA)),)
 REAL_DATA := and not real_data
 endif
+UNIT = $(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
+E2E = $(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
 help:
 	@echo "Quartet: four data workflows on one Airflow platform"
@@ -38,10 +40,13 @@ status: $(READY)  ## show the state of its components
 mlflow: $(READY)  ## serve MLflow's web UI on http://127.0.0.1:5000, or QUARTET_MLFLOW_PORT
 	@$(PYTHON) -m deploy.embedded mlflow
 
+check: $(READY)  ## lint what changed and run its unit tests; a minute at most
+	@$(PYTHON) -m deploy.check
+
 test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: the tests on real data are left out",:)
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
-	$(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
+	@began=$$(date +%s); $(UNIT) && middle=$$(date +%s) && $(E2E) && \
+	echo "unit tests: $$((middle - began)) s, end-to-end tests: $$(($$(date +%s) - middle)) s"
 
 test-compose: $(READY)  ## build the image, bring docker-compose.yaml up, try it, take it down; needs Docker
 	$(PYTHON) -m pytest -m compose -s tests/compose
