@@ -1,7 +1,7 @@
-"""Quartet on AWS: a stack of the CDK; nothing of it is in the image.
+"""Quartet on AWS as a CDK stack; it is not part of the image.
 
-Importing the CDK starts Node.js. Where the environment names none (`JSII_NODE`), it is the one that the development
-tools bring along: the tests and the stack need nothing that `make setup` has not installed.
+Importing the CDK starts Node.js. If the environment names none (`JSII_NODE`), the development tools' own is used, so
+that the tests and the stack need nothing that `make setup` has not installed.
 """
 
 import os

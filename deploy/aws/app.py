@@ -1,4 +1,4 @@
-"""What `cdk` runs: makes the stack of the settings in `cdk.json` and on the command line (`-c image=…`)."""
+"""Entry point of `cdk`: builds the stack from the settings in `cdk.json` and on the command line (`-c image=…`)."""
 
 import aws_cdk as cdk
 
@@ -7,7 +7,7 @@ from deploy.aws.stack import QuartetStack
 
 
 def main(app: cdk.App | None = None) -> None:
-    """Write the template to where `cdk` looks for it, or where another *app* says."""
+    """Write the template to where `cdk` expects it, or to the output folder of another *app*."""
     app = app or cdk.App()
     given = {name: app.node.try_get_context(name) for name in StackSettings.model_fields}
     settings = StackSettings.load(**{name: value for name, value in given.items() if value is not None})

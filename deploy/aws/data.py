@@ -1,4 +1,4 @@
-"""What keeps data: storage, PostgreSQL, MariaDB, Redis. All is encrypted, nothing is public, nothing goes by itself."""
+"""Data stores: S3, PostgreSQL, MariaDB, Redis; all encrypted and private. Deleting the stack keeps all data but Redis."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from deploy.aws.settings import StackSettings
 
 MASTER = "quartet_master"
 PREFIX = "quartet"
-"""Where in the bucket the platform's storage begins."""
+"""Prefix of the platform's storage in the bucket."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """The stores."""
+    """The data stores of the stack."""
 
     bucket: s3.Bucket
     postgres: rds.DatabaseInstance
@@ -33,8 +33,8 @@ class Data:
         return f"s3://{self.bucket.bucket_name}/{PREFIX}"
 
 
-def make(scope: Construct, settings: StackSettings, network: Network, redis_token: secretsmanager.Secret) -> Data:
-    """Make the stores; a removed stack leaves the bucket, and a last snapshot of each database."""
+def create(scope: Construct, settings: StackSettings, network: Network, redis_token: secretsmanager.Secret) -> Data:
+    """Create the data stores; deleting the stack leaves the bucket and a final snapshot of each database."""
     postgres = _database(
         scope,
         "Postgres",
@@ -103,7 +103,7 @@ def _database(
         storage_encrypted=True,
         backup_retention=cdk.Duration.days(settings.backup_days),
         copy_tags_to_snapshot=True,
-        auto_minor_version_upgrade=False,  # else the version of the template would be a step back
+        auto_minor_version_upgrade=False,  # else the template's version would be a downgrade
         deletion_protection=True,
         removal_policy=cdk.RemovalPolicy.SNAPSHOT,
     )
@@ -123,7 +123,7 @@ def _redis(
         "RedisParameters",
         cache_parameter_group_family="redis7",
         description="Quartet: the queue of tasks",
-        properties={"maxmemory-policy": "noeviction"},  # a full queue refuses tasks, it does not lose them
+        properties={"maxmemory-policy": "noeviction"},  # a full queue refuses tasks instead of losing them
     )
     return elasticache.CfnReplicationGroup(
         scope,
@@ -138,7 +138,7 @@ def _redis(
         port=REDIS_PORT,
         transit_encryption_enabled=True,
         at_rest_encryption_enabled=True,
-        auth_token=token.secret_value.unsafe_unwrap(),  # a reference that CloudFormation resolves, not the token
+        auth_token=token.secret_value.unsafe_unwrap(),  # a reference that CloudFormation resolves
         cache_subnet_group_name=subnets.ref,
         cache_parameter_group_name=parameters.ref,
         security_group_ids=[network.groups["redis"].security_group_id],

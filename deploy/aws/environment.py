@@ -1,4 +1,4 @@
-"""What the containers are told: settings of Airflow, Quartet and MLflow that are no secrets."""
+"""Environment of the containers: settings of Airflow, Quartet and MLflow that are not secret."""
 
 import json
 from collections.abc import Mapping
@@ -18,26 +18,26 @@ SECRETS_BACKEND = {
     "variables_lookup_pattern": "^article_recs$",
     "config_prefix": None,
 }
-"""What Airflow looks for in Secrets Manager; a name that is not there would be refused, not missing."""
+"""Names that Airflow looks up in Secrets Manager; access to any other would be denied instead of reported missing."""
 
 
 def airflow(
     settings: StackSettings, *, region: str, address: str, cidr: str, storage: str, log_group: str, mariadb: str
 ) -> dict[str, str]:
     """
-    Give the environment of every component of Airflow, and of the init task.
+    Build the environment of every component of Airflow and of the init task.
 
     Args:
-        settings: of the stack.
-        region: where the stack is.
-        address: URL of the web UI, as users have it.
-        cidr: addresses of the network; what comes from there and names another caller is believed.
+        settings: settings of the stack.
+        region: region of the stack.
+        address: public URL of the web UI.
+        cidr: address range of the network; `X-Forwarded-…` headers from there are trusted.
         storage: root URL of the data.
         log_group: ARN of the log group.
         mariadb: host of MariaDB.
 
     Raises:
-        SettingsError: the further settings name one that is made here.
+        SettingsError: `settings.environment` has a variable that is set here.
     """
     values = {
         "AWS_DEFAULT_REGION": region,
@@ -50,14 +50,14 @@ def airflow(
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__SECRETS__BACKEND": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(SECRETS_BACKEND),
-        # docs/logs.md; no connection is named, so the credentials are those of the task's role
+        # docs/logs.md; without a connection, the task's role provides the credentials
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"cloudwatch://{log_group}",
-        # Redis shows a certificate of Amazon's, asks for none of ours
+        # Redis presents a certificate of Amazon and asks for none of ours
         "AIRFLOW__CELERY__SSL_ACTIVE": "True",
         "AIRFLOW__CELERY__SSL_MUTUAL_TLS": "False",
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(settings.worker_concurrency),
-        # longer than any task may take: later Celery gives it to a second worker
+        # longer than any task may take: after this time Celery hands a task to a second worker
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(settings.spark),
@@ -80,17 +80,17 @@ def airflow(
 
 
 def mlflow(*, region: str, storage: str) -> dict[str, str]:
-    """Give the environment of MLflow's server."""
+    """Build the environment of MLflow's server."""
     return {
         "AWS_DEFAULT_REGION": region,
-        "CONNECTION_CHECK_MAX_COUNT": "0",  # the image would wait for Airflow's database, which it does not know
+        "CONNECTION_CHECK_MAX_COUNT": "0",  # the image would wait for Airflow's database, whose address it lacks
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"{storage}/mlflow",
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"{MLFLOW_HOST}:{MLFLOW_PORT},localhost:{MLFLOW_PORT}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
 
 
-def _joined(made: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
-    if twice := made.keys() & further.keys():
-        raise SettingsError(f"environment: {', '.join(sorted(twice))} is set by the stack itself")
-    return {**made, **further}
+def _joined(own: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
+    if duplicates := own.keys() & further.keys():
+        raise SettingsError(f"environment: {', '.join(sorted(duplicates))} is set by the stack itself")
+    return {**own, **further}

@@ -1,4 +1,4 @@
-"""Who may talk to whom: the network, a security group a part, and the only rules between them."""
+"""The network, a security group per component, and the only rules between them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ HTTP, HTTPS = 80, 443
 
 RULES = {
     ("load-balancer", "api-server"): API_PORT,
-    # Airflow's database; workers keep results of Celery there and reach Airflow through the API server
+    # Airflow's database; workers only write Celery's results there and reach Airflow through the API server
     ("api-server", "postgres"): POSTGRES_PORT,
     ("scheduler", "postgres"): POSTGRES_PORT,
     ("dag-processor", "postgres"): POSTGRES_PORT,
@@ -28,17 +28,17 @@ RULES = {
     ("worker", "redis"): REDIS_PORT,
     ("worker", "api-server"): API_PORT,
     ("worker", "mlflow"): MLFLOW_PORT,
-    # the web UI shows what a running task logs
+    # the web UI shows the logs of running tasks
     ("api-server", "worker"): WORKER_LOG_PORT,
     ("api-server", "triggerer"): TRIGGERER_LOG_PORT,
 }
-"""(who, whom) → port; nothing else inside the network is open."""
-OUTWARD = {
+"""(source, target) → port; nothing else is open inside the network."""
+EGRESS = {
     **{name: (HTTPS,) for name in (*COMPONENTS, "mlflow", "init")},  # AWS: images, secrets, logs, storage
-    "worker": (HTTP, HTTPS),  # newsrooms' sites, files of songs
-    "triggerer": (HTTP, HTTPS),  # waits for files of songs
+    "worker": (HTTP, HTTPS),  # sites of articles, files of song plays
+    "triggerer": (HTTP, HTTPS),  # waits for files of song plays
 }
-"""Who may open connections to anywhere, on which ports."""
+"""Component → ports on which it may connect to any address."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Network:
     groups: dict[str, ec2.SecurityGroup]
 
 
-def make(scope: Construct, settings: StackSettings) -> Network:
-    """Make or take the network, and write the rules."""
+def create(scope: Construct, settings: StackSettings) -> Network:
+    """Create the network, or use the one in the settings, and add the rules."""
     vpc = _given(scope, settings) or _own(scope, settings)
     private = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
     isolated = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
@@ -89,7 +89,7 @@ def _own(scope: Construct, settings: StackSettings) -> ec2.Vpc:
             ec2.SubnetConfiguration(name="Databases", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24),
         ],
     )
-    # storage does not go through the NAT gateway, which costs by the byte
+    # keeps the traffic to S3 off the NAT gateway, which charges by the byte
     vpc.add_gateway_endpoint("Storage", service=ec2.GatewayVpcEndpointAwsService.S3)
     return vpc
 
@@ -104,7 +104,7 @@ def _groups(scope: Construct, vpc: ec2.IVpc, settings: StackSettings) -> dict[st
     }
     for (source, target), port in RULES.items():
         groups[source].connections.allow_to(groups[target], ec2.Port.tcp(port), f"{source} to {target}")
-    for source, ports in OUTWARD.items():
+    for source, ports in EGRESS.items():
         for port in ports:
             groups[source].add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), f"{source} to AWS and the internet")
     for cidr in settings.allowed_cidrs:

@@ -1,4 +1,4 @@
-"""The containers: a service a component, and the init task that runs before them."""
+"""The containers: a service per component, and the init task that runs before them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,21 +15,21 @@ from deploy.aws.environment import ZONE
 from deploy.aws.network import API_PORT, MLFLOW_PORT, TRIGGERER_LOG_PORT, WORKER_LOG_PORT, Network
 from deploy.aws.settings import StackSettings
 
-# The load balancer asks for a task's health by the task's address, which is known only in the task; it is no name that
-# somebody else can register, so the guard against DNS rebinding stays as tight as it was. Browsers send the load
-# balancer's own name without its capital letters.
+# The load balancer's health checks use the task's IP address as host name, which is only known inside the task. Nobody
+# can register it as a name, so the guard against DNS rebinding stays as strict as it was. Browsers send the load
+# balancer's own name in lower case.
 API_SERVER = (
     'export QUARTET_ALLOWED_HOSTS="$QUARTET_ALLOWED_HOSTS,${QUARTET_ALLOWED_HOSTS,,},$(hostname -i | tr " " ,)"'
     " && exec airflow api-server --proxy-headers"
 )
 AnySecret = secretsmanager.Secret | secretsmanager.ISecret
 STOP_SECONDS = 120
-"""How long a container may take to stop: the most that Fargate gives."""
+"""Time that a container has to stop: Fargate's maximum."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """What a component's container runs."""
+    """Command, health check and port of a component's container."""
 
     command: tuple[str, ...]
     health: str
@@ -45,7 +45,7 @@ COMPONENTS = {
     "scheduler": Component(
         ("airflow", "scheduler", "--skip-serve-logs"), "curl --fail --silent http://localhost:8974/health"
     ),
-    # these two load Airflow, which takes seconds of a core
+    # the health checks of these two load Airflow, which takes seconds of CPU time
     "dag-processor": Component(
         ("airflow", "dag-processor"), "airflow jobs check --job-type DagProcessorJob --local", check_seconds=120
     ),
@@ -60,9 +60,9 @@ COMPONENTS = {
         'celery --app airflow.providers.celery.executors.celery_executor.app inspect ping -d "celery@$(hostname)"',
         WORKER_LOG_PORT,
         check_seconds=120,
-        environment={"DUMB_INIT_SETSID": "0"},  # what stops it is told to the worker alone, which waits for its tasks
+        environment={"DUMB_INIT_SETSID": "0"},  # only the worker gets the stop signal, so that it waits for its tasks
     ),
-    # not by deploy.production.mlflow_server: that hands over the role's keys of the moment, which end after some hours
+    # not deploy.production.mlflow_server, which passes on the role's current keys, and these expire after some hours
     "mlflow": Component(
         (
             *("python", "-m", "mlflow", "server", "--workers", "1", "--no-serve-artifacts"),
@@ -73,11 +73,11 @@ COMPONENTS = {
     ),
 }
 NAMED = ("api-server", "mlflow")
-"""Those that others look for by name."""
+"""Components that others find by name."""
 
 
 class Platform:
-    """The cluster and what all of its containers share."""
+    """The cluster, and the image and logs that all its containers share."""
 
     def __init__(self, scope: Construct, settings: StackSettings, network: Network, log_group: logs.LogGroup) -> None:
         self.scope, self.settings, self.network, self.log_group = scope, settings, network, log_group
@@ -85,14 +85,14 @@ class Platform:
             scope,
             "Cluster",
             vpc=network.vpc,
-            # what is typed in a shell is not kept; that one was opened is in CloudTrail
+            # commands typed in a shell are not logged; CloudTrail records that one was opened
             execute_command_configuration=ecs.ExecuteCommandConfiguration(logging=ecs.ExecuteCommandLogging.NONE),
         )
         self.zone = servicediscovery.PrivateDnsNamespace(scope, "Names", name=ZONE, vpc=network.vpc)
         self.image = _image(scope, settings)
 
     def task(self, name: str) -> ecs.FargateTaskDefinition:
-        """Make a component's task, still empty."""
+        """Create the task definition of a component, without containers."""
         cpu, memory = self.settings.size(name)
         disk = self.settings.worker_disk_gib if name == "worker" else None
         return ecs.FargateTaskDefinition(
@@ -116,7 +116,7 @@ class Platform:
         *,
         essential: bool = True,
     ) -> ecs.ContainerDefinition:
-        """Put a container of the platform's image into a task."""
+        """Add a container of the platform's image to a task definition."""
         return task.add_container(
             name,
             image=self.image,
@@ -139,14 +139,14 @@ class Platform:
         )
 
     def service(self, name: str, task: ecs.FargateTaskDefinition) -> ecs.FargateService:
-        """Run a task for ever; none of it before the init task has run."""
-        fewest = self.settings.min_workers if name == "worker" else 1
+        """Create the service of a component; it has no tasks until the init task has run."""
+        min_count = self.settings.min_workers if name == "worker" else 1
         service = ecs.FargateService(
             self.scope,
             f"Service-{name}",
             cluster=self.cluster,
             task_definition=task,
-            desired_count=fewest if self.settings.started else 0,
+            desired_count=min_count if self.settings.started else 0,
             security_groups=[self.network.groups[name]],
             vpc_subnets=self.network.applications,
             assign_public_ip=False,
@@ -174,18 +174,18 @@ class Platform:
         return service
 
 
-def whole(secrets: Mapping[str, AnySecret]) -> dict[str, ecs.Secret]:
-    """Give variables that are whole secrets."""
+def whole_secrets(secrets: Mapping[str, AnySecret]) -> dict[str, ecs.Secret]:
+    """Build variables whose value is a whole secret."""
     return {name: _injected(secret, None) for name, secret in secrets.items()}
 
 
-def parts(secrets: Mapping[str, tuple[AnySecret, str]]) -> dict[str, ecs.Secret]:
-    """Give variables that are in the JSON object of a secret: variable → (secret, key)."""
+def secret_keys(secrets: Mapping[str, tuple[AnySecret, str]]) -> dict[str, ecs.Secret]:
+    """Build variables whose value is a key in a secret's JSON object: variable → (secret, key)."""
     return {name: _injected(secret, key) for name, (secret, key) in secrets.items()}
 
 
 def _injected(secret: AnySecret, key: str | None) -> ecs.Secret:
-    # a parameter of the interface has another name in its class
+    # the class names a parameter differently from its interface
     return ecs.Secret.from_secrets_manager(secret, key)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,4 +1,4 @@
-"""What may be chosen about the stack; each is a context value of the CDK (`-c image=…`, or a line in `cdk.json`)."""
+"""Settings of the stack; each is a context value of the CDK (`-c image=…`, or a line in `cdk.json`)."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from include.core.errors import SettingsError
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
-"""The components of Airflow, each a service; MLflow's server is one more."""
+"""Components of Airflow, each a service; MLflow's server is another one."""
 SIZES = {
     "api-server": (1024, 3072),
     "scheduler": (1024, 2048),
@@ -19,14 +19,14 @@ SIZES = {
     "mlflow": (512, 2048),
     "init": (1024, 3072),
 }
-"""Component → CPU units (1024 are a core) and MB of memory."""
+"""Component → (CPU units, MB of memory); 1024 units are one core."""
 ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[a-z0-9._/-]+):(?P<tag>[\w.-]+)"
 )
 
 
 def _parsed(value: object) -> object:
-    """Read JSON: on the command line of `cdk` every value is text."""
+    """Parse JSON, since every value on the command line of `cdk` is text."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -38,75 +38,83 @@ Names = Annotated[list[str], BeforeValidator(_listed)]
 
 
 class GivenVpc(BaseModel):
-    """A network that exists; the private subnets need a way out to AWS and to the sites that workers ask."""
+    """An existing network; its private subnets need access to AWS and to the sites that workers request."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vpc_id: str
-    cidr: str = Field(description="addresses of the VPC")
+    cidr: str = Field(description="address range of the VPC")
     availability_zones: Names = Field(min_length=2)
-    public_subnet_ids: Names = Field(description="a subnet a zone, for the load balancer")
-    private_subnet_ids: Names = Field(description="a subnet a zone, for all else")
+    public_subnet_ids: Names = Field(description="a subnet per zone, for the load balancer")
+    private_subnet_ids: Names = Field(description="a subnet per zone, for everything else")
 
     @model_validator(mode="after")
-    def _one_a_zone(self) -> Self:
+    def _one_per_zone(self) -> Self:
         if {len(self.public_subnet_ids), len(self.private_subnet_ids)} != {len(self.availability_zones)}:
-            raise ValueError("one public and one private subnet a zone are expected, in the order of the zones")
+            raise ValueError("one public and one private subnet per zone are expected, in the order of the zones")
         return self
 
 
 class StackSettings(BaseModel):
-    """The settings of the stack; `started` and `image` have no default."""
+    """Settings of the stack; `started` and `image` have no default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: str = Field(
-        pattern=f"^{ECR.pattern}$", description="Quartet's image in a registry of ECR, with a tag that is not `latest`"
+        pattern=f"^{ECR.pattern}$", description="Quartet's image in a registry of ECR, with a tag other than `latest`"
     )
     started: bool = Field(
-        description="`false` until the init task of this image has run, then `true`: whether the services run"
+        description="whether the services run: `false` until the init task of this image has run, then `true`"
     )
 
-    domain: str = Field(default="", description="public name of the platform; empty: that of the load balancer")
+    domain: str = Field(default="", description="public name of the platform; if empty, that of the load balancer")
     certificate_arn: str = Field(
-        default="", description="certificate of ACM for the domain; empty: the load balancer is not public"
+        default="", description="ACM certificate of the domain; if empty, the load balancer is not public"
     )
-    hosted_zone_id: str = Field(default="", description="zone of Route 53 for the domain's record; empty: none is made")
+    hosted_zone_id: str = Field(
+        default="", description="Route 53 zone that gets a record for the domain; if empty, none is created"
+    )
     hosted_zone_name: str = Field(default="", description="name of that zone")
     allowed_cidrs: Names = Field(
-        default=["0.0.0.0/0"], min_length=1, description="who may reach the load balancer, separated by commas"
+        default=["0.0.0.0/0"],
+        min_length=1,
+        description="address ranges that may reach the load balancer, separated by commas",
     )
 
     vpc: Annotated[GivenVpc | None, BeforeValidator(_parsed)] = Field(
-        default=None, description="a network that exists, as JSON; empty: one is made"
+        default=None, description="an existing network, as JSON; if empty, one is created"
     )
-    nat_gateways: int = Field(default=1, ge=1, le=3, description="ways out of a network that is made; each costs")
+    nat_gateways: int = Field(
+        default=1, ge=1, le=3, description="NAT gateways of a network that is created; each one costs"
+    )
 
     sizes: Annotated[dict[str, tuple[int, int]], BeforeValidator(_parsed)] = Field(
-        default={}, description='other sizes than the default, as JSON: `{"worker": [4096, 16384]}`'
+        default={}, description='sizes other than the defaults, as JSON: `{"worker": [4096, 16384]}`'
     )
-    min_workers: int = Field(default=1, ge=1, description="fewest Celery workers")
-    max_workers: int = Field(default=4, ge=1, description="most Celery workers")
-    worker_concurrency: int = Field(default=4, ge=1, description="tasks of a worker at a time")
-    worker_disk_gib: int = Field(default=50, ge=21, le=200, description="disk of a worker, for Spark and DuckDB")
+    min_workers: int = Field(default=1, ge=1, description="minimum number of Celery workers")
+    max_workers: int = Field(default=4, ge=1, description="maximum number of Celery workers")
+    worker_concurrency: int = Field(default=4, ge=1, description="tasks that a worker runs at a time")
+    worker_disk_gib: int = Field(default=50, ge=21, le=200, description="disk of a worker in GiB, for Spark and DuckDB")
 
     postgres_class: str = Field(default="t4g.medium", description="instance class of PostgreSQL")
     postgres_version: str = Field(default="17.9", pattern=r"^\d+\.\d+$", description="version of PostgreSQL")
     mariadb_class: str = Field(default="t4g.medium", description="instance class of MariaDB")
     mariadb_version: str = Field(default="11.4.10", pattern=r"^\d+\.\d+\.\d+$", description="version of MariaDB")
     redis_class: str = Field(default="cache.t4g.small", description="node type of Redis")
-    database_gib: int = Field(default=50, ge=20, description="first size of each database's disk; it grows by itself")
-    standby: bool = Field(default=False, description="a second machine for each database and for Redis")
-    backup_days: int = Field(default=14, ge=1, le=35, description="days that the databases' backups are kept")
+    database_gib: int = Field(default=50, ge=20, description="initial disk of each database in GiB; it grows by itself")
+    standby: bool = Field(default=False, description="whether each database and Redis have a standby instance")
+    backup_days: int = Field(default=14, ge=1, le=35, description="days to keep the databases' backups")
 
     input_schemas: Names = Field(
-        default=["wh_demo"], min_length=1, description="MariaDB schemas with sources of audiences; the first is used"
+        default=["wh_demo"],
+        min_length=1,
+        description="MariaDB schemas with source tables of audience labeling; the first is the default",
     )
     output_schemas: Names = Field(
-        default=["audience_result"], min_length=1, description="MariaDB schemas for results; the first is used"
+        default=["audience_result"], min_length=1, description="MariaDB schemas for results; the first is the default"
     )
     read_buckets: Names = Field(
-        default=[], description="buckets of S3 that tasks may read besides their own: events, spins, listeners"
+        default=[], description="further S3 buckets that tasks may read: events, spins, listeners"
     )
     spark: Annotated[dict[str, Any], BeforeValidator(_parsed)] = Field(
         default={"conn_type": "spark", "host": "local[*]"},
@@ -116,15 +124,15 @@ class StackSettings(BaseModel):
         default={}, description="further settings of Quartet or Airflow (.env.example), as JSON; no secrets"
     )
     secrets: Annotated[dict[str, str], BeforeValidator(_parsed)] = Field(
-        default={}, description="further settings that are secret, as JSON: variable → ARN of a secret that exists"
+        default={}, description="further secret settings, as JSON: variable → ARN of an existing secret"
     )
     admin: str = Field(default="admin", min_length=1, description="user name of the administrator")
-    shell: bool = Field(default=False, description="whether `aws ecs execute-command` and port forwarding work")
+    shell: bool = Field(default=False, description="whether `aws ecs execute-command` and port forwarding are enabled")
 
     @classmethod
     def load(cls, **given: object) -> Self:
         """
-        Check the settings.
+        Read and check the settings.
 
         Raises:
             SettingsError: one line for each value that is missing or not allowed.
@@ -132,7 +140,7 @@ class StackSettings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise SettingsError("\n".join(_explained(problem) for problem in error.errors())) from None
+            raise SettingsError("\n".join(_explained(details) for details in error.errors())) from None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -147,7 +155,7 @@ class StackSettings(BaseModel):
         if unknown := self.sizes.keys() - SIZES.keys():
             raise ValueError(f"sizes: {', '.join(sorted(unknown))} is not one of {', '.join(SIZES)}")
         if self.registry["tag"] == "latest":
-            raise ValueError("image: `latest` does not say what runs; name a version")
+            raise ValueError("image: the tag `latest` does not identify a version; name one")
         return self
 
     @property
@@ -157,12 +165,12 @@ class StackSettings(BaseModel):
         return found.groupdict() if found else {}
 
     def size(self, component: str) -> tuple[int, int]:
-        """Give the CPU units and the MB of memory of a component."""
+        """Return the CPU units and the MB of memory of a component."""
         return self.sizes.get(component, SIZES[component])
 
 
-def _explained(problem: Any) -> str:
-    name = ".".join(str(each) for each in problem["loc"])
-    field = StackSettings.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
-    meaning = f". Expected: {field.description}" if field else ""
-    return f"{f'{name}: ' if name else ''}{problem['msg']}{meaning}"
+def _explained(error: Any) -> str:
+    name = ".".join(str(each) for each in error["loc"])
+    field = StackSettings.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    expected = f". Expected: {field.description}" if field else ""
+    return f"{f'{name}: ' if name else ''}{error['msg']}{expected}"

@@ -1,4 +1,4 @@
-"""The whole platform as one stack: which part gets what from which."""
+"""The whole platform as one stack."""
 
 from collections.abc import Mapping
 
@@ -12,31 +12,31 @@ from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from deploy.aws import credentials, data, environment, network, rights
-from deploy.aws.services import COMPONENTS, AnySecret, Component, Platform, parts, whole
+from deploy.aws import credentials, data, environment, network, permissions
+from deploy.aws.services import COMPONENTS, AnySecret, Component, Platform, secret_keys, whole_secrets
 from deploy.aws.settings import StackSettings
 from deploy.production.databases import POSTGRES_USERS
 
 MARIADB_USERS = [source for source, target in network.RULES if target == "mariadb"]
-"""The components that open MariaDB."""
+"""Components that connect to MariaDB."""
 DATABASES = Component(("python", "-m", "deploy.production.databases"), health="")
 INIT = Component(("python", "-m", "deploy.production.init"), health="")
 
 
 class QuartetStack(cdk.Stack):
-    """Quartet on ECS Fargate, with managed databases and storage."""
+    """Quartet on ECS Fargate, with managed databases and S3."""
 
     def __init__(self, scope: Construct, construct_id: str, settings: StackSettings) -> None:
         super().__init__(scope, construct_id, description="Quartet: four data workflows on one Airflow platform")
         cdk.Tags.of(self).add("project", "quartet")
         self.settings = settings
-        self.net = network.make(self, settings)
+        self.net = network.create(self, settings)
         self.credentials = credentials.generate(self)
         self.credentials.given = {
             variable: secretsmanager.Secret.from_secret_complete_arn(self, f"Given-{variable}", arn)
             for variable, arn in settings.secrets.items()
         }
-        self.data = data.make(self, settings, self.net, self.credentials.generated["redis"])
+        self.data = data.create(self, settings, self.net, self.credentials.generated["redis"])
         credentials.compose(
             self,
             self.credentials,
@@ -63,10 +63,10 @@ class QuartetStack(cdk.Stack):
             drop_invalid_header_fields=True,
         )
         self.platform = Platform(self, settings, self.net, self.log_group)
-        self._run()
+        self._create_services()
 
-    def _run(self) -> None:
-        """Make the tasks and services, the way in, and what to tell the one who deploys."""
+    def _create_services(self) -> None:
+        """Create the task definitions, the services, the listener and the outputs."""
         host = self.settings.domain or self.balancer.load_balancer_dns_name
         common = environment.airflow(
             self.settings,
@@ -79,27 +79,27 @@ class QuartetStack(cdk.Stack):
         )
         audience = {variable: self.credentials.generated[name] for variable, name in credentials.AUDIENCE.items()}
         mlflow = {"MLFLOW_BACKEND_STORE_URI": _present(self.credentials.mlflow)}
-        shared = {**parts(self.credentials.airflow), **whole(self.credentials.given)}
+        shared = {**secret_keys(self.credentials.airflow), **whole_secrets(self.credentials.given)}
         for name, component in COMPONENTS.items():
             task = self._task(name)
             if name == "mlflow":
                 own = environment.mlflow(region=self.region, storage=self.data.storage_url)
-                self.platform.container(task, name, component, own, whole(mlflow))
+                self.platform.container(task, name, component, own, whole_secrets(mlflow))
             else:
-                own = {**shared, **(whole(audience) if name in MARIADB_USERS else {})}
+                own = {**shared, **(whole_secrets(audience) if name in MARIADB_USERS else {})}
                 self.platform.container(task, name, component, {**common, **component.environment}, own)
             service = self.platform.service(name, task)
             if name == "api-server":
-                self._let_in(service, host)
-        self._init_task(common, audience, mlflow)
+                self._add_listener(service, host)
+        self._create_init_task(common, audience, mlflow)
 
     def _task(self, name: str) -> ecs.FargateTaskDefinition:
         task = self.platform.task(name)
-        rights.grant(name, task, self.settings, self.data, self.credentials, self.log_group_arn)
+        permissions.grant(name, task, self.settings, self.data, self.credentials, self.log_group_arn)
         return task
 
-    def _let_in(self, service: ecs.FargateService, host: str) -> None:
-        """Send what comes to the load balancer to the API server; in the clear only where nobody else can listen."""
+    def _add_listener(self, service: ecs.FargateService, host: str) -> None:
+        """Forward the load balancer's requests to the API server; plain HTTP only if the balancer is not public."""
         port = network.HTTPS if self.settings.certificate_arn else network.HTTP
         listener = self.balancer.add_listener(
             "Users",
@@ -124,15 +124,15 @@ class QuartetStack(cdk.Stack):
             zone = route53.HostedZone.from_hosted_zone_attributes(
                 self, "Zone", hosted_zone_id=self.settings.hosted_zone_id, zone_name=self.settings.hosted_zone_name
             )
-            # a parameter of the interface has another name in its class
+            # the class names a parameter differently from its interface
             alias = targets.LoadBalancerTarget(self.balancer)
             target = route53.RecordTarget.from_alias(alias)  # pyright: ignore[reportArgumentType]
             route53.ARecord(self, "Domain", zone=zone, record_name=f"{host}.", target=target)
 
-    def _init_task(
+    def _create_init_task(
         self, common: dict[str, str], audience: Mapping[str, AnySecret], mlflow: Mapping[str, AnySecret]
     ) -> None:
-        """Make the task that is run once before the services: the databases, then all that is in them."""
+        """Create the task that runs once before the services: it creates the databases, then their contents."""
         task = self._task("init")
         generated = self.credentials.generated
         masters = {
@@ -145,12 +145,12 @@ class QuartetStack(cdk.Stack):
             "databases",
             DATABASES,
             {
-                "CONNECTION_CHECK_MAX_COUNT": "0",  # the image would wait for the database that is made here
+                "CONNECTION_CHECK_MAX_COUNT": "0",  # the image would wait for the database that is created here
                 **{name: common[name] for name in ("INPUT_USER", "OUTPUT_USER")},
                 "INPUT_SCHEMAS": ",".join(self.settings.input_schemas),
                 "OUTPUT_SCHEMAS": ",".join(self.settings.output_schemas),
             },
-            whole({**masters, **owners, **audience}),
+            whole_secrets({**masters, **owners, **audience}),
             essential=False,
         )
         admin = {"QUARTET_ADMIN_PASSWORD": generated["admin"]}
@@ -159,23 +159,26 @@ class QuartetStack(cdk.Stack):
             "init",
             INIT,
             {**common, "QUARTET_ADMIN_USER": self.settings.admin},
-            {**parts(self.credentials.airflow), **whole({**self.credentials.given, **audience, **mlflow, **admin})},
+            {
+                **secret_keys(self.credentials.airflow),
+                **whole_secrets({**self.credentials.given, **audience, **mlflow, **admin}),
+            },
         )
         init.add_container_dependencies(
             ecs.ContainerDependency(container=before, condition=ecs.ContainerDependencyCondition.SUCCESS)
         )
-        self._tell(task)
+        self._add_outputs(task)
 
-    def _tell(self, init: ecs.FargateTaskDefinition) -> None:
-        """Put out what the one who deploys needs next."""
+    def _add_outputs(self, init: ecs.FargateTaskDefinition) -> None:
+        """Add the stack's outputs, which the next steps of a deployment need."""
         chosen = self.net.vpc.select_subnets(subnet_type=self.net.applications.subnet_type)
         subnets = cdk.Fn.join(",", chosen.subnet_ids)
         group = self.net.groups["init"].security_group_id
-        place = f"awsvpcConfiguration={{subnets=[{subnets}],securityGroups=[{group}],assignPublicIp=DISABLED}}"
+        placement = f"awsvpcConfiguration={{subnets=[{subnets}],securityGroups=[{group}],assignPublicIp=DISABLED}}"
         cluster = self.platform.cluster.cluster_name
         outputs = {
             "RunInit": f"aws ecs run-task --cluster {cluster} --task-definition {init.task_definition_arn}"
-            f" --launch-type FARGATE --network-configuration '{place}'",
+            f" --launch-type FARGATE --network-configuration '{placement}'",
             "ClusterName": cluster,
             "AdminPasswordSecret": self.credentials.generated["admin"].secret_arn,
             "LoadBalancerName": self.balancer.load_balancer_dns_name,
@@ -188,5 +191,5 @@ class QuartetStack(cdk.Stack):
 
 def _present(secret: AnySecret | None) -> AnySecret:
     if secret is None:
-        raise TypeError("the secret has not been made yet")
+        raise TypeError("the secret has not been created yet")
     return secret

@@ -1,21 +1,21 @@
-"""A template of CloudFormation as the tests of the AWS stack look at it."""
+"""A CloudFormation template, for the tests of the AWS stack."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 class Template:
-    """A template, with what is looked up in it often."""
+    """A template, with frequent lookups as methods."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.content, self.resources = content, content["Resources"]
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Give the resources of a type by their names."""
+        """Return the resources of a type, by name."""
         return {name: each for name, each in self.resources.items() if each["Type"] == f"AWS::{kind}"}
 
     def only(self, kind: str) -> dict[str, Any]:
-        """Give the one resource of a type."""
+        """Return the only resource of a type."""
         (found,) = self.of(kind).values()
         return found
 
@@ -32,33 +32,33 @@ class Template:
         return value
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """Give the definitions of all containers by their names."""
+        """Return the definitions of all containers, by name."""
         tasks = self.of("ECS::TaskDefinition").values()
         return {each["Name"]: each for task in tasks for each in task["Properties"]["ContainerDefinitions"]}
 
     def environment(self, container: str) -> dict[str, str]:
-        """Give what a container is told that is no secret."""
+        """Return the variables of a container that are not secret."""
         return {each["Name"]: self.text(each["Value"]) for each in self.containers()[container].get("Environment", [])}
 
     def secrets(self, container: str) -> dict[str, str]:
-        """Give variable → secret of a container."""
+        """Return variable → secret of a container."""
         return {each["Name"]: self.text(each["ValueFrom"]) for each in self.containers()[container].get("Secrets", [])}
 
     def group(self, reference: Any) -> str:
-        """Give the part of the platform that a security group is for."""
+        """Return the component that a security group belongs to."""
         name = reference["Fn::GetAtt"][0]
         return self.resources[name]["Properties"]["GroupDescription"].removeprefix("Quartet: ")
 
     def statements(self) -> Iterator[tuple[str, list[str], list[str]]]:
-        """Give role, actions and resources of all rights."""
+        """Yield role, actions and resources of every policy statement."""
         for policy in self.of("IAM::Policy").values():
             (role,) = [self.text(each) for each in policy["Properties"]["Roles"]]
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 assert statement["Effect"] == "Allow"
                 yield role, *(as_list(statement[each]) for each in ("Action", "Resource"))
 
-    def rights(self, component: str) -> dict[str, set[str]]:
-        """Give action → resources of what a component's own processes may do."""
+    def permissions(self, component: str) -> dict[str, set[str]]:
+        """Return action → resources that a component's own processes may use."""
         found: dict[str, set[str]] = {}
         for role, actions, resources in self.statements():
             if role.startswith(f"<Task{component.replace('-', '')}TaskRole"):

@@ -1,5 +1,5 @@
 """
-The AWS stack: it is synthesised without AWS, linted, and held to what its README promises.
+The AWS stack: synthesised without AWS, linted, and held to the promises of its README.
 
 One file, because synthesising takes ten seconds and is done once for all tests of a file.
 """
@@ -58,12 +58,12 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, 
 
     flags = json.loads((ROOT / "deploy/aws/cdk.json").read_text())["context"]
 
-    def make(context: dict[str, str]) -> Template:
+    def synthesise(context: dict[str, str]) -> Template:
         folder = tmp_path_factory.mktemp("cdk")
         app.main(aws_cdk.App(context=flags | context, outdir=str(folder), analytics_reporting=False))
         return Template(json.loads((folder / "Quartet.template.json").read_text()))
 
-    return make
+    return synthesise
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def public(synthesise) -> Template:
 
 @pytest.fixture(scope="module")
 def given(synthesise) -> Template:
-    """The stack in a network that exists, without a certificate, before the init task has run."""
+    """The stack in an existing network, without a certificate, before the init task has run."""
     return synthesise(GIVEN)
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_public_but_the_load_balancer(template):
         assert subnet["Properties"]["MapPublicIpOnLaunch"] is False
 
 
-def test_users_come_by_https(public):
+def test_users_connect_over_https(public):
     assert public.only("ElasticLoadBalancingV2::LoadBalancer")["Properties"]["Scheme"] == "internet-facing"
     listeners = {
         each["Properties"]["Port"]: each["Properties"]
@@ -130,7 +130,7 @@ def test_without_a_certificate_the_load_balancer_is_not_public(given):
     assert given.only("ElasticLoadBalancingV2::LoadBalancer")["Properties"]["Scheme"] == "internal"
 
 
-def test_who_may_talk_to_whom(template):
+def test_allowed_connections(template):
     ways: dict[str, set[tuple[str, int]]] = {}
     for rule in (each["Properties"] for each in template.of("EC2::SecurityGroupIngress").values()):
         assert rule["FromPort"] == rule["ToPort"]
@@ -147,7 +147,7 @@ def test_who_may_talk_to_whom(template):
     }
 
 
-def test_only_workers_and_triggerers_go_out_by_more_than_https(template):
+def test_only_workers_and_triggerers_connect_to_more_than_https(template):
     ports = {
         template.resources[name]["Properties"]["GroupDescription"].removeprefix("Quartet: "): {
             rule["ToPort"]
@@ -178,7 +178,7 @@ def test_databases_are_encrypted_backed_up_and_protected(template):
     assert {"rds.force_ssl": "1"} in parameters
 
 
-def test_redis_wants_tls_and_a_token_and_loses_no_task(template):
+def test_redis_requires_tls_and_a_token_and_loses_no_task(template):
     redis = template.only("ElastiCache::ReplicationGroup")["Properties"]
     assert redis["TransitEncryptionEnabled"] is True
     assert redis["AtRestEncryptionEnabled"] is True
@@ -226,7 +226,7 @@ def test_all_logs_are_in_one_group_and_kept_for_a_month(template):
         )
 
 
-def test_no_right_is_wider_than_it_must_be(template):
+def test_no_permission_is_broader_than_necessary(template):
     for _, actions, resources in template.statements():
         assert not [each for each in actions if "*" in each], actions
         if "*" in resources:
@@ -245,25 +245,25 @@ def test_no_right_is_wider_than_it_must_be(template):
     assert template.of("IAM::User") == {}
 
 
-def test_a_shell_is_possible_only_when_it_is_asked_for(public, given):
+def test_a_shell_is_possible_only_when_requested(public, given):
     for template, possible in ((public, False), (given, True)):
         actions = {action for _, actions, _ in template.statements() for action in actions}
         assert ("ssmmessages:OpenDataChannel" in actions) is possible
 
 
-def test_who_writes_to_the_storage(public):
+def test_write_access_to_the_storage(public):
     (bucket,) = public.of("S3::Bucket")
     root = f"<{bucket}.Arn>/quartet"
-    put = {name: public.rights(name).get("s3:PutObject", set()) for name in [*AIRFLOW, "mlflow", "init"]}
+    put = {name: public.permissions(name).get("s3:PutObject", set()) for name in [*AIRFLOW, "mlflow", "init"]}
     assert {name: found for name, found in put.items() if found} == {
         "worker": {f"{root}/*"},
         "api-server": {f"{root}/ratings/training/*", f"{root}/ratings/streaming/*"},
     }
-    deleting = [name for name in put if "s3:DeleteObject" in public.rights(name)]
+    deleting = [name for name in put if "s3:DeleteObject" in public.permissions(name)]
     assert deleting == ["worker"]
-    assert public.rights("mlflow")["s3:GetObject"] == {f"{root}/mlflow/*"}
-    assert public.rights("worker")["s3:GetObject"] >= {"arn:<AWS::Partition>:s3:::events/*"}
-    assert "s3:GetObject" not in public.rights("scheduler")
+    assert public.permissions("mlflow")["s3:GetObject"] == {f"{root}/mlflow/*"}
+    assert public.permissions("worker")["s3:GetObject"] >= {"arn:<AWS::Partition>:s3:::events/*"}
+    assert "s3:GetObject" not in public.permissions("scheduler")
 
 
 def test_components_of_airflow_have_the_same_image_and_secrets(template):
@@ -320,7 +320,7 @@ def test_no_secret_is_in_the_template(template):
         assert told <= {"AIRFLOW__SECRETS__BACKEND", "AIRFLOW__SECRETS__BACKEND_KWARGS"}
 
 
-def test_the_init_task_makes_the_databases_first(template):
+def test_the_init_task_creates_the_databases_first(template):
     task = next(
         each["Properties"]
         for each in template.of("ECS::TaskDefinition").values()
@@ -390,7 +390,7 @@ def test_quartets_settings_accept_the_environment(told):
     assert SongSettings.load().minrows == 7
 
 
-def test_celery_speaks_tls_to_redis(told, monkeypatch):
+def test_celery_connects_to_redis_over_tls(told, monkeypatch):
     import ssl
 
     from airflow.configuration import conf
@@ -442,7 +442,7 @@ def test_the_api_server_also_answers_to_its_address(public, tmp_path):
 
 @pytest.fixture
 def vault(public: Template, s3_server: str, told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Put the stack's connections into Secrets Manager, which is moto's server, and make Airflow look there."""
+    """Store the stack's connections in Secrets Manager (a moto server) and let Airflow read them from there."""
     from airflow.sdk.configuration import clear_secrets_backends_cache
 
     for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "eu-central-1"}.items():
@@ -482,7 +482,7 @@ def test_airflow_finds_the_connections_in_secrets_manager(vault):
     assert Variable.get("article_recs", deserialize_json=True) == {}
 
 
-def test_airflow_looks_for_no_other_name(vault):
+def test_airflow_looks_up_no_other_name(vault):
     from airflow.sdk import BaseHook
 
     vault.create_secret(Name="/airflow/connections/spark_default", SecretString="spark://elsewhere")

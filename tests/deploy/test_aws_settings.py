@@ -1,4 +1,4 @@
-"""The settings of the AWS stack: what is refused, and that the README has them all."""
+"""The settings of the AWS stack: which values are rejected, and that the README lists all settings."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_setting_that_is_not_allowed_is_named(wrong, message):
         StackSettings.load(**{name: value for name, value in context.items() if value is not None})
 
 
-def test_the_stacks_own_settings_cannot_be_given_a_second_time():
+def test_the_stacks_own_settings_cannot_be_overridden():
     settings = StackSettings.load(image=IMAGE, started=True, environment={"QUARTET_STORAGE": "s3://other"})
     with pytest.raises(SettingsError, match="QUARTET_STORAGE is set by the stack"):
         environment.airflow(

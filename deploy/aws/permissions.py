@@ -1,4 +1,4 @@
-"""What each component may do in AWS, beyond starting: least rights, on named resources only."""
+"""Permissions of each component in AWS beyond those needed to start: the least possible, on named resources only."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
@@ -11,26 +11,26 @@ from deploy.aws.settings import StackSettings
 READ = ["s3:GetObject"]
 WRITE = ["s3:PutObject", "s3:AbortMultipartUpload"]
 OBJECTS: dict[str, list[tuple[str, list[str]]]] = {
-    # the ratings API puts what is submitted where it is watched; all else it only shows
+    # the ratings API writes submitted files to the watched folders; it only reads the rest
     "api-server": [("", READ), ("ratings/training/", WRITE), ("ratings/streaming/", WRITE)],
     "triggerer": [("", READ)],  # waits for files
     "worker": [("", [*READ, *WRITE, "s3:DeleteObject"])],
-    "mlflow": [("mlflow/", READ)],  # its pages show files; tasks write them themselves
+    "mlflow": [("mlflow/", READ)],  # the web UI shows files, which tasks write themselves
 }
-"""Component → (part of the storage, rights)."""
+"""Component → [(prefix in the storage, actions)]."""
 LISTING = ("api-server", "triggerer", "worker", "mlflow", "init")
-"""Who may list the bucket; without it a missing object would be a refused one."""
+"""Components that may list the bucket; without this permission S3 reports a missing object as forbidden."""
 OTHER_BUCKETS = ("triggerer", "worker")
 CONNECTIONS = ("api-server", "triggerer", "worker", "init")
-"""Whose processes look into Airflow's secrets backend."""
+"""Components that read Airflow's secrets backend."""
 LOGGING = ("api-server", "triggerer", "worker", "scheduler", "dag-processor")
-"""Who writes or shows logs of tasks; scheduler and DAG processor run callbacks."""
+"""Components that write or show task logs; scheduler and DAG processor run callbacks."""
 
 
 def grant(
     name: str, task: ecs.FargateTaskDefinition, settings: StackSettings, data: Data, credentials: Credentials, logs: str
 ) -> None:
-    """Give the role of a component's containers its rights; *logs* is the log group's ARN."""
+    """Grant the role of a component's containers its permissions; *logs* is the log group's ARN."""
     role = task.task_role
     for part, actions in OBJECTS.get(name, []):
         _allow(role, actions, data.bucket.arn_for_objects(f"{PREFIX}/{part}*"))
@@ -44,7 +44,7 @@ def grant(
         for secret in [*credentials.connections.values(), *credentials.variables.values()]:
             secret.grant_read(role)
     if name in LOGGING:
-        # the library makes sure that the group is there; the right to list all groups would be the wider one
+        # the library ensures that the group exists by creating it; permission to list all groups would be broader
         actions = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:GetLogEvents"]
         _allow(role, actions, logs, f"{logs}:*")
 
