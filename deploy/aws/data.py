@@ -1,4 +1,4 @@
-"""Data stores: S3, PostgreSQL, MariaDB, Redis; all encrypted and private. Deleting the stack keeps all data but Redis."""
+"""Data stores: S3, PostgreSQL, MariaDB, Redis; encrypted and private. Deleting the stack keeps all data but Redis."""
 
 from dataclasses import dataclass
 
