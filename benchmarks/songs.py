@@ -82,12 +82,13 @@ def pages(spark: Any) -> dict[str, float]:
 
 def ours(folder: Path) -> dict[str, Any]:
     """Our job on Spark."""
-    from include.songs import job
+    from include.songs.engines import spark_job
 
     spark = session(folder)
     outputs = [str(folder / "ours" / name) for name in ("dataset", "counts")]
     began = time.monotonic()
-    metrics = job.run(spark, job.Job(DAY, 100, str(folder / LISTENERS), str(folder / SPINS), *outputs, ZONE, None))
+    options = spark_job.Options(DAY, 100, str(folder / LISTENERS), str(folder / SPINS), *outputs, ZONE, None)
+    metrics = spark_job.run(spark, options)
     return {"seconds": time.monotonic() - began, "metrics": metrics, **pages(spark)}
 
 
@@ -111,12 +112,12 @@ def usual(folder: Path) -> dict[str, Any]:
 
 def duckdb(folder: Path) -> dict[str, Any]:
     """Our job on DuckDB."""
-    from include.songs import duck
+    from include.songs.engines import duckdb_job
 
     (folder / "duckdb").mkdir(exist_ok=True)
     outputs = folder / "duckdb" / "dataset", folder / "duckdb" / "counts"
     began = time.monotonic()
-    metrics = duck.run(
+    metrics = duckdb_job.run(
         DAY, 100, folder / SPINS, folder / LISTENERS, *outputs, ZONE, DUCKDB_MEGABYTES, folder / "duckdb/temp"
     )
     return {"seconds": time.monotonic() - began, "metrics": metrics}
@@ -126,22 +127,22 @@ def floor(folder: Path) -> dict[str, Any]:
     """DuckDB reading the rows of the dataset and writing the same file of them, without join and distinct."""
     import duckdb as library
 
-    from include.songs import duck, writing
+    from include.songs.engines import duckdb_job, gzip_output
 
     connection = library.connect(config={"memory_limit": f"{DUCKDB_MEGABYTES}MB", "preserve_insertion_order": False})
     connection.execute(f"SET temp_directory = '{folder}/floor_temp'; SET TimeZone = '{ZONE}'")
-    connection.execute(duck._MACROS)
+    connection.execute(duckdb_job._MACROS)
     rows = folder / "rows.parquet"
     source = {"spins": str(folder / SPINS), "long": 30}
-    connection.execute(duck._PLAYS, source)
-    connection.execute(duck._PEOPLE, {"listeners": str(folder / LISTENERS)})
-    connection.execute(duck._PAIRS)
+    connection.execute(duckdb_job._PLAYS, source)
+    connection.execute(duckdb_job._PEOPLE, {"listeners": str(folder / LISTENERS)})
+    connection.execute(duckdb_job._PAIRS)
     connection.execute(f"COPY pairs TO '{rows}' (FORMAT parquet, COMPRESSION snappy)")
     connection.execute("DROP VIEW pairs; DROP TABLE plays; DROP TABLE people")
-    writing.clear(folder / "floor")
+    gzip_output.clear(folder / "floor")
     began = time.monotonic()
     connection.execute(f"CREATE TEMP VIEW pairs AS SELECT * FROM read_parquet('{rows}')")
-    duck._write(connection, duck._DATASET_LINES, folder / "floor", header(DATASET))
+    duckdb_job._write(connection, duckdb_job._DATASET_LINES, folder / "floor", header(DATASET))
     return {"seconds": time.monotonic() - began}
 
 

@@ -22,7 +22,8 @@ from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
 from include.core.storage import write_json
 from include.ratings import base
-from include.songs import duck, generate, results
+from include.songs import generate, results
+from include.songs.engines import duckdb_job
 
 
 def console() -> Console:
@@ -320,7 +321,7 @@ def job(folder: Path, root: Path, day: date) -> list[results.Count]:
     for table, path in zip(generate.make(day), paths, strict=True):
         generate.write(table, path)
     outputs = [root / "output" / f"{day:%Y/%m/%d}" / name for name in ("dataset", "counts_by_zip_sub")]
-    duck.run(day, 100, *paths, *outputs, "America/New_York", 500, folder)
+    duckdb_job.run(day, 100, *paths, *outputs, "America/New_York", 500, folder)
     return results.read_counts(root, day)
 
 

@@ -19,8 +19,8 @@ from include.songs import generate, layout
 from include.songs.rules import REPORT_TIMEZONE
 from include.songs.schemas import PART, SUCCESS
 from tests.include.songs.conftest import DAY, outcome
+from tests.include.songs.engines.test_engines import COUNTS_DIGEST, REAL_FILES, ZONES, digest
 from tests.include.songs.oracle import Lines, deliver
-from tests.include.songs.test_engines import COUNTS_DIGEST, REAL_FILES, ZONES, digest
 from tests.include.songs.web import Web, serving, status
 from tests.support.platform import Platform, wait_for
 

@@ -17,7 +17,7 @@ class PlaysOperator(SparkSubmitOperator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(application=str(ROOT / "include/songs/job.py"), durable=False, **kwargs)
+        super().__init__(application=str(ROOT / "include/songs/engines/spark_job.py"), durable=False, **kwargs)
 
     def execute(self, context: Context) -> None:
         """Submit, and wait for the end."""

@@ -114,7 +114,7 @@ class SongsHook(BaseHook):
 
     def run_duck(self, context: Mapping[str, Any]) -> None:
         """Do the job of the run here."""
-        from include.songs import duck
+        from include.songs.engines import duckdb_job
 
         def ask() -> None:
             if find_object(inputs.listeners) is None:
@@ -123,7 +123,7 @@ class SongsHook(BaseHook):
         settings = SongSettings.load()
         with self.inputs(context) as inputs, tempfile.TemporaryDirectory() as name:
             temp = Path(name)
-            metrics = duck.run(
+            metrics = duckdb_job.run(
                 self.day(context),
                 minrows_of(context, settings),
                 _local(inputs.spins, temp),

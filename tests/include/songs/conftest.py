@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from include.songs import duck, job
+from include.songs.engines import duckdb_job, spark_job
 from include.songs.rules import REPORT_TIMEZONE
 from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, PART, SPINS, SUCCESS, header
 from tests.include.songs.oracle import Lines, Play
@@ -105,9 +105,11 @@ class Engine:
         """Run the job."""
         if self.spark is None:
             temp = self.folder / "temp"
-            return duck.run(day, minrows, spins, listeners, *self.outputs, zone, 1000, temp)
+            return duckdb_job.run(day, minrows, spins, listeners, *self.outputs, zone, 1000, temp)
         outputs = map(str, self.outputs)
-        return job.run(self.spark, job.Job(day, minrows, str(listeners), str(spins), *outputs, zone, None))
+        return spark_job.run(
+            self.spark, spark_job.Options(day, minrows, str(listeners), str(spins), *outputs, zone, None)
+        )
 
     def run(self, spins: Path, listeners: Path, **options: Any) -> Outcome:
         """Run the job; give what it has left behind."""

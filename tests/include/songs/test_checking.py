@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from include.core.errors import DamagedObjectError
-from include.songs import checking, writing
+from include.songs import checking
+from include.songs.engines import gzip_output
 from include.songs.layout import counts_folder, dataset_folder
 from include.songs.results import IncompleteError
 from include.songs.schemas import ANALYSIS, DATASET, PART, SUCCESS, header
@@ -24,9 +25,9 @@ def deliver(
     first: bytes = header(DATASET),
 ) -> None:
     for folder in (dataset_folder(root, DAY), counts_folder(root, DAY)):
-        writing.clear(folder)
-    writing.write(dataset_folder(root, DAY), first, [dataset], 1)
-    writing.write(counts_folder(root, DAY), header(ANALYSIS), [counts], 1)
+        gzip_output.clear(folder)
+    gzip_output.write(dataset_folder(root, DAY), first, [dataset], 1)
+    gzip_output.write(counts_folder(root, DAY), header(ANALYSIS), [counts], 1)
 
 
 def test_figures_of_good_outputs(tmp_path):

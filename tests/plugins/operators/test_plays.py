@@ -10,7 +10,8 @@ from airflow.sdk import ObjectStoragePath
 
 from include.core.errors import BadDataError
 from include.core.storage import write_json, write_whole
-from include.songs import job, layout
+from include.songs import layout
+from include.songs.engines import spark_job
 from quartet.operators.plays import PlaysOperator, as_hadoop
 from quartet.workflows.songs import SongsHook
 from tests.include.songs.web import parquet
@@ -31,11 +32,13 @@ def operator(home, monkeypatch) -> PlaysOperator:
 
 def test_the_job_takes_what_it_is_given(operator, home, monkeypatch):
     asked = []
-    monkeypatch.setattr(SparkSubmitOperator, "execute", lambda self, _: asked.append(job.parse(self.application_args)))
+    monkeypatch.setattr(
+        SparkSubmitOperator, "execute", lambda self, _: asked.append(spark_job.parse(self.application_args))
+    )
     operator.execute(CONTEXT)
     root = f"file://{home}/data/songs"
     [found] = asked
-    assert Path(operator.application) == Path(job.__file__)
+    assert Path(operator.application) == Path(spark_job.__file__)
     assert (found.day.isoformat(), found.minrows, found.report_timezone) == ("2019-02-08", 5, "UTC")
     assert found.spins_path == f"{root}/spins/2019/02/08/spins.snappy.parquet"
     assert found.listeners_path.startswith(f"{root}/.incoming/job-2019-02-08/listeners-")

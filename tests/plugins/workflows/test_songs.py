@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import read_bytes, read_json, walk_objects, write_json, write_whole
-from include.songs import downloads, duck, layout
+from include.songs import downloads, layout
+from include.songs.engines import duckdb_job
 from include.songs.layout import DayError
 from include.songs.lease import LeaseHeldError
 from include.songs.remote import StoredFile
@@ -160,7 +161,7 @@ class TestDuckDB:
             for name in walk_objects(folder):
                 (folder / name).unlink()
 
-        monkeypatch.setattr(duck, "validate", begin_another)
+        monkeypatch.setattr(duckdb_job, "validate", begin_another)
         with pytest.raises(SupersededError, match="another job of the day has begun"):
             fetched.run_duck(run())
         assert not any((each / SUCCESS).exists() for each in outputs(fetched))

@@ -1,4 +1,4 @@
-"""The command line of the job."""
+"""The command line of the spark_job."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from include.songs import job
+from include.songs.engines import spark_job
 from include.songs.schemas import LISTENERS, PART, SPINS, SUCCESS
 from tests.include.songs import example
 from tests.include.songs.conftest import SUBMIT_OPTIONS, table, write
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_options_have_these_defaults(tmp_path):
-    found = job.parse(arguments(tmp_path, minrows=None))
+    found = spark_job.parse(arguments(tmp_path, minrows=None))
     assert found.minrows == 100
     assert found.report_timezone == "America/New_York"
     assert found.metrics_path is None
@@ -70,8 +70,8 @@ WRONG = {
 def test_a_wrong_option_ends_the_job_before_it_begins(folder, capsys, name):
     changed, message = WRONG[name]
     with pytest.raises(SystemExit) as raised:
-        job.main(arguments(folder, **changed))
-    assert raised.value.code == job.WRONG_OPTION
+        spark_job.main(arguments(folder, **changed))
+    assert raised.value.code == spark_job.WRONG_OPTION
     assert message in capsys.readouterr().err
     assert len(list(folder.glob("output/*/part-00000-before.csv.gz"))) == 2
 
@@ -88,12 +88,12 @@ def test_a_wrong_option_ends_the_job_before_it_begins(folder, capsys, name):
 )
 def test_no_path_may_lie_in_an_output_that_is_removed(tmp_path, capsys, changed):
     with pytest.raises(SystemExit):
-        job.parse(arguments(tmp_path, **changed))
+        spark_job.parse(arguments(tmp_path, **changed))
     assert "is removed first: no other path may be in it" in capsys.readouterr().err
 
 
 def test_outputs_may_lie_side_by_side(tmp_path):
-    job.parse(arguments(tmp_path, dataset_out_path="s3a://b/x/dataset", analysis_out_path="s3a://b/x/dataset2"))
+    spark_job.parse(arguments(tmp_path, dataset_out_path="s3a://b/x/dataset", analysis_out_path="s3a://b/x/dataset2"))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def shared(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> SparkSession
 def test_a_job_that_succeeds(shared, folder, caplog):
     caplog.set_level("INFO")
     metrics = folder / "new" / "metrics.json"
-    assert job.main(arguments(folder, metrics_path=f"file://{metrics}")) == 0
+    assert spark_job.main(arguments(folder, metrics_path=f"file://{metrics}")) == 0
     found = json.loads(metrics.read_text())
     assert {name: found[name] for name in example.FIGURES} == example.FIGURES
     assert sorted(path.name for path in metrics.parent.iterdir()) == ["metrics.json"]
@@ -117,8 +117,8 @@ def test_a_job_that_succeeds(shared, folder, caplog):
 
 
 def test_a_job_that_fails_validation(shared, folder, caplog):
-    code = job.main(arguments(folder, minrows="10000000", metrics_path=str(folder / "metrics.json")))
-    assert code == job.BAD_DATA
+    code = spark_job.main(arguments(folder, minrows="10000000", metrics_path=str(folder / "metrics.json")))
+    assert code == spark_job.BAD_DATA
     message = "job failed validation: number of rows 6 < 10000000"
     assert message in caplog.text
     assert json.loads((folder / "metrics.json").read_text()) == {"error": message}
@@ -126,7 +126,7 @@ def test_a_job_that_fails_validation(shared, folder, caplog):
 
 
 def test_plays_of_another_day_are_told(shared, folder, caplog):
-    assert job.main(arguments(folder, day="2019-02-09")) == 0
+    assert spark_job.main(arguments(folder, day="2019-02-09")) == 0
     assert "10 of 10 spins are not of 2019-02-09 in America/New_York" in caplog.text
 
 
@@ -135,8 +135,8 @@ def test_it_is_submitted_as_a_file_by_itself(folder):
     submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYSPARK_PYTHON": sys.executable, "TZ": "Asia/Tokyo"}
-    line = [str(submit), *SUBMIT_OPTIONS, job.__file__, *arguments(folder, minrows="7")]
+    line = [str(submit), *SUBMIT_OPTIONS, spark_job.__file__, *arguments(folder, minrows="7")]
     found = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True)
-    assert found.returncode == job.BAD_DATA, found.stderr
+    assert found.returncode == spark_job.BAD_DATA, found.stderr
     assert "job failed validation: number of rows 6 < 7" in found.stdout  # Spark sends both there
     assert not list((folder / "output").iterdir())

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Metrics:
+class JobMetrics:
     """Figures of a job; a number is 0 until it is known."""
 
     engine: str

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.core.storage import StoragePath
-from include.songs import writing
-from include.songs.metrics import Metrics
+from include.songs.engines import gzip_output
+from include.songs.engines.metrics import JobMetrics
 from include.songs.rules import LONG_SECONDS, bounds, validate
 from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, NotParquetError, check, header
 
@@ -112,17 +112,17 @@ def run(
         ask: whether the outputs are this job's to make, before each change that counts; if not, it raises.
 
     Returns:
-        The figures of `Metrics`.
+        The figures of `JobMetrics`.
 
     Raises:
         NotParquetError: a source is not Parquet.
         SchemaError: a source lacks a column or has one of another type.
         TooFewRowsError: there are fewer rows than *minrows*; nothing is written.
     """
-    metrics = Metrics("duckdb", day, minrows, report_timezone)
+    metrics = JobMetrics("duckdb", day, minrows, report_timezone)
     ask()
     for folder in (dataset_out, analysis_out):
-        writing.clear(folder)
+        gzip_output.clear(folder)
     with metrics.step("check"):
         check(f"spins {spins}", _types(spins), SPINS)
         check(f"listeners {listeners}", _types(listeners), LISTENERS)
@@ -157,7 +157,7 @@ def _type(kind: pa.DataType) -> str:
     return {"int32": "int", "large_string": "string"}.get(str(kind), str(kind))
 
 
-def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, metrics: Metrics) -> None:
+def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, metrics: JobMetrics) -> None:
     def ask(query: str, **values: Any) -> tuple[Any, ...]:
         return connection.execute(query, values).fetchall()[0]
 
@@ -184,7 +184,7 @@ def _write(
 ) -> None:
     lines = connection.sql(query).to_arrow_reader(BLOCK_ROWS)
     blocks = (_text(batch.column(0)) for batch in lines if len(batch))
-    writing.write(folder, first, blocks, os.cpu_count() or 1, ask)
+    gzip_output.write(folder, first, blocks, os.cpu_count() or 1, ask)
 
 
 def _text(lines: pa.Array) -> memoryview:

@@ -3,7 +3,7 @@
 import pytest
 
 from include.core.errors import BadDataError
-from include.songs.plays import count_plays, only_long_plays
+from include.songs.engines.spark_plays import count_plays, only_long_plays
 from include.songs.rules import TooFewRowsError, validate
 
 

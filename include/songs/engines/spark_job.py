@@ -1,4 +1,4 @@
-"""The job on Spark: `spark-submit include/songs/job.py --day 2019-02-08 …`; `--help` names the options.
+"""The job on Spark: `spark-submit include/songs/engines/spark_job.py --day 2019-02-08 …`; `--help` names the options.
 
 It ends with 0, with 2 when an option is wrong, with 3 when the data are; then another try would end in the same way.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 if not __package__:  # run as a script: what Python finds first is this folder, not the repository
-    sys.path[:1] = map(str, Path(__file__).resolve().parents[2:3])
+    sys.path[:1] = map(str, Path(__file__).resolve().parents[3:4])
 
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
@@ -27,10 +27,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from include.core.errors import BadDataError
-from include.songs import plays
-from include.songs.hadoop import Hadoop
+from include.songs.engines import spark_plays
+from include.songs.engines.hadoop import Hadoop
+from include.songs.engines.metrics import JobMetrics
 from include.songs.layout import parse_day
-from include.songs.metrics import Metrics
 from include.songs.rules import LONG_SECONDS, MINROWS, REPORT_TIMEZONE, bounds, validate
 from include.songs.schemas import LISTENERS, SPINS, NotParquetError, SchemaError, check, header
 
@@ -47,8 +47,8 @@ SHUFFLE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is asked for; paths are as Hadoop writes them."""
+class Options:
+    """Options of the command line; paths are as Hadoop writes them."""
 
     day: date
     minrows: int
@@ -60,10 +60,10 @@ class Job:
     metrics_path: str | None
 
 
-def parse(arguments: list[str] | None = None) -> Job:
+def parse(arguments: list[str] | None = None) -> Options:
     """Read the options; one that is wrong ends the program with a message and `WRONG_OPTION`."""
     parser = argparse.ArgumentParser(
-        prog="job.py", description="Make the dataset and the counts of a day of song plays.", allow_abbrev=False
+        prog="spark_job.py", description="Make the dataset and the counts of a day of song plays.", allow_abbrev=False
     )
     parser.add_argument("--day", required=True, type=_day, help="day that the spins are of, YYYY-MM-DD")
     parser.add_argument("--minrows", default=MINROWS, type=_count, help="least rows of the dataset (%(default)s)")
@@ -77,13 +77,13 @@ def parse(arguments: list[str] | None = None) -> Job:
         "--report_timezone", default=REPORT_TIMEZONE, type=_zone, help="zone of day and times (%(default)s)"
     )
     parser.add_argument("--metrics_path", type=_path, help="file for the figures, as JSON; they are logged in any case")
-    job = Job(**vars(parser.parse_args(arguments)))
-    outputs = [job.dataset_out_path, job.analysis_out_path]
-    kept = [each for each in (job.spins_path, job.listeners_path, job.metrics_path) if each]
+    options = Options(**vars(parser.parse_args(arguments)))
+    outputs = [options.dataset_out_path, options.analysis_out_path]
+    kept = [each for each in (options.spins_path, options.listeners_path, options.metrics_path) if each]
     for output, others in zip(outputs, ([outputs[1], *kept], [outputs[0], *kept]), strict=True):
         if any(_plain(output) in (_plain(other), *_plain(other).parents) for other in others):
             parser.error(f"{output} is removed first: no other path may be in it")
-    return job
+    return options
 
 
 def _day(text: str) -> date:
@@ -117,12 +117,12 @@ def _plain(path: str) -> Path:
     return Path(path) if "://" in path.removeprefix("file://") else Path(path.removeprefix("file:")).absolute()
 
 
-def run(spark: SparkSession, job: Job) -> dict[str, Any]:
+def run(spark: SparkSession, options: Options) -> dict[str, Any]:
     """
     Make both outputs of a day; what was in their folders before is removed first.
 
     Returns:
-        The figures of `Metrics`.
+        The figures of `JobMetrics`.
 
     Raises:
         NotParquetError: a source is not Parquet.
@@ -130,26 +130,26 @@ def run(spark: SparkSession, job: Job) -> dict[str, Any]:
         TooFewRowsError: there are too few rows; nothing is written.
         SupersededError: the listeners are not there (any more).
     """
-    metrics = Metrics("spark", job.day, job.minrows, job.report_timezone)
+    metrics = JobMetrics("spark", options.day, options.minrows, options.report_timezone)
     hadoop = Hadoop(spark)
-    hadoop.ask(job.listeners_path)
-    for folder in (job.dataset_out_path, job.analysis_out_path):
+    hadoop.ask(options.listeners_path)
+    for folder in (options.dataset_out_path, options.analysis_out_path):
         hadoop.remove(folder)
     with metrics.step("check"):
-        spins = _read(spark, "spins", job.spins_path, SPINS)
-        listeners = _read(spark, "listeners", job.listeners_path, LISTENERS)
-        metrics.listeners_sha256 = hadoop.sha256(job.listeners_path)
-    _configure(spark, job.report_timezone, hadoop.size(job.spins_path))
-    with _kept(plays.find_listeners(spins, listeners)) as pairs:
+        spins = _read(spark, "spins", options.spins_path, SPINS)
+        listeners = _read(spark, "listeners", options.listeners_path, LISTENERS)
+        metrics.listeners_sha256 = hadoop.sha256(options.listeners_path)
+    _configure(spark, options.report_timezone, hadoop.size(options.spins_path))
+    with _kept(spark_plays.find_listeners(spins, listeners)) as pairs:
         with metrics.step("join"):
-            metrics.take(_measure(spins, job) | _measure_pairs(pairs))
-        validate(metrics.deduplicated, job.minrows)
-        rows = plays.dataset(pairs)
+            metrics.take(_measure(spins, options) | _measure_pairs(pairs))
+        validate(metrics.deduplicated, options.minrows)
+        rows = spark_plays.dataset(pairs)
         with metrics.step("dataset"):
-            _write(hadoop, rows, job.dataset_out_path, job.listeners_path)
-        with metrics.step("analysis"), _kept(plays.count_plays(rows)) as counts:
+            _write(hadoop, rows, options.dataset_out_path, options.listeners_path)
+        with metrics.step("analysis"), _kept(spark_plays.count_plays(rows)) as counts:
             metrics.analysis_groups = counts.count()
-            _write(hadoop, counts, job.analysis_out_path, job.listeners_path)
+            _write(hadoop, counts, options.analysis_out_path, options.listeners_path)
     return metrics.report()
 
 
@@ -192,9 +192,9 @@ def _kept(frame: DataFrame) -> Iterator[DataFrame]:
         frame.unpersist()
 
 
-def _measure(spins: DataFrame, job: Job) -> dict[str, int]:
+def _measure(spins: DataFrame, options: Options) -> dict[str, int]:
     """Count the spins. It reads two of their columns once more: observing them on their way may count some twice."""
-    first, end = bounds(job.day, job.report_timezone)
+    first, end = bounds(options.day, options.report_timezone)
     time = F.col("date_time")
     [found] = spins.agg(
         F.count(F.lit(1)).alias("spins_read"),
@@ -217,24 +217,24 @@ def _measure_pairs(pairs: DataFrame) -> dict[str, int]:
 def _write(hadoop: Hadoop, rows: DataFrame, folder: str, permit: str) -> None:
     """Have the parts written aside by many, apart from those of any other job; then join them."""
     aside = f"{folder}/_aside-{uuid.uuid4().hex}"
-    plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(aside, compression="gzip")
+    spark_plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(aside, compression="gzip")
     hadoop.join(folder, aside, header(rows.columns), permit)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the job with the options of a command line; give the exit code."""
-    job = parse(arguments)
+    options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    spark = SparkSession.builder.appName(f"song plays {job.day}").getOrCreate()
+    spark = SparkSession.builder.appName(f"song plays {options.day}").getOrCreate()
     try:
-        code, report = 0, run(spark, job)
+        code, report = 0, run(spark, options)
     except BadDataError as error:
         log.error("%s", error)
         code, report = BAD_DATA, {"error": str(error)}
     try:
-        if job.metrics_path:
-            Hadoop(spark).write(job.metrics_path, json.dumps(report).encode())
+        if options.metrics_path:
+            Hadoop(spark).write(options.metrics_path, json.dumps(report).encode())
     finally:
         spark.stop()
     return code

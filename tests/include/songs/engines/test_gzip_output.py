@@ -8,7 +8,7 @@ import pytest
 from upath import UPath
 
 from include.core.storage import StoragePath
-from include.songs import writing
+from include.songs.engines import gzip_output
 from include.songs.schemas import PART, SUCCESS
 
 HEADER = b"a\tb\n"
@@ -30,7 +30,7 @@ def folder(request: pytest.FixtureRequest, tmp_path) -> StoragePath:
 
 def test_blocks_become_one_file_in_their_order(folder):
     blocks = [f"{number}\t{'x' * (1000 - number)}\n".encode() for number in range(50)]
-    writing.write(folder, HEADER, iter(blocks), 3)
+    gzip_output.write(folder, HEADER, iter(blocks), 3)
     packed = (folder / PART).read_bytes()
     assert gzip.decompress(packed) == HEADER + b"".join(blocks)
     assert packed.count(b"\x1f\x8b\x08\x00\x00\x00\x00\x00") == 51
@@ -38,12 +38,12 @@ def test_blocks_become_one_file_in_their_order(folder):
 
 
 def test_views_on_memory_are_blocks(folder):
-    writing.write(folder, HEADER, [memoryview(b"--1\t2\n--")[2:-2]], 1)
+    gzip_output.write(folder, HEADER, [memoryview(b"--1\t2\n--")[2:-2]], 1)
     assert gzip.decompress((folder / PART).read_bytes()) == HEADER + b"1\t2\n"
 
 
 def test_no_blocks_are_a_header(folder):
-    writing.write(folder, HEADER, [], 1)
+    gzip_output.write(folder, HEADER, [], 1)
     assert gzip.decompress((folder / PART).read_bytes()) == HEADER
     assert (folder / SUCCESS).exists()
 
@@ -54,16 +54,16 @@ def test_what_breaks_off_is_not_complete(folder):
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
-        writing.write(folder, HEADER, blocks(), 2)
+        gzip_output.write(folder, HEADER, blocks(), 2)
     assert not (folder / SUCCESS).exists()
 
 
 def test_clearing_removes_all_below_and_nothing_else(folder):
-    writing.clear(folder)  # nothing there yet
-    writing.write(folder, HEADER, [], 1)
+    gzip_output.clear(folder)  # nothing there yet
+    gzip_output.write(folder, HEADER, [], 1)
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "deep" / "er" / ".x").write_bytes(b"x")
-    writing.clear(folder)
+    gzip_output.clear(folder)
     assert not list(folder.parent.glob("out/**/*"))
     assert (folder.parent / "out2" / SUCCESS).exists()
 
@@ -76,5 +76,5 @@ def test_few_blocks_are_held_at_a_time():
             taken.append(number)
             yield b"x"
 
-    for given, _ in enumerate(writing._members(blocks(), 2)):
+    for given, _ in enumerate(gzip_output._members(blocks(), 2)):
         assert len(taken) - given <= 3

@@ -26,7 +26,7 @@ from pyarrow import csv
 from pyspark.sql import SparkSession
 
 from include.core.errors import BadDataError
-from include.songs import duck, job
+from include.songs.engines import duckdb_job, spark_job
 from include.songs.rules import SupersededError, TooFewRowsError
 from include.songs.schemas import DATASET, KEY, LISTENERS, PART, SPINS, SUCCESS, NotParquetError, SchemaError
 from tests.include.songs import example, oracle
@@ -267,20 +267,22 @@ KILLED = {
 import os, signal
 from datetime import date
 from pathlib import Path
-from include.songs import duck
+from include.songs.engines import duckdb_job, gzip_output
 folder = Path(os.environ["FOLDER"])
 outputs = folder / "output/dataset", folder / "output/counts_by_zip_sub"
-write = duck.writing.write
-duck.writing.write = lambda out, *rest: os.kill(os.getpid(), signal.SIGKILL) if out == outputs[1] else write(out, *rest)
-duck.run(date(2019, 2, 8), 0, folder / "spins.parquet", folder / "listeners.parquet", *outputs, "UTC", 500, folder)
+sources = folder / "spins.parquet", folder / "listeners.parquet"
+write = gzip_output.write
+gzip_output.write = lambda out, *rest: os.kill(os.getpid(), signal.SIGKILL) if out == outputs[1] else write(out, *rest)
+duckdb_job.run(date(2019, 2, 8), 0, *sources, *outputs, "UTC", 500, folder)
 """,
     "spark": """
 import os, signal
-from include.songs import job
-job.plays.count_plays = lambda rows: os.kill(os.getpid(), signal.SIGKILL)
+from include.songs.engines import spark_job
+spark_job.spark_plays.count_plays = lambda rows: os.kill(os.getpid(), signal.SIGKILL)
 paths = {"spins_path": "spins.parquet", "listeners_path": "listeners.parquet"}
 paths |= {"dataset_out_path": "output/dataset", "analysis_out_path": "output/counts_by_zip_sub"}
-job.main(["--day=2019-02-08", "--minrows=0", *(f"--{n}={os.environ['FOLDER']}/{path}" for n, path in paths.items())])
+options = [f"--{name}={os.environ['FOLDER']}/{path}" for name, path in paths.items()]
+spark_job.main(["--day=2019-02-08", "--minrows=0", *options])
 """,
 }
 """Programs that do the job, and die when the dataset is complete."""
@@ -307,7 +309,7 @@ def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, 
     engine = Engine("spark", tmp_path, spark)
     engine.deliver(example.PLAYS, example.LISTENERS)
     spins, listeners, taken = (engine.folder / name for name in ("spins.parquet", "listeners.parquet", "taken"))
-    ask, count_plays = job.Hadoop.ask, job.plays.count_plays
+    ask, count_plays = spark_job.Hadoop.ask, spark_job.spark_plays.count_plays
 
     def take(*_: Any) -> None:
         listeners.rename(taken)
@@ -316,7 +318,7 @@ def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, 
         take()
         return count_plays(rows)
 
-    def ask_then(self: job.Hadoop, permit: str) -> None:
+    def ask_then(self: spark_job.Hadoop, permit: str) -> None:
         ask(self, permit)
         if any(engine.outputs[1].glob("_aside-*")):  # it is the last time but one
             take()
@@ -324,10 +326,10 @@ def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, 
     if step == "begin":
         take()
     monkeypatch.setattr(*{
-        "begin": (job, "validate", None),
-        "validate": (job, "validate", take),
-        "count": (job.plays, "count_plays", count_then),
-        "complete": (job.Hadoop, "ask", ask_then),
+        "begin": (spark_job, "validate", None),
+        "validate": (spark_job, "validate", take),
+        "count": (spark_job.spark_plays, "count_plays", count_then),
+        "complete": (spark_job.Hadoop, "ask", ask_then),
     }[step])  # fmt: skip
     with pytest.raises(SupersededError, match="another job of the day has begun"):
         engine.start(spins, listeners)
@@ -380,7 +382,7 @@ def fields(line: str) -> tuple[str, ...]:
 
 
 def test_every_reader_takes_a_file_of_many_members(engine, spark, monkeypatch):
-    monkeypatch.setattr(duck, "BLOCK_ROWS", 2048)  # DuckDB's own unit
+    monkeypatch.setattr(duckdb_job, "BLOCK_ROWS", 2048)  # DuckDB's own unit
     adaptive = "spark.sql.adaptive.coalescePartitions.enabled"
     spark.conf.set(adaptive, "false")
     try:
