@@ -1,6 +1,6 @@
 #!/bin/bash
-# A database and a user each for Airflow, the articles and MLflow. It runs by itself when the volume is new; run again,
-# it gives the users the passwords of now: docker compose exec postgres bash /docker-entrypoint-initdb.d/quartet.sh
+# Create a database and a user each for Airflow, the articles and MLflow. It runs automatically on a new volume; run it
+# again to change the users' passwords: docker compose exec postgres bash /docker-entrypoint-initdb.d/quartet.sh
 set -euo pipefail
 for name in airflow articles mlflow; do
     password="${name^^}_DB_PASSWORD"

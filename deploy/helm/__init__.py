@@ -1,1 +1,1 @@
-"""What runs Quartet on Kubernetes: values for Airflow's official chart, manifests beside it, Spark's executors."""
+"""Quartet on Kubernetes: values for Airflow's official chart, additional manifests, and Spark's executors."""

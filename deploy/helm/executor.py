@@ -1,8 +1,8 @@
 """
-Become an executor of Spark in its pod on Kubernetes: `python -m deploy.helm.executor`.
+Entry point of a Spark executor in its pod on Kubernetes: `python -m deploy.helm.executor`.
 
-Spark says in environment variables what an executor is to be, and leaves the rest to the entrypoint of its own images.
-Ours has another one, so the command line is made here.
+Spark passes the executor's parameters in environment variables and leaves the command line to the entrypoint of its own
+images. Our image has a different entrypoint, so the command line is built here.
 """
 
 import os
@@ -21,19 +21,19 @@ ARGUMENTS = {
     "--resourceProfileId": "SPARK_RESOURCE_PROFILE_ID",
     "--podName": "SPARK_EXECUTOR_POD_NAME",
 }
-"""What the executor is told, by the variable that says it."""
+"""Argument of the executor → environment variable with its value."""
 
 
 def command(environment: Mapping[str, str], spark: Path) -> list[str]:
     """
-    Give the command line of the executor.
+    Build the command line of the executor.
 
     Args:
-        environment: as Spark has made it.
-        spark: folder of Spark, with `jars/` in it.
+        environment: environment that Spark has set up.
+        spark: Spark's folder, which contains `jars/`.
 
     Raises:
-        KeyError: a variable is missing, so it is not Spark that started this pod.
+        KeyError: a variable is missing, so the pod was not started by Spark.
     """
     options = sorted((name for name in environment if name.startswith(JAVA_OPTION)), key=_number)
     memory = environment["SPARK_EXECUTOR_MEMORY"]
@@ -50,7 +50,7 @@ def _number(name: str) -> int:
 
 
 def main() -> None:
-    """Replace this process by the executor."""
+    """Replace this process with the executor."""
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise SystemExit("pyspark is not installed")

@@ -1,1 +1,1 @@
-"""What runs Quartet beyond one process tree: the parts of the image that are neither Airflow's nor a workflow's."""
+"""Parts of the production image that belong neither to Airflow nor to a workflow."""

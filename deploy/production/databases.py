@@ -1,8 +1,8 @@
 """
-Make databases and users on servers that somebody else runs, as RDS: `python -m deploy.production.databases`.
+Create databases and users on managed servers, such as RDS: `python -m deploy.production.databases`.
 
-It runs before `deploy.production.init`, which makes the tables. It may be run again at any time; then it gives the
-users the passwords that the secrets have now. Every user owns or reads its own databases and no others.
+It runs before `deploy.production.init`, which creates the tables. It is idempotent, and sets the users' passwords to
+those currently in the secrets. Every user owns or reads its own databases and no others.
 """
 
 import json
@@ -22,7 +22,7 @@ from include.core.errors import BadDataError
 log = logging.getLogger("databases")
 
 POSTGRES_USERS = ("airflow", "articles", "mlflow")
-"""Users of PostgreSQL, each the owner of a database of its name."""
+"""Users of PostgreSQL, each the owner of a database with its name."""
 ALL = "ALL PRIVILEGES"
 PATIENCE_SECONDS = 300
 NAME = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
@@ -30,10 +30,10 @@ NAME = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
 
 def postgres(url: URL, passwords: dict[str, str]) -> None:
     """
-    Make a database and its owner for each name, or change the owner's password.
+    Create a database and its owner for each name, or change the owner's password.
 
     Args:
-        url: the server's database `postgres`, as a user who may make roles and databases.
+        url: the server's database `postgres`, with a user who may create roles and databases.
         passwords: name → password of the owner.
     """
     with open_engine(url) as engine, engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
@@ -43,22 +43,22 @@ def postgres(url: URL, passwords: dict[str, str]) -> None:
             verb = "ALTER" if exists else "CREATE"
             _execute(connection, f"{verb} ROLE {user} WITH LOGIN PASSWORD {_literal(password)}")
             if not connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}).first():
-                _execute(connection, f"GRANT {user} TO CURRENT_USER")  # who is no superuser may not give away else
+                _execute(connection, f"GRANT {user} TO CURRENT_USER")  # else only a superuser may set the owner
                 _execute(connection, f"CREATE DATABASE {user} OWNER {user}")
             _execute(connection, f"REVOKE CONNECT ON DATABASE {user} FROM PUBLIC")
             log.info("PostgreSQL: database and user %s", name)
 
 
-def mariadb(url: URL, user: str, password: str, schemas: Iterable[str], rights: str) -> None:
+def mariadb(url: URL, user: str, password: str, schemas: Iterable[str], privileges: str) -> None:
     """
-    Make schemas that are missing, and a user with rights on them alone.
+    Create missing schemas, and a user with privileges on these schemas only.
 
     Args:
-        url: the server, as a user who may make users and schemas.
+        url: the server, with a user who may create users and schemas.
         user: name of the user.
-        password: its password.
+        password: password of the user.
         schemas: names of the schemas.
-        rights: what it may do there, as in `GRANT`.
+        privileges: privileges of the user, as in `GRANT`.
     """
     with open_engine(url) as engine, engine.connect() as connection:
         account, secret = f"{_literal(user)}@'%'", _literal(password)
@@ -66,19 +66,19 @@ def mariadb(url: URL, user: str, password: str, schemas: Iterable[str], rights: 
         _execute(connection, f"ALTER USER {account} IDENTIFIED BY {secret}")
         for schema in schemas:
             name = _quoted(connection, schema)
-            exactly = name.replace("_", r"\_")  # in a GRANT `_` stands for any character
+            exactly = name.replace("_", r"\_")  # in a GRANT, `_` matches any character
             _execute(connection, f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
-            _execute(connection, f"GRANT {rights} ON {exactly}.* TO {account}")
-            log.info("MariaDB: schema %s, user %s: %s", schema, user, rights)
+            _execute(connection, f"GRANT {privileges} ON {exactly}.* TO {account}")
+            log.info("MariaDB: schema %s, user %s: %s", schema, user, privileges)
 
 
 def main() -> int:
-    """Do what the environment says; 1 if a server refuses."""
+    """Create everything that the environment names; return 1 if a server refuses."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         retry(seconds=PATIENCE_SECONDS)(_postgres_of_the_stack)
         retry(seconds=PATIENCE_SECONDS)(_mariadb_of_the_stack)
-    except DBAPIError as error:  # its own text would repeat the statement, with the password
+    except DBAPIError as error:  # its own text repeats the statement, which has the password
         log.error("%s", str(error.orig).splitlines()[0])
         return 1
     except (BadDataError, KeyError) as error:
@@ -96,13 +96,13 @@ def _postgres_of_the_stack() -> None:
 
 def _mariadb_of_the_stack() -> None:
     url = _master("MARIADB_MASTER", "mariadb+pymysql", None)
-    for side, rights in (("INPUT", "SELECT"), ("OUTPUT", ALL)):
+    for side, privileges in (("INPUT", "SELECT"), ("OUTPUT", ALL)):
         user, password = os.environ[f"{side}_USER"], os.environ[f"{side}_PASSWORD"]
-        mariadb(url, user, password, os.environ[f"{side}_SCHEMAS"].split(","), rights)
+        mariadb(url, user, password, os.environ[f"{side}_SCHEMAS"].split(","), privileges)
 
 
 def _master(variable: str, driver: str, database: str | None) -> URL:
-    """Read what RDS has put into the secret of a server's first user."""
+    """Build the address of a server from the secret that RDS creates for its master user."""
     found = json.loads(os.environ[variable])
     return URL.create(
         driver, found["username"], found["password"], host=found["host"], port=found["port"], database=database
@@ -110,18 +110,18 @@ def _master(variable: str, driver: str, database: str | None) -> URL:
 
 
 def _execute(connection: Connection, statement: str) -> None:
-    connection.execution_options(no_parameters=True).exec_driver_sql(statement)  # `%` is meant as it stands
+    connection.execution_options(no_parameters=True).exec_driver_sql(statement)  # `%` is literal
 
 
 def _quoted(connection: Connection, name: str) -> str:
     if not NAME.fullmatch(name):
-        raise BadDataError(f"{name!r} is not the name of a database or user")
+        raise BadDataError(f"{name!r} is not a valid name of a database or user")
     return connection.dialect.identifier_preparer.quote_identifier(name)
 
 
 def _literal(value: str) -> str:
     if not re.fullmatch(r"[\w-]+", value, re.ASCII):
-        raise BadDataError("names and passwords are made of letters, digits, `_` and `-`")
+        raise BadDataError("names and passwords must consist of letters, digits, `_` and `-`")
     return f"'{value}'"
 
 

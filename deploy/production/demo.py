@@ -13,10 +13,10 @@ from deploy.demo.client import Platform
 
 def token(url: str, user: str, password: str) -> str:
     """
-    Give an access token of a user.
+    Return an access token of a user.
 
     Raises:
-        httpx.HTTPError: the platform does not answer, or refuses the user.
+        httpx.HTTPError: the platform does not answer, or rejects the user.
     """
     reply = httpx.post(f"{url}/auth/token", json={"username": user, "password": password}, timeout=30)
     reply.raise_for_status()
@@ -24,7 +24,7 @@ def token(url: str, user: str, password: str) -> str:
 
 
 def main() -> int:
-    """Provide the demo's data and run it; 0 if every result was checked and is right."""
+    """Provide the demo's data and run the demo; return 0 if every result is as expected."""
     from deploy.demo import __main__ as demo
     from deploy.demo import base, newsroom, posts
 
@@ -35,7 +35,7 @@ def main() -> int:
     except httpx.HTTPError as error:
         Console(stderr=True, soft_wrap=True).print(f"no token for {user}: {error}", style="red", markup=False)
         return 1
-    # tasks on other machines come to this one for the newsroom's pages and the music service's files
+    # tasks on other machines request the demo site's pages and the files of the song plays from this one
     os.environ["QUARTET_DEMO_HOST"] = socket.gethostbyname(socket.gethostname())
     base.provide(console)
     posts.provide(console)
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _train(platform: Platform) -> None:
-    """Have a first model made: the run that is to make it may have come too early for the base data, and failed."""
+    """Trigger the first training if there is no model: an earlier run may have failed for lack of the base data."""
     if platform.get("/ratings/models")["champion"] is None:
         platform.trigger("ratings_train", f"demo__{datetime.now(UTC).isoformat()}", {})
 

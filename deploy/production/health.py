@@ -1,7 +1,7 @@
 """
-Say whether a component of Airflow is alive, as the API server sees it: `health.py dag_processor`.
+Check whether a component of Airflow is alive, as the API server reports it: `health.py dag_processor`.
 
-It is run every few seconds, so it imports next to nothing.
+It runs every few seconds, so it imports next to nothing.
 """
 
 import json
@@ -15,23 +15,23 @@ SECONDS = 5
 
 def status(component: str, address: str) -> str:
     """
-    Give what Airflow says about a component.
+    Return the status of a component in Airflow's health report.
 
     Args:
-        component: as in the answer of Airflow: `dag_processor`, `metadatabase`, `scheduler`, `triggerer`.
-        address: of the API server.
+        component: key of the report: `dag_processor`, `metadatabase`, `scheduler` or `triggerer`.
+        address: address of the API server.
 
     Returns:
-        `healthy`, `unhealthy`, or why nothing is known.
+        `healthy`, `unhealthy`, or the reason why the status is unknown.
     """
     parts = urlsplit(address)
     connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SECONDS)
     try:
         connection.request("GET", "/api/v2/monitor/health")
-        answer = connection.getresponse()
-        if answer.status != 200:
-            return f"the API server answered {answer.status}"
-        return str(json.load(answer)[component]["status"])
+        response = connection.getresponse()
+        if response.status != 200:
+            return f"the API server answered {response.status}"
+        return str(json.load(response)[component]["status"])
     except (OSError, HTTPException, ValueError, KeyError) as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -39,7 +39,7 @@ def status(component: str, address: str) -> str:
 
 
 def main(component: str) -> int:
-    """Print the status; 0 if it is healthy."""
+    """Print the status; return 0 if it is healthy."""
     found = status(component, os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])
     sys.stdout.write(f"{component}: {found}\n")
     return 0 if found == "healthy" else 1

@@ -1,8 +1,8 @@
 """
-Prepare everything that the components need, once, before they start: `python -m deploy.production.init`.
+Prepare everything that the components need, before they start: `python -m deploy.production.init`.
 
-Databases of Airflow, MLflow and the articles are made or migrated; users, pools and the storage's bucket are made if
-they are missing. It may be run again at any time: a step does nothing when there is nothing to do.
+The databases of Airflow, MLflow and the articles are created or migrated; users, pools and the storage's bucket are
+created if they are missing. It is idempotent: a step with nothing to do changes nothing.
 """
 
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger("init")
 
 
 def airflow_database() -> None:
-    """Make or migrate Airflow's tables, the auth manager's too."""
+    """Create or migrate Airflow's tables, including those of the auth manager."""
     reach(make_url(required("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")))
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
 
 
 def mlflow_database() -> None:
-    """Make or migrate MLflow's tables."""
+    """Create or migrate MLflow's tables."""
     uri = required("MLFLOW_BACKEND_STORE_URI")
     reach(make_url(uri))
     from mlflow.db import upgrade
@@ -39,7 +39,7 @@ def mlflow_database() -> None:
 
 
 def users() -> None:
-    """Make administrator and service user, or give them what the settings say now."""
+    """Create the administrator and the service user, or update them to the settings."""
     from deploy.production.users import ensure_admin, ensure_service_user, security_manager
 
     with security_manager() as security:
@@ -48,7 +48,7 @@ def users() -> None:
 
 
 def pools() -> None:
-    """Make the pools that are missing; one that exists keeps its size."""
+    """Create the pools that are missing; an existing pool keeps its size."""
     from airflow.models.pool import Pool
 
     for name, pool in workflows.pools().items():
@@ -57,7 +57,7 @@ def pools() -> None:
 
 
 def storage() -> None:
-    """Make the bucket of the storage, if it is one that is missing and that may be made."""
+    """Create the bucket of the storage, if the storage is in S3 and the bucket is missing."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     from quartet.hooks.storage import StorageHook
@@ -71,21 +71,21 @@ def storage() -> None:
 
 
 def steps() -> dict[str, Callable[[], None]]:
-    """Return title → step, in order: those of the platform, and those of each workflow that has any."""
+    """Return title → step, in order: the platform's and those of each workflow that has any."""
     prepared = [workflow.name for workflow in workflows.WORKFLOWS if workflow.prepared]
     of_workflows = [import_module(f"deploy.production.prepare.{name}").STEPS for name in prepared]
     return {
         "storage": storage,
         "MLflow's database": mlflow_database,
         **{title: step for each in of_workflows for title, step in each.items()},
-        "Airflow's database": airflow_database,  # late: the pods of Airflow's chart start when it is migrated
+        "Airflow's database": airflow_database,  # late, since the pods of Airflow's chart start once it is migrated
         "users": users,
         "pools": pools,
     }
 
 
 def main() -> int:
-    """Do all steps; 1 if one cannot be done, with a line that says which and why."""
+    """Run all steps; return 1 if one fails, after logging which and why."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     log.setLevel(logging.INFO)
     try:
@@ -96,7 +96,7 @@ def main() -> int:
     except (BadDataError, DBAPIError, subprocess.CalledProcessError) as error:
         log.error("%s", str(error).splitlines()[0])
         return 1
-    log.info("all is ready")
+    log.info("everything is ready")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Become MLflow's server: its entities in the database of MLFLOW_BACKEND_STORE_URI, files in the platform's storage."""
+"""MLflow's server, with its database at MLFLOW_BACKEND_STORE_URI and its files in the platform's storage."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ PORT = 5000
 
 
 def credentials() -> dict[str, str]:
-    """Give the storage's credentials as variables; those of a role, which expire, are left to AWS's libraries."""
+    """Return the storage's credentials as variables; those of a role, which expire, are left to AWS's libraries."""
     found = StorageHook().environment()
     if "AWS_SESSION_TOKEN" in found:
         return {name: value for name, value in found.items() if not name.startswith("AWS_") or name == "AWS_REGION"}
@@ -18,7 +18,7 @@ def credentials() -> dict[str, str]:
 
 
 def main() -> None:
-    """Replace this process by the server."""
+    """Replace this process with the server."""
     line = [sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT), "--workers", "1"]  # noqa: S104
     line += ["--default-artifact-root", f"{PlatformSettings.load().storage_url}/mlflow"]
     os.execve(line[0], line, {**os.environ, **credentials()})  # noqa: S606

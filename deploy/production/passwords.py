@@ -1,4 +1,4 @@
-"""Which passwords production refuses: those that somebody else can guess."""
+"""Check for weak passwords, which production rejects."""
 
 import re
 
@@ -10,25 +10,25 @@ KNOWN_WORDS = (
     *("iloveyou", "letmein", "login", "master", "monkey", "passphrase", "passwd", "password", "postgres", "qwerty"),
     *("quartet", "root", "secret", "service", "superuser", "sysadmin", "test", "user", "welcome"),
 )
-"""Words that do not make a password, however often they are repeated and whatever digits stand beside them."""
+"""Words that alone make no password, however often they are repeated and whatever digits are added."""
 
 
 def weakness(password: str, user: str = "") -> str | None:
     """
-    Say what is wrong with a password, in words that do not repeat it; `None`: nothing.
+    Return what is wrong with a password, without repeating it; `None` if it is strong enough.
 
     Args:
         password: the password.
-        user: name of the user, which is a known word too.
+        user: name of the user, which counts as a known word too.
     """
     if len(password) < MIN_CHARACTERS:
         return f"it has fewer than {MIN_CHARACTERS} characters"
     if len(set(password)) < MIN_DIFFERENT_CHARACTERS:
         return f"it has fewer than {MIN_DIFFERENT_CHARACTERS} different characters"
-    # longest first: `administrator` is not `admin` and a remainder that looks random
+    # longest first, or `administrator` would be `admin` and a remainder that looks random
     known = sorted({*KNOWN_WORDS, _letters(user)} - {""}, key=len, reverse=True)
     if re.fullmatch(f"(?:{'|'.join(known)})*", _letters(password)):
-        return "it is made of well-known words (or the user's name), digits and signs only"
+        return "it consists only of well-known words (or the user's name), digits and signs"
     return None
 
 

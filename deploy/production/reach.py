@@ -1,4 +1,4 @@
-"""Variables and databases that production cannot do without."""
+"""Required environment variables and databases."""
 
 import logging
 import os
@@ -12,11 +12,11 @@ from include.core.errors import BadDataError
 log = logging.getLogger("init")
 
 PATIENCE_SECONDS = 120
-"""How long a database that does not answer is waited for."""
+"""Maximum wait for a database that does not answer."""
 
 
 class MissingVariableError(BadDataError):
-    """A variable that production needs is not set."""
+    """A required environment variable is not set."""
 
 
 def required(variable: str) -> str:
@@ -29,9 +29,9 @@ def required(variable: str) -> str:
 def reach(url: URL) -> None:
     """Wait until a database answers."""
 
-    def look() -> None:
+    def connect() -> None:
         with open_engine(url) as engine, engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     log.info("  %s", url.render_as_string(hide_password=True))
-    retry(seconds=PATIENCE_SECONDS)(look)
+    retry(seconds=PATIENCE_SECONDS)(connect)

@@ -1,15 +1,15 @@
-"""The two accounts that production cannot do without, made as the settings say.
+"""The two accounts that production requires, created from the settings.
 
-The administrator comes from `QUARTET_ADMIN_USER`, `QUARTET_ADMIN_PASSWORD` and `QUARTET_ADMIN_EMAIL`. The service user
-is whom the Airflow connection `quartet_api` names: tasks set the notes of their runs as this user, so its role may do
-what that needs and nothing else.
+The administrator is defined by `QUARTET_ADMIN_USER`, `QUARTET_ADMIN_PASSWORD` and `QUARTET_ADMIN_EMAIL`. The service
+user is the login of the Airflow connection `quartet_api`: tasks set the notes of their runs as this user, and its role
+has only the permissions that this takes.
 
     with users.security_manager() as security:
         users.ensure_admin(security)
         users.ensure_service_user(security)
 
-The settings are the truth at each call: another password replaces the one in the database, an account that was locked
-or has other roles becomes again what it should be. All is done by FAB's own security manager, as `airflow users` does.
+The settings are authoritative on each call: a changed password replaces the one in the database, and accounts that were
+locked or given other roles are reset. Everything is done by FAB's own security manager, as in `airflow users`.
 """
 
 import logging
@@ -31,27 +31,27 @@ ADMIN_ROLE = "Admin"
 SERVICE_CONNECTION = "quartet_api"
 SERVICE_ROLE = "Quartet service"
 SERVICE_PERMISSIONS = {
-    # PATCH /api/v2/dags/{dag}/dagRuns/{run}: Airflow has no finer right to set a note
+    # PATCH /api/v2/dags/{dag}/dagRuns/{run}: Airflow has no finer permission to set a note
     ("can_edit", "DAG Runs"),
     ("can_edit", "DAGs"),
-    # Airflow gives it to every role at each start of the API server; no route asks for it
+    # Airflow grants it to every role at each start of the API server; no route requires it
     ("can_read", "Website"),
 }
 
-LOCK_MILLISECONDS = 120_000  # PostgreSQL's unit; Airflow hands it on as it is
+LOCK_MILLISECONDS = 120_000  # PostgreSQL's unit, which Airflow passes on unchanged
 
 
 class AccountError(SettingsError):
-    """An account cannot be made as the settings say; the message never has a password in it."""
+    """An account cannot be created from the settings; the message never contains a password."""
 
 
 @contextmanager
 def security_manager() -> "Iterator[FabAirflowSecurityManagerOverride]":
     """
-    Give FAB's security manager on Airflow's database, with Airflow's own roles and permissions up to date.
+    Open FAB's security manager on Airflow's database, with Airflow's own roles and permissions up to date.
 
-    The database must be migrated; the auth manager must be FAB's. On PostgreSQL one process at a time gets it; another
-    one waits for two minutes.
+    The database must be migrated, and the auth manager must be FAB's. On PostgreSQL, one process at a time holds it;
+    another one waits for up to two minutes.
     """
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
     from airflow.providers_manager import ProvidersManager
@@ -72,47 +72,46 @@ def security_manager() -> "Iterator[FabAirflowSecurityManagerOverride]":
 
 def ensure_admin(security: "FabAirflowSecurityManagerOverride", settings: AdminSettings | None = None) -> list[str]:
     """
-    Make the administrator, or change what differs from the settings.
+    Create the administrator, or update it to the settings.
 
     Args:
         security: FAB's security manager.
-        settings: who it is; `None`: the environment says.
+        settings: the administrator; `None`: read from the environment.
 
     Returns:
-        What was done, a word each (`made`, `password`, `role`, `unlocked`, `email`); empty: nothing had to be.
+        The changes, one word each (`created`, `password`, `role`, `unlocked`, `email`); empty if there were none.
 
     Raises:
-        AccountError: no name, no password or one that is easy to guess, or the address is another user's.
+        AccountError: the name or password is missing, the password is weak, or the email address is another user's.
     """
     settings = settings or AdminSettings.load()
     name = _required(settings.user, AdminSettings.variable("user"))
     password = _strong(settings.password.get_secret_value(), name, AdminSettings.variable("password"))
     role = security.find_role(ADMIN_ROLE)
     if role is None:
-        raise AccountError("Airflow's roles are not in its database: make them with security_manager()")
+        raise AccountError("Airflow's roles are not in its database; security_manager() creates them")
     email = settings.email or f"{name}@localhost"
     return _ensure(security, name, password, email, ("Quartet", "administrator"), role)
 
 
 def ensure_service_user(security: "FabAirflowSecurityManagerOverride") -> list[str]:
     """
-    Make the role and the user that tasks speak to Airflow's API as, or change what differs.
+    Create the role and the user that tasks call Airflow's API as, or update them to the connection.
 
     Args:
         security: FAB's security manager.
 
     Returns:
-        What was done, as `ensure_admin` says it.
+        The changes, as in `ensure_admin`.
 
     Raises:
-        AccountError: there is no such connection, it names nobody or an administrator, or its password is easy to
-            guess.
+        AccountError: the connection is missing, has no login or an administrator's, or has a weak password.
     """
     name, password = _service_login()
     user = security.find_user(name)
     if user and any(role.name == ADMIN_ROLE for role in user.roles):
         raise AccountError(
-            f"the connection {SERVICE_CONNECTION} names {name!r}, an administrator; tasks need a user of their own"
+            f"the connection {SERVICE_CONNECTION} names {name!r}, an administrator; tasks need their own user"
         )
     return _ensure(security, name, password, f"{name}@localhost", ("Quartet", "service"), _service_role(security))
 
@@ -140,7 +139,7 @@ def _service_role(security: "FabAirflowSecurityManagerOverride") -> "Role":
     for action, resource in sorted(SERVICE_PERMISSIONS):
         security.add_permission_to_role(role, security.create_permission(action, resource))
     found = {_pair(permission) for permission in role.permissions}
-    if found != SERVICE_PERMISSIONS:  # FAB logs what went wrong and goes on
+    if found != SERVICE_PERMISSIONS:  # FAB only logs errors
         raise AccountError(f"the role {SERVICE_ROLE!r} has {sorted(found)}, not {sorted(SERVICE_PERMISSIONS)}")
     return role
 
@@ -157,16 +156,16 @@ def _ensure(
     names: tuple[str, str],
     role: "Role",
 ) -> list[str]:
-    """Make the user of that name, or give it this password, address and role; say what was done."""
+    """Create the user *name*, or update its password, address and role; return the changes."""
     _require_free(security, email, name)
     user = security.find_user(name)
     if user is None:
         security.add_user(name, *names, email, role, password)
-        log.info("user %s: made with the role %s", name, role.name)
-        return ["made"]
+        log.info("user %s: created with the role %s", name, role.name)
+        return ["created"]
     done = []
     if not security.check_password(name, password):
-        _require(security.reset_password(user.id, password), name)  # ends the sessions of the old one too
+        _require(security.reset_password(user.id, password), name)  # also ends the sessions of the old one
         done.append("password")
     if [each.name for each in user.roles] != [role.name]:
         user.roles = [role]
@@ -186,12 +185,12 @@ def _ensure(
 def _require_free(security: "FabAirflowSecurityManagerOverride", email: str, name: str) -> None:
     owner = security.find_user(email=email)
     if owner and owner.username.lower() != name.lower():
-        raise AccountError(f"the address {email} of user {name!r} is that of user {owner.username!r} already")
+        raise AccountError(f"the address {email} of user {name!r} already belongs to user {owner.username!r}")
 
 
 def _require(done: bool, name: str) -> None:
     if not done:
-        raise AccountError(f"FAB did not change user {name!r}; its log says why")
+        raise AccountError(f"FAB did not change user {name!r}; its log has the reason")
 
 
 def _required(value: str, what: str) -> str:
@@ -203,6 +202,6 @@ def _required(value: str, what: str) -> str:
 def _strong(password: str, user: str, what: str) -> str:
     if not password:
         raise AccountError(f"{what} is not set")
-    if problem := weakness(password, user):
-        raise AccountError(f"{what} is too easy to guess: {problem}")
+    if reason := weakness(password, user):
+        raise AccountError(f"{what} is too easy to guess: {reason}")
     return password

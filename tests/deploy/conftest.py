@@ -1,4 +1,4 @@
-"""An instance in a folder of the test's own."""
+"""An instance in the test's own folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from deploy.embedded.instance import Instance
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Instance:
-    """Give an instance whose home exists; nothing runs."""
+    """Return an instance whose home exists; nothing is running."""
     home = tmp_path / "home"
     instance = Instance(home, 18_080, f"file://{home}/data", f"sqlite:///{home}/mlflow.db")
     instance.make_folders()

@@ -1,4 +1,4 @@
-"""The commands' messages and exit codes, where nothing needs to run."""
+"""Messages and exit codes of the commands, where nothing needs to run."""
 
 import fcntl
 import os
@@ -70,7 +70,7 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path, monkeypatch, capsys):
     assert "cannot create" in capsys.readouterr().err
 
 
-def test_mlflow_before_the_first_up_says_what_to_do(home, capsys):
+def test_mlflow_before_the_first_up_names_the_remedy(home, capsys):
     assert cli.main(["mlflow"]) == 1
     assert "make up" in capsys.readouterr().err
 
@@ -99,7 +99,7 @@ def test_a_stale_socket_and_pid_are_removed(instance):
     assert not (instance.run / "supervisord.pid").exists()
 
 
-def test_the_record_tells_port_start_and_changed_settings(instance):
+def test_the_record_has_port_start_and_changed_settings(instance):
     since = datetime(2026, 3, 1, tzinfo=UTC)
     record.write(instance, since, {"RATINGS_SEED": "1", "HOME": "/root", "QUARTET_PORT": "18080"})
     assert record.running(replace(instance, port=1)).port == instance.port
@@ -111,6 +111,6 @@ def test_the_record_tells_port_start_and_changed_settings(instance):
     assert record.changed(instance, {"RATINGS_SEED": "2"}) == []
 
 
-def test_a_half_written_record_is_as_none(instance):
+def test_an_incomplete_record_counts_as_none(instance):
     (instance.run / "platform.json").write_text('{"port": 1')
     assert record.running(instance) == instance

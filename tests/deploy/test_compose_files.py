@@ -1,4 +1,4 @@
-"""docker-compose.yaml and the secrets that it asks for, as far as they can be seen without Docker."""
+"""docker-compose.yaml and its secrets, as far as they can be checked without Docker."""
 
 import base64
 import re
@@ -61,14 +61,14 @@ def test_a_service_is_bounded_checked_and_started_again(name: str):
     assert ":" in service["image"]
 
 
-def test_only_what_needs_it_has_airflows_database():
+def test_only_components_that_need_it_have_airflows_database():
     owners = {
         name for name, each in SERVICES.items() if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in each.get("environment", {})
     }
     assert owners == {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
 
 
-def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_existing_values_are_kept_and_missing_ones_generated(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / ".env").write_text("# REDIS_PASSWORD=no\nREDIS_PASSWORD=mine\nPOSTGRES_PASSWORD=\nOTHER=a=b\n")
     assert env.main([], tmp_path) == 0
     lines = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines() if line[:1].isalpha())
@@ -96,7 +96,7 @@ def test_a_second_call_changes_nothing(tmp_path: Path):
     assert "QUARTET_STORAGE=s3://quartet\n" in after
 
 
-def test_the_image_holds_what_the_components_are_told():
+def test_the_image_has_what_the_settings_refer_to():
     text = (ROOT / "Dockerfile").read_text()
     for expected in (
         "AIRFLOW__CORE__DAGS_FOLDER=/opt/quartet/dags",

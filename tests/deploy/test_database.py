@@ -1,4 +1,4 @@
-"""A database is there whole, or it is not there."""
+"""A database is complete or absent."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""The demo's parts that need no platform."""
+"""Parts of the demo that need no platform."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What the components see."""
+"""Environment of the components."""
 
 import os
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_log_server_ports_are_ports(instance, port):
 
 
 def test_a_late_heartbeat_is_not_taken_for_a_death():
-    """The database shows the heartbeat before the last: two beats must fit into the threshold many times over."""
+    """The database shows the last heartbeat but one, so the threshold must be many times two heartbeats."""
     values = defaults()
     assert 4 * 2 * int(values["AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC"]) <= int(
         values["AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD"]

@@ -1,4 +1,4 @@
-"""A pod becomes the executor that Spark has asked for."""
+"""A pod becomes the executor that Spark requested."""
 
 from pathlib import Path
 from zipfile import ZipFile

@@ -1,4 +1,4 @@
-"""What Kubernetes is told fits the code, the image, and Airflow; the chart itself is not at hand."""
+"""The manifests and values match the code, the image and Airflow; the chart itself is not available."""
 
 import json
 import re
@@ -31,7 +31,7 @@ TOP_LEVEL = {
     *("migrateDatabaseJob", "networkPolicies", "postgresql", "redis", "scheduler", "securityContexts", "statsd"),
     *("triggerer", "workers"),
 }
-"""Top-level values of the chart that may be used: compared with its values.yaml by hand."""
+"""Top-level values that the chart has, compared with its values.yaml by hand."""
 
 NAMESPACE = "quartet"
 SETTINGS = platform_settings.variables()
@@ -39,7 +39,7 @@ SECRET = re.compile(r"password|secret|token", re.IGNORECASE)
 
 
 class StrictLoader(yaml.SafeLoader):
-    """Refuse a key that is there twice: YAML takes the last one without a word."""
+    """Reject duplicate keys, of which YAML silently takes the last."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -63,7 +63,7 @@ def values() -> dict:
 
 @pytest.fixture(scope="module")
 def spark() -> dict[str, str]:
-    """Spark's configuration."""
+    """Return Spark's configuration."""
     text = find("spark.yaml", "ConfigMap", "quartet-spark")["data"]["spark-defaults.conf"]
     return dict(line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#"))
 
@@ -74,7 +74,7 @@ def pod_template() -> dict:
 
 
 def templated(text: str, values: dict) -> list[dict]:
-    """Fill in what the chart's templates may ask for here."""
+    """Render the template expressions that may occur here."""
     text = text.replace("{{ .Release.Namespace }}", NAMESPACE)
     text = re.sub(r"\{\{ \.Values\.(\w+) \}\}", lambda match: str(values[match[1]]), text)
     assert "{{" not in text
@@ -82,7 +82,7 @@ def templated(text: str, values: dict) -> list[dict]:
 
 
 def variables(values: dict) -> list[dict]:
-    """What every component gets, in the chart's order."""
+    """Return the variables of every component, in the chart's order."""
     return [*values["env"], *templated(values["extraEnv"], values)]
 
 
@@ -106,7 +106,7 @@ def connections(values: dict) -> dict[str, str]:
 
 
 def origin(module: str) -> Path:
-    """Give the file of a module, without importing it."""
+    """Return the file of a module, without importing it."""
     spec = find_spec(module)
     assert spec is not None
     return Path(str(spec.origin))
@@ -173,7 +173,7 @@ def test_what_config_names_is_there(values, option, kind):
 
 
 def is_known(name: str) -> bool:
-    """Tell whether something reads the variable."""
+    """Check that something reads the variable."""
     if name.startswith("AIRFLOW_CONN_"):
         return True
     if name.startswith("MLFLOW_") and name not in SETTINGS:
@@ -268,7 +268,7 @@ def test_every_key_of_a_secret_is_in_the_readme():
 
 @pytest.fixture
 def allowed_hosts(values, monkeypatch):
-    """Guard an app as the plugin guards the API server, in a pod of that address."""
+    """Guard an app as the plugin guards the API server, in a pod with that address."""
     from quartet_plugin import QuartetPlugin
 
     def guarded(address: str) -> TestClient:

@@ -1,4 +1,4 @@
-"""The keys of a home."""
+"""Keys of a home."""
 
 import base64
 import stat

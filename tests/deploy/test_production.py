@@ -1,4 +1,4 @@
-"""What prepares a platform with servers of its own."""
+"""Preparation of a platform with its own servers."""
 
 import json
 import os
@@ -24,7 +24,7 @@ PASSWORD, CRAWLERS = "ours-1", "theirs_2"
 
 @contextmanager
 def airflow(status: int, body: bytes) -> Iterator[str]:
-    """Answer as the API server does; give the address of its execution API."""
+    """Serve answers like the API server's; yield the address of its execution API."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -50,7 +50,7 @@ def airflow(status: int, body: bytes) -> Iterator[str]:
         (500, {}, 1, "answered 500"),
     ],
 )
-def test_a_component_is_as_healthy_as_airflow_says(monkeypatch, capsys, status, body, code, said):
+def test_the_status_of_a_component_is_the_one_airflow_reports(monkeypatch, capsys, status, body, code, said):
     with airflow(status, json.dumps(body).encode()) as address:
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", address)
         assert health.main("triggerer") == code
@@ -66,7 +66,7 @@ def test_a_component_is_not_healthy_when_airflow_does_not_answer(monkeypatch):
 
 @pytest.fixture
 def audience(mariadb: URL) -> Iterator[AudienceSettings]:
-    """Give settings with schemas and a user that do not exist yet."""
+    """Yield settings with schemas and a user that do not exist yet."""
     name = mariadb.database or ""
     settings = AudienceSettings(
         **{
@@ -98,7 +98,7 @@ def execute(url: URL, statement: str) -> None:
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch, audience: AudienceSettings, crawlers: str = CRAWLERS) -> str:
-    """Make schemas and accounts as on a server of our own; give the crawler's name."""
+    """Create schemas and accounts as on our own server; return the crawler's name."""
     crawler = f"c{audience.output_user[1:]}"
     monkeypatch.setattr(prepare_audience, "CRAWLER", crawler)
     monkeypatch.setenv("MARIADB_ROOT_PASSWORD", make_url(MARIADB).password or "")
@@ -135,7 +135,7 @@ def test_a_grant_covers_no_schema_of_a_similar_name(audience: AudienceSettings, 
         execute(make_url(MARIADB), f"DROP DATABASE {similar}")
 
 
-def test_a_missing_variable_is_told_and_ends_the_preparation(monkeypatch, caplog):
+def test_a_missing_variable_is_reported_and_ends_the_preparation(monkeypatch, caplog):
     monkeypatch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", raising=False)
     monkeypatch.setattr(init, "steps", lambda: {"Airflow's database": init.airflow_database})
     with caplog.at_level("INFO"):
@@ -143,7 +143,7 @@ def test_a_missing_variable_is_told_and_ends_the_preparation(monkeypatch, caplog
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN is not set" in caplog.text
 
 
-def test_a_wrong_password_is_told_without_it(monkeypatch, caplog, postgres: URL):
+def test_a_wrong_password_is_reported_without_it(monkeypatch, caplog, postgres: URL):
     wrong = postgres.set(username="nobody_of_quartet", password="s3cr3t")
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", wrong.render_as_string(hide_password=False))
     monkeypatch.setattr(init, "steps", lambda: prepare_articles.STEPS)
@@ -168,17 +168,17 @@ def test_a_server_that_does_not_answer_yet_is_waited_for(monkeypatch, driver: st
     assert len(looks) == 3
 
 
-def test_the_articles_database_is_made_and_made_again(monkeypatch, caplog, postgres: URL):
+def test_the_articles_database_is_created_and_the_step_repeated(monkeypatch, caplog, postgres: URL):
     url = postgres.set(drivername="postgresql").render_as_string(hide_password=False)
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", url)
     monkeypatch.setattr(init, "steps", lambda: prepare_articles.STEPS)
     with caplog.at_level("INFO"):
         assert (init.main(), init.main()) == (0, 0)
-    assert "all is ready" in caplog.text
+    assert "everything is ready" in caplog.text
     execute(postgres, "SELECT count(*) FROM model")
 
 
-def test_a_missing_bucket_is_made_once(s3_storage: str, monkeypatch):
+def test_a_missing_bucket_is_created_once(s3_storage: str, monkeypatch):
     monkeypatch.setenv("QUARTET_STORAGE", s3_storage.replace("bucket-", "another-"))
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 

@@ -1,4 +1,4 @@
-"""Databases and users on servers that somebody else runs: PostgreSQL and MariaDB, without a superuser."""
+"""Databases and users on managed servers: PostgreSQL and MariaDB, without a superuser."""
 
 import json
 import re
@@ -17,7 +17,7 @@ FIRST, SECOND = "first0password0first", "second0password0second"
 
 
 def run(url: URL, *statements: str) -> list[tuple]:
-    """Run statements one by one, and give the rows of the last."""
+    """Run statements one by one and return the rows of the last."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
@@ -35,7 +35,7 @@ def mark() -> str:
 
 @pytest.fixture
 def postgres_master(postgres: URL, mark: str) -> Iterator[URL]:
-    """Give the server as a user like the first one of RDS: it makes roles and databases, and is no superuser."""
+    """Yield the server with a user like RDS's master: it may create roles and databases, but is no superuser."""
     server, name = make_url(POSTGRES), f"{mark}_master"
     run(server, f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD '{FIRST}'")
     yield server.set(username=name, password=FIRST)
@@ -44,7 +44,7 @@ def postgres_master(postgres: URL, mark: str) -> Iterator[URL]:
     run(server, f"DROP ROLE {name}")
 
 
-def test_each_database_of_postgresql_has_an_owner_of_its_own(postgres_master, mark):
+def test_each_database_of_postgresql_has_its_own_owner(postgres_master, mark):
     one, other = f"{mark}_a", f"{mark}_b"
     databases.postgres(postgres_master, {one: FIRST, other: FIRST})
     owner = make_url(POSTGRES).set(username=one, password=FIRST, database=one)
@@ -68,7 +68,7 @@ def test_a_second_run_keeps_the_data_and_changes_the_password(postgres_master, m
 
 @pytest.fixture
 def mariadb_server(mariadb: URL, mark: str) -> Iterator[URL]:
-    """Give the server without a database; what the test makes is dropped."""
+    """Yield the server without a database; whatever the test creates is dropped."""
     server = make_url(MARIADB)
     yield server._replace(drivername="mariadb+pymysql", database=None)
     for name in (f"{mark}_in", f"{mark}_out", f"{mark}xin"):
@@ -77,7 +77,7 @@ def mariadb_server(mariadb: URL, mark: str) -> Iterator[URL]:
         run(server, f"DROP USER IF EXISTS '{user}'@'%'")
 
 
-def test_users_of_mariadb_have_rights_on_their_schemas_alone(mariadb_server, mark):
+def test_users_of_mariadb_have_privileges_on_their_schemas_only(mariadb_server, mark):
     for _ in range(2):
         databases.mariadb(mariadb_server, f"{mark}_r", FIRST, [f"{mark}_in"], "SELECT")
         databases.mariadb(mariadb_server, f"{mark}_w", FIRST, [f"{mark}_out"], "ALL PRIVILEGES")
@@ -101,7 +101,7 @@ def test_a_second_run_changes_the_password_in_mariadb(mariadb_server, mark):
 
 
 @pytest.mark.parametrize("name", ["a;b", "a b", 'a"b', ""])
-def test_names_that_are_none_are_refused(postgres_master, name):
+def test_invalid_names_are_refused(postgres_master, name):
     with pytest.raises(BadDataError, match="name"):
         databases.postgres(postgres_master, {name: FIRST})
 

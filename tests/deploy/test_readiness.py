@@ -1,4 +1,4 @@
-"""Ready means: every component beats since the start, and every DAG file has been read since."""
+"""Readiness: every component has sent a heartbeat and every DAG file has been parsed since the start."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -89,7 +89,7 @@ def test_a_server_that_does_not_answer_yet_means_that_nothing_is_ready(root):
 
 
 class Dying:
-    """A supervisord whose scheduler has died once more at each look."""
+    """A supervisord whose scheduler has died once more at each check."""
 
     deaths = 0
 

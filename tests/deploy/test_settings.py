@@ -1,4 +1,4 @@
-"""The look at all settings before the platform starts."""
+"""Check of all settings before the platform starts."""
 
 import pytest
 

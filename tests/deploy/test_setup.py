@@ -1,4 +1,4 @@
-"""What a machine without the right Python is told, and what `make` alone says."""
+"""Messages on a machine without a suitable Python, and the output of `make` alone."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from include.core.settings import ROOT
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """Give a checkout and a folder with the few programs that any machine has."""
+    """Return a checkout and a folder with the few programs that any machine has."""
     (tmp_path / "deploy" / "embedded").mkdir(parents=True)
     shutil.copy(ROOT / "deploy" / "embedded" / "setup.sh", tmp_path / "deploy" / "embedded")
     shutil.copy(ROOT / "requirements.txt", tmp_path)

@@ -1,4 +1,4 @@
-"""Supervisord's configuration, and the way to it."""
+"""Supervisord's configuration and socket."""
 
 import configparser
 import shlex

@@ -1,4 +1,4 @@
-"""Logs of tasks in CloudWatch and S3, by the settings of docs/logs.md; both are moto's server."""
+"""Task logs in CloudWatch and S3 with the settings of docs/logs.md, against a moto server."""
 
 import json
 import re
@@ -31,7 +31,7 @@ STREAM = "dag_id=ratings_train/run_id=manual__2026-01-02T03:04:05+00:00/task_id=
 
 @dataclass
 class Task:
-    """A try of a task: what its supervisor writes, and what the web UI reads."""
+    """An attempt of a task: its supervisor writes the log, the web UI reads it."""
 
     folder: Path
     state: str = "running"
@@ -39,17 +39,17 @@ class Task:
     logger: Any = field(init=False)
 
     def begin(self) -> None:
-        """Open the log as the supervisor does when a worker has taken the task."""
+        """Open the log, as the supervisor does when a worker has started the task."""
         self.logger, self.file = supervisor._configure_logging(STREAM, SimpleNamespace())
 
     def end(self) -> None:
-        """Close the log as the supervisor does when the task has ended."""
+        """Close the log, as the supervisor does when the task has ended."""
         sdk_log.upload_to_remote(self.logger)
         self.file.close()
         self.state, self.end_date = "success", datetime.now(UTC)
 
     def shown(self) -> list[str]:
-        """Read what Airflow's API gives to the web UI."""
+        """Read the log as Airflow's API returns it to the web UI."""
         ti = SimpleNamespace(
             state=self.state, end_date=self.end_date, try_number=1, hostname="", triggerer_job=None, executor=None
         )
@@ -57,12 +57,12 @@ class Task:
         return [message.event for message in messages]
 
     def lose_the_file(self) -> None:
-        """Let the machine be gone that ran the task."""
+        """Remove the local files, as if the task's machine were gone."""
         (self.folder / STREAM).unlink()
 
 
 def forget() -> None:
-    """Make Airflow read the settings of logging again; it does so once a process."""
+    """Have Airflow read its logging settings again, which it does only once per process."""
     for module in (logging_config, sdk_log):
         module._ActiveLoggingConfig.logging_config_loaded = False
     sdk_log.logging_processors.cache_clear()
@@ -70,7 +70,7 @@ def forget() -> None:
 
 @pytest.fixture
 def settings(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Give what applies settings of logging to this process, with AWS at moto's server."""
+    """Return a function that applies logging settings to this process, with a moto server as AWS."""
     for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "eu-central-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
@@ -95,7 +95,7 @@ def group() -> str:
 
 @pytest.fixture
 def cloudwatch(settings, group: str) -> Task:
-    """A task whose log goes to a group of CloudWatch, named in the settings as the page says."""
+    """A task whose log goes to a CloudWatch group, configured as documented."""
     boto3.client("logs").create_log_group(logGroupName=group)
     return settings(CLOUDWATCH | {FOLDER: CLOUDWATCH[FOLDER].replace(GROUP, group)})
 

@@ -1,4 +1,4 @@
-"""The accounts of production, made by FAB on a real Airflow database."""
+"""The accounts of production, created by FAB in a real Airflow database."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ GOOD, OTHER = "correct horse battery", "seven swift otters"
 
 @pytest.fixture(scope="module")
 def fab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[FabAirflowSecurityManagerOverride]":
-    """FAB's security manager on a new database; the process' own settings come back at the end."""
+    """FAB's security manager on a new database; the settings of this process are restored at the end."""
     from airflow import settings
     from airflow.api_fastapi import app
     from airflow.utils.db import initdb
@@ -52,7 +52,7 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[FabAirflowSecurit
 
 @pytest.fixture
 def name(fab, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give the name of a user that is removed at the end."""
+    """Yield the name of a user that is removed at the end."""
     name = request.node.name[:60]
     yield name
     if user := fab.find_user(name):
@@ -67,8 +67,8 @@ def roles(fab, name: str) -> list[str]:
     return [role.name for role in fab.find_user(name).roles]
 
 
-def test_the_admin_is_made_once(fab, name: str):
-    assert users.ensure_admin(fab, admin(name)) == ["made"]
+def test_the_admin_is_created_once(fab, name: str):
+    assert users.ensure_admin(fab, admin(name)) == ["created"]
     user = fab.find_user(name)
     assert (user.active, user.email, roles(fab, name)) == (True, f"{name}@localhost", ["Admin"])
     assert fab.check_password(name, GOOD)
@@ -79,14 +79,14 @@ def test_the_admin_is_made_once(fab, name: str):
     assert fab.find_user(name).password == hashed
 
 
-def test_another_password_replaces_the_one_before(fab, name: str):
+def test_a_new_password_replaces_the_old_one(fab, name: str):
     users.ensure_admin(fab, admin(name))
     assert users.ensure_admin(fab, admin(name, OTHER)) == ["password"]
     assert fab.check_password(name, OTHER)
     assert not fab.check_password(name, GOOD)
 
 
-def test_what_somebody_changed_becomes_again_what_the_settings_say(fab, name: str):
+def test_manual_changes_are_reset_to_the_settings(fab, name: str):
     users.ensure_admin(fab, admin(name))
     user = fab.find_user(name)
     user.active, user.roles, user.email = False, [fab.find_role("Viewer")], "x@example.org"
@@ -98,7 +98,7 @@ def test_what_somebody_changed_becomes_again_what_the_settings_say(fab, name: st
 
 def test_an_address_belongs_to_one_user(fab, name: str):
     users.ensure_admin(fab, admin(name, email="shared@example.org"))
-    with pytest.raises(AccountError, match=f"shared@example.org of user 'else' is that of user '{name}'"):
+    with pytest.raises(AccountError, match=f"shared@example.org of user 'else' already belongs to user '{name}'"):
         users.ensure_admin(fab, admin("else", email="shared@example.org"))
     assert fab.find_user("else") is None
 
@@ -107,7 +107,7 @@ def test_the_environment_names_the_admin(fab, name: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("QUARTET_ADMIN_USER", name)
     monkeypatch.setenv("QUARTET_ADMIN_PASSWORD", GOOD)
     monkeypatch.setenv("QUARTET_ADMIN_EMAIL", "env@example.org")
-    assert users.ensure_admin(fab) == ["made"]
+    assert users.ensure_admin(fab) == ["created"]
     assert fab.find_user(name).email == "env@example.org"
 
 
@@ -121,7 +121,9 @@ def test_a_weak_password_is_refused_and_never_shown(fab, caplog: pytest.LogCaptu
     caplog.set_level(logging.DEBUG)
     with pytest.raises(AccountError) as refused:
         users.ensure_admin(fab, admin("newcomer", "Changeme-1234"))
-    assert str(refused.value).startswith("QUARTET_ADMIN_PASSWORD is too easy to guess: it is made of well-known words")
+    assert str(refused.value).startswith(
+        "QUARTET_ADMIN_PASSWORD is too easy to guess: it consists only of well-known words"
+    )
     assert "changeme" not in (str(refused.value) + caplog.text).lower()
     assert fab.find_user("newcomer") is None
 
@@ -141,13 +143,13 @@ def connect(monkeypatch: pytest.MonkeyPatch, login: str, password: str = GOOD) -
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_API", json.dumps(connection))
 
 
-def rights(fab) -> set[tuple[str, str]]:
+def permissions(fab) -> set[tuple[str, str]]:
     return {(each.action.name, each.resource.name) for each in fab.find_role(users.SERVICE_ROLE).permissions}
 
 
-def test_the_service_user_is_whom_the_connection_names(fab, name: str, monkeypatch: pytest.MonkeyPatch):
+def test_the_service_user_comes_from_the_connection(fab, name: str, monkeypatch: pytest.MonkeyPatch):
     connect(monkeypatch, name)
-    assert users.ensure_service_user(fab) == ["made"]
+    assert users.ensure_service_user(fab) == ["created"]
     assert users.ensure_service_user(fab) == []
     assert roles(fab, name) == ["Quartet service"]
     assert fab.check_password(name, GOOD)
@@ -156,31 +158,31 @@ def test_the_service_user_is_whom_the_connection_names(fab, name: str, monkeypat
     assert fab.check_password(name, OTHER)
 
 
-def test_its_role_has_three_rights_whatever_was_given_or_taken(fab, name: str, monkeypatch: pytest.MonkeyPatch):
+def test_its_role_has_three_permissions_whatever_was_changed(fab, name: str, monkeypatch: pytest.MonkeyPatch):
     connect(monkeypatch, name)
     users.ensure_service_user(fab)
     wanted = {("can_edit", "DAG Runs"), ("can_edit", "DAGs"), ("can_read", "Website")}
-    assert rights(fab) == wanted
+    assert permissions(fab) == wanted
     role = fab.find_role(users.SERVICE_ROLE)
     fab.remove_permission_from_role(role, fab.get_permission("can_edit", "DAGs"))
     fab.add_permission_to_role(role, fab.get_permission("can_read", "Connections"))
-    assert rights(fab) != wanted
+    assert permissions(fab) != wanted
     users.ensure_service_user(fab)
-    assert rights(fab) == wanted
+    assert permissions(fab) == wanted
     fab.sync_roles()  # as each start of the API server does
-    assert rights(fab) == wanted
+    assert permissions(fab) == wanted
 
 
 def test_an_administrator_is_not_made_the_service_user(fab, name: str, monkeypatch: pytest.MonkeyPatch):
     users.ensure_admin(fab, admin(name))
     connect(monkeypatch, name.upper(), OTHER)
-    with pytest.raises(AccountError, match="an administrator; tasks need a user of their own"):
+    with pytest.raises(AccountError, match="an administrator; tasks need their own user"):
         users.ensure_service_user(fab)
     assert roles(fab, name) == ["Admin"]
     assert fab.check_password(name, GOOD)
 
 
-def test_a_missing_or_incomplete_connection_is_told(fab, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_or_incomplete_connection_is_reported(fab, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("AIRFLOW_CONN_QUARTET_API", raising=False)
     with pytest.raises(AccountError, match="connection quartet_api is missing: set AIRFLOW_CONN_QUARTET_API"):
         users.ensure_service_user(fab)
@@ -238,7 +240,7 @@ def config(monkeypatch: pytest.MonkeyPatch, base_url: str) -> dict[str, object]:
         ("", True),
     ],
 )
-def test_cookies_need_https_unless_all_stays_on_this_machine(monkeypatch, base_url: str, secure: bool):
+def test_cookies_need_https_except_on_this_machine(monkeypatch, base_url: str, secure: bool):
     assert config(monkeypatch, base_url)["SESSION_COOKIE_SECURE"] is secure
 
 
@@ -250,6 +252,6 @@ def test_airflows_own_setting_for_cookies_wins(monkeypatch, base_url: str, setti
 
 
 @pytest.mark.parametrize(("base_url", "lines"), [("http://quartet.example.org", 1), ("https://quartet.example.org", 0)])
-def test_plain_http_over_a_network_is_told(monkeypatch, caplog, base_url: str, lines: int):
+def test_plain_http_over_a_network_is_reported(monkeypatch, caplog, base_url: str, lines: int):
     config(monkeypatch, base_url)
     assert caplog.text.count("Put a TLS proxy in front") == lines

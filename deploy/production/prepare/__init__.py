@@ -1,1 +1,1 @@
-"""What a workflow needs before the platform starts: `deploy.production.prepare.<name>.STEPS`, title → step."""
+"""Steps of a workflow before the platform starts: `deploy.production.prepare.<name>.STEPS`, title → step."""

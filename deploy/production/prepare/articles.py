@@ -1,10 +1,10 @@
-"""What the articles workflow needs before the platform starts."""
+"""Preparation of the articles workflow."""
 
 from deploy.production.reach import reach
 
 
 def articles_database() -> None:
-    """Make or migrate the tables of the article recommendations."""
+    """Create or migrate the tables of the article recommendations."""
     from include.articles.database import schema
     from quartet.hooks.database import DatabaseHook
 
@@ -14,4 +14,4 @@ def articles_database() -> None:
         schema.upgrade(engine)
 
 
-STEPS = {"the articles' database": articles_database}
+STEPS = {"articles database": articles_database}

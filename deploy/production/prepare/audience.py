@@ -1,4 +1,4 @@
-"""What the audience workflow needs before the platform starts."""
+"""Preparation of the audience workflow."""
 
 import os
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from include.audience.settings import AudienceSettings
 
 CRAWLER = "crawler"
-"""The account that fills the source of audience labeling, on a server of our own."""
+"""The account that fills the source of audience labeling on our own server."""
 
 
 def audience_databases() -> None:
     """
-    Look whether source and results of audience labeling answer; their tables are made by the tasks.
+    Check that the source and result databases of audience labeling answer; tasks create their tables.
 
-    On the server MARIADB_HOST, which is ours, schemas and accounts are made.
+    On our own server, MARIADB_HOST, schemas and accounts are created first.
     """
     from include.audience.settings import AudienceSettings
 
@@ -30,7 +30,7 @@ def audience_databases() -> None:
 
 
 def _audience_accounts(audience: "AudienceSettings") -> None:
-    """Let the platform's user read the source and own the results, and the crawler own the source."""
+    """Create the platform's user, who reads the source and owns the results, and the crawler, who owns the source."""
     root = audience.result_url("").set(username="root", password=required("MARIADB_ROOT_PASSWORD"), database=None)
     user, password = audience.output_user, audience.output_password.get_secret_value()
     databases.mariadb(root, user, password, [audience.input_schema], "SELECT")
@@ -38,4 +38,4 @@ def _audience_accounts(audience: "AudienceSettings") -> None:
     databases.mariadb(root, CRAWLER, required("AUDIENCE_SOURCE_PASSWORD"), [audience.input_schema], databases.ALL)
 
 
-STEPS = {"the databases of audience labeling": audience_databases}
+STEPS = {"audience databases": audience_databases}

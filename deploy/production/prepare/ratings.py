@@ -1,10 +1,10 @@
-"""What the ratings workflow needs before the platform starts."""
+"""Preparation of the ratings workflow."""
 
 from pathlib import Path
 
 
 def base_ratings() -> None:
-    """Store the base data that MOVIELENS_100K names; without it the first training fetches them."""
+    """Store the base ratings from MOVIELENS_100K; if it is not set, the first training downloads them."""
     from include.ratings import base
     from include.ratings.settings import RatingsSettings
     from quartet.hooks.storage import StorageHook
