@@ -4,6 +4,7 @@ The exceptions of the domain.
     BadDataError            stays wrong; the task fails at once
       DamagedObjectError    an object is not what was written
       SettingsError         a setting has a value that is not allowed
+    TransientError          passes by itself; retried, over minutes
     NothingToDoError        no failure; the task is skipped
 
 Any other error is retried.
@@ -20,6 +21,10 @@ class DamagedObjectError(BadDataError):
 
 class SettingsError(BadDataError):
     """A setting has a value that is not allowed; the message names variable, value and what is allowed."""
+
+
+class TransientError(Exception):
+    """Trouble that passes by itself: the same work may succeed in a while."""
 
 
 class NothingToDoError(Exception):

@@ -5,7 +5,7 @@ Ages count from the last change as the store recorded it.
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,8 @@ from include.core.storage import (
     Store,
     StoredObject,
     find_object,
-    is_local,
-    local_path,
+    is_behind_link,
+    prune,
     walk_objects,
 )
 
@@ -150,7 +150,7 @@ class Sweeper:
             if self.reaches(path) and (found := find_object(path)) and _same(found, listed):
                 if not self.dry_run:
                     path.unlink(missing_ok=True)
-                    _prune(folder, path)
+                    prune(folder, path)
                 done += Removed(1, listed.size)
         log.info(
             "%s: %d %s of %d bytes %s",
@@ -166,13 +166,10 @@ class Sweeper:
 
     def reaches(self, path: StoragePath) -> bool:
         """Check that *path* is below the root and neither a link nor behind one; object stores have no links."""
-        if not is_local(path):
-            return True
-        root, there = local_path(self.root), local_path(path)
-        if there.resolve() == root.resolve() / there.relative_to(root):
-            return True
-        log.warning("%s is kept: it is a symbolic link, or behind one", path)
-        return False
+        if is_behind_link(self.root, path):
+            log.warning("%s is kept: it is a symbolic link, or behind one", path)
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -202,17 +199,6 @@ class Cleaning:
 def _same(found: StoredObject, listed: StoredObject) -> bool:
     # some stores report the time of a change less precisely in a listing
     return found.size == listed.size and (found.tag == listed.tag if found.tag else found.changed == listed.changed)
-
-
-def _prune(folder: StoragePath, path: StoragePath) -> None:
-    """Remove the folders between *folder* and a removed local file that are empty now."""
-    if is_local(path):
-        top = local_path(folder)
-        with suppress(OSError):  # not empty, or gone
-            for parent in local_path(path).parents:
-                if parent == top:
-                    break
-                parent.rmdir()
 
 
 def clean_logs(folder: Path, sweeper: Sweeper, before: float) -> Removed:

@@ -1,33 +1,30 @@
-"""What web servers and S3 say about an object, without what must not be shown."""
+"""What HTTP statuses mean, from web servers and from S3, and addresses without secrets."""
 
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from enum import Enum
 from urllib.parse import urlsplit
 
-from include.core.storage import StoredObject
+MISSING_STATUSES = (403, 404, 410)
+"""403 counts as missing on every server: stores that must not list answer so for an object that does not exist."""
+TRANSIENT_STATUSES = (408, 429)
+"""And every status from 500."""
 
 
-def stored_object(name: str, headers: Mapping[str, str]) -> StoredObject:
-    """Read size (-1 when the server does not tell it), time and ETag from the headers of an answer."""
-    size = headers.get("Content-Length", "")
-    try:
-        changed = parsedate_to_datetime(headers.get("Last-Modified", "")).timestamp()
-    except ValueError:
-        changed = 0.0
-    return StoredObject(name, int(size) if size.isdecimal() else -1, changed, headers.get("ETag", ""))
+class Trouble(Enum):
+    """Why an object could not be read."""
+
+    MISSING = "it does not exist, or not yet"
+    TRANSIENT = "it could not be checked; the error is transient"
+    PERMANENT = "it cannot be had, and another try would end in the same way"
 
 
-def shown(url: str) -> str:
-    """Give *url* without what may be secret: user, password and query."""
+def classify_status(status: int) -> Trouble:
+    """Return what an HTTP status without success means."""
+    if status in MISSING_STATUSES:
+        return Trouble.MISSING
+    return Trouble.TRANSIENT if status in TRANSIENT_STATUSES or status >= 500 else Trouble.PERMANENT
+
+
+def redact(url: str) -> str:
+    """Return *url* without what may be secret: user, password and query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=parts.query and "…", fragment="").geturl()
-
-
-def s3_answer(error: BaseException) -> tuple[int | None, str]:
-    """Give status and code of the S3 answer that an error was made of; `None` and empty if it was made of none."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(reply := getattr(seen, "response", None), dict):
-            return reply.get("ResponseMetadata", {}).get("HTTPStatusCode"), reply.get("Error", {}).get("Code", "")
-        seen = seen.__cause__ or seen.__context__
-    return None, ""

@@ -1,36 +1,33 @@
 """Files on web servers, in the local file system and in S3, looked at and read in the same way."""
 
-import errno
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from os import fstat
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
-from botocore.exceptions import BotoCoreError
-from botocore.exceptions import ConnectionError as S3ConnectionError
 
-from include.core.storage import StoragePath, StoredObject, find_object, is_local, local_path
-from include.core.web import s3_answer, shown, stored_object
+from include.core.storage import StoragePath, StoredObject, classify_error, find_object, open_read
+from include.core.web import Trouble, redact
 from include.songs.sources import Body, NotReady, NotReadyError, RefusedError, judged
 
 BLOCK_BYTES = 4 << 20
 """How much is read at a time."""
 HEAD_REFUSED = (400, 403, 405, 501)
 """Answers to HEAD after which GET may find the file: an address may be signed for GET alone."""
-TRANSIENT_NUMBERS = {
-    errno.EBUSY,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.EIO,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.ESTALE,
-}
-"""Of errors of a file system; it may be a network's."""
+
+
+def stored_object(name: str, headers: Mapping[str, str]) -> StoredObject:
+    """Read size (-1 when the server does not tell it), time and ETag from the headers of an answer."""
+    size = headers.get("Content-Length", "")
+    try:
+        changed = parsedate_to_datetime(headers.get("Last-Modified", "")).timestamp()
+    except ValueError:
+        changed = 0.0
+    return StoredObject(name, int(size) if size.isdecimal() else -1, changed, headers.get("ETag", ""))
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class WebFile:
     """What is added to the address; it may be secret."""
 
     def __str__(self) -> str:
-        return shown(self.url)
+        return redact(self.url)
 
     @property
     def name(self) -> str:
@@ -123,7 +120,7 @@ class StoredFile:
     path: StoragePath
 
     def __str__(self) -> str:
-        return shown(str(self.path))
+        return redact(str(self.path))
 
     def look(self) -> StoredObject | NotReady:
         """Ask for size and time."""
@@ -137,18 +134,9 @@ class StoredFile:
     def open(self) -> Iterator[Body]:
         """Open the file; one that is replaced while it is read is not mixed with the other."""
         with self._told_apart():
-            if is_local(self.path):
-                file = local_path(self.path).open("rb")
-                size = fstat(file.fileno()).st_size
-            else:
-                file = self._open_remote(self.path)
-                size = file.size
+            file, size = open_read(self.path)
         with file:
             yield Body(size, self._blocks(file))
-
-    def _open_remote(self, path: Any) -> Any:
-        path.fs.invalidate_cache(path.path)  # the length of an earlier listing may be another
-        return path.fs.open(path.path, "rb", block_size=BLOCK_BYTES, cache_type="none")
 
     def _blocks(self, file: Any) -> Iterator[bytes]:
         with self._told_apart():
@@ -170,27 +158,15 @@ class StoredFile:
             raise
 
     def _judged(self, error: Exception) -> NotReadyError | RefusedError | None:
+        trouble = classify_error(self.path, error)
         reason = f"{self}: {type(error).__name__}: {error}"
-        status, code = s3_answer(error)
-        if code == "NoSuchBucket":
-            return RefusedError(reason)
-        if self._passes(error):
-            return NotReadyError(NotReady(reason, passing=True))
-        if status is not None:
-            return judged(status, reason)
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and trouble is Trouble.MISSING:
             return NotReadyError(self._missing())
-        return RefusedError(reason) if isinstance(error, OSError | BotoCoreError) else None
-
-    def _passes(self, error: Exception) -> bool:
-        if isinstance(error, TimeoutError | ConnectionError | S3ConnectionError):
-            return True
-        if is_local(self.path):
-            return getattr(error, "errno", None) in TRANSIENT_NUMBERS
-        from s3fs.core import S3_RETRYABLE_ERRORS  # takes more than a second
-        from s3fs.utils import FileExpired
-
-        return isinstance(error, (FileExpired, *S3_RETRYABLE_ERRORS))
+        if trouble is Trouble.MISSING:
+            return NotReadyError(NotReady(reason, passing=False))
+        if trouble is Trouble.TRANSIENT:
+            return NotReadyError(NotReady(reason, passing=True))
+        return RefusedError(reason) if trouble else None
 
 
 def _is_certificate(error: BaseException | None) -> bool:

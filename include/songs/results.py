@@ -7,11 +7,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from os import fstat
-from typing import IO, Any
+from typing import IO
 
 from include.core.errors import DamagedObjectError
-from include.core.storage import StoragePath, StoredObject, find_object, is_local, list_objects, local_path
+from include.core.storage import StoragePath, StoredObject, find_object, list_objects, open_read
 from include.songs.layout import counts_folder, dataset_folder
 from include.songs.schemas import ANALYSIS, SUCCESS, header
 
@@ -59,7 +58,7 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[byt
         raise DamagedObjectError(f"{folder}: one {PARTS} was expected, found {len(parts)}")
     with ExitStack() as opened:
         try:
-            file, size = _open(folder / parts[0])
+            file, size = open_read(folder / parts[0], BLOCK_BYTES)
         except FileNotFoundError:
             raise IncompleteError(f"the outputs of {day} are being made anew") from None
         opened.callback(file.close)
@@ -123,16 +122,3 @@ def _marks(root: StoragePath, day: date) -> tuple[StoredObject, StoredObject]:
     if dataset is None or counts is None:
         raise IncompleteError(f"{day} has no complete outputs")
     return dataset, counts
-
-
-def _open(path: StoragePath) -> tuple[IO[bytes], int]:
-    if is_local(path):
-        file = local_path(path).open("rb")
-        return file, fstat(file.fileno()).st_size
-    return _open_remote(path)
-
-
-def _open_remote(path: Any) -> tuple[IO[bytes], int]:
-    path.fs.invalidate_cache(path.path)  # the length of an earlier listing may be another
-    file = path.fs.open(path.path, "rb", block_size=BLOCK_BYTES)
-    return file, file.size

@@ -4,6 +4,7 @@ import logging
 import re
 from datetime import UTC, datetime
 
+from include.core import lease
 from include.core.retention import (
     Cleaning,
     Counts,
@@ -16,7 +17,7 @@ from include.core.retention import (
     days_kept,
 )
 from include.core.storage import StoragePath, list_objects, read_json, walk_objects
-from include.songs import layout, lease
+from include.songs import layout
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +58,9 @@ def clean_leases(root: StoragePath, sweeper: Sweeper, before: datetime) -> int:
     folder = root / "leases"
     names = [name for name in list_objects(folder) if _LEASE.fullmatch(name) and sweeper.reaches(folder / name)]
     if sweeper.dry_run:
-        done = sum((end := lease.ends(folder / name)) is not None and end < before for name in names)
+        done = sum((end := lease.end_of(folder / name)) is not None and end < before for name in names)
     else:
-        done = sum(lease.forget(folder / name, before) for name in names)
+        done = sum(lease.remove_expired(folder / name, before) for name in names)
     verb = "would be removed" if sweeper.dry_run else "removed"
     log.info("%s: %d of %d leases %s", folder, done, len(names), verb)
     return done
@@ -89,7 +90,7 @@ def _listeners_of_days(root: StoragePath) -> set[str]:
 
 
 def _is_held(root: StoragePath, day: str, now: datetime) -> bool:
-    end = lease.ends(root / "leases" / f"{day}.json")
+    end = lease.end_of(root / "leases" / f"{day}.json")
     return end is not None and end > now
 
 

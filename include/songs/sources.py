@@ -16,12 +16,9 @@ from urllib.parse import urlsplit
 
 from include.core.errors import BadDataError, SettingsError
 from include.core.storage import StoredObject
-from include.core.web import shown
+from include.core.web import Trouble, classify_status, redact
 from include.songs.settings import SongSettings
 
-MISSING = (403, 404, 410)
-TRANSIENT = (408, 429)
-"""And all from 500."""
 SCHEMES = ("file", "http", "https", "s3")
 
 
@@ -121,14 +118,13 @@ def scheme_of(url: str) -> str:
     except ValueError as error:
         raise RefusedError(f"an address was expected: {error}") from None
     if parts.scheme not in SCHEMES or not whole:
-        raise RefusedError(f"an address with http, https, s3 or file was expected, found {shown(url)!r}")
+        raise RefusedError(f"an address with http, https, s3 or file was expected, found {redact(url)!r}")
     return parts.scheme
 
 
 def judged(status: int, reason: str) -> NotReadyError | RefusedError:
     """Give the error that an HTTP status without success is."""
-    if status in MISSING:
-        return NotReadyError(NotReady(reason, passing=False))
-    if status in TRANSIENT or status >= 500:
-        return NotReadyError(NotReady(reason, passing=True))
-    return RefusedError(reason)
+    trouble = classify_status(status)
+    if trouble is Trouble.PERMANENT:
+        return RefusedError(reason)
+    return NotReadyError(NotReady(reason, passing=trouble is Trouble.TRANSIENT))

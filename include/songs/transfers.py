@@ -2,14 +2,10 @@
 
 import hashlib
 import logging
-import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, Any
+from contextlib import contextmanager
 
-from include.core.storage import StoragePath, is_local, local_path, sync_folder
+from include.core.storage import StoragePath, remove_asides, write_stream
 from include.core.text import shown
 from include.songs.schemas import NotParquetError
 from include.songs.sources import Body, NotReady, NotReadyError
@@ -19,8 +15,6 @@ log = logging.getLogger(__name__)
 MAGIC = b"PAR1"
 FOOTER_BYTES = 8
 """At the end: length of the description in four bytes, least first, and the magic."""
-PART_BYTES = 16 << 20
-"""Pieces of an upload to S3, which takes 10,000 of them."""
 
 
 class CutOffError(NotParquetError):
@@ -48,7 +42,7 @@ def received(name: str, body: Body, target: StoragePath, aside: StoragePath) -> 
         OSError: the place cannot be written, for example because the disk is full.
     """
     digest, size, tail = hashlib.sha256(), 0, b""
-    with _whole(target, aside) as file:
+    with write_stream(target, aside) as file:
         for block in body.blocks:
             if not size and not MAGIC.startswith(block[: len(MAGIC)]):
                 raise NotParquetError(f"{name} is not Parquet: it begins with {shown(block[:40])}")
@@ -65,10 +59,8 @@ def received(name: str, body: Body, target: StoragePath, aside: StoragePath) -> 
 
 def sweep(aside: StoragePath) -> None:
     """Remove what `received` has left at *aside* if it was killed; one that is under way elsewhere fails then."""
-    if is_local(aside):
-        for left in local_path(aside.parent).glob(f"{aside.name}.*"):
-            log.info("Removing %s, of a download that was ended", left)
-            left.unlink(missing_ok=True)
+    for left in remove_asides(aside):
+        log.info("Removed %s, of a download that was ended", left)
 
 
 def _check_end(name: str, size: int, tail: bytes) -> None:
@@ -79,41 +71,3 @@ def _check_end(name: str, size: int, tail: bytes) -> None:
     length = int.from_bytes(tail[:4], "little")
     if length + FOOTER_BYTES + len(MAGIC) > size:
         raise CutOffError(f"{name} is not whole: {size} bytes, and a footer of {length} was announced")
-
-
-@contextmanager
-def _whole(target: StoragePath, aside: StoragePath) -> Iterator[IO[bytes]]:
-    """Give a file that takes the place of *target* at the end of the block, or leaves no trace."""
-    local = is_local(target)
-    with _whole_local(local_path(target), local_path(aside)) if local else _whole_remote(target) as file:
-        yield file
-
-
-@contextmanager
-def _whole_local(target: Path, aside: Path) -> Iterator[IO[bytes]]:
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    written = aside.with_name(f"{aside.name}.{uuid.uuid4().hex}")
-    try:
-        with written.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        written.replace(target)
-    finally:
-        written.unlink(missing_ok=True)
-    sync_folder(target.parent)
-
-
-@contextmanager
-def _whole_remote(target: Any) -> Iterator[IO[bytes]]:
-    file = target.fs.open(target.path, "wb", block_size=PART_BYTES, autocommit=False)
-    try:
-        yield file
-        file.close()
-        file.commit()
-    except BaseException:
-        file.closed = True  # or it would be finished when it is forgotten
-        with suppress(Exception):  # the store removes pieces by its own rules
-            file.discard()
-        raise

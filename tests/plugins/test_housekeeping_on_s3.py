@@ -3,10 +3,11 @@
 import time
 from datetime import UTC, date, datetime, timedelta
 
+from include.core import lease
+from include.core.lease import Lease
 from include.core.retention import Removed, Sweeper
 from include.core.storage import find_object, walk_objects, write_whole
-from include.songs import layout, lease, retention
-from include.songs.lease import Lease
+from include.songs import layout, retention
 from quartet.hooks.registry import RegistryHook
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.housekeeping import Housekeeping
@@ -35,8 +36,8 @@ def test_leases_that_have_run_out_go_and_those_taken_again_stay(s3_storage, monk
     before = NOW + timedelta(seconds=61)
     assert retention.clean_leases(root, Sweeper(root), NOW) == 0
     assert retention.clean_leases(root, Sweeper(root, dry_run=True), before) == 2
-    assert lease.forget(layout.lease_file(root, date(2019, 2, 9)), before)
-    assert not lease.forget(layout.lease_file(root, date(2019, 2, 9)), before)
+    assert lease.remove_expired(layout.lease_file(root, date(2019, 2, 9)), before)
+    assert not lease.remove_expired(layout.lease_file(root, date(2019, 2, 9)), before)
     assert retention.clean_leases(root, Sweeper(root), before) == 1
     assert list(walk_objects(root / "leases")) == ["2019-02-07.json"]
 
@@ -45,15 +46,14 @@ def test_a_lease_that_is_taken_between_look_and_removal_stays(s3_storage, monkey
     path = layout.lease_file(StorageHook().path("songs"), date(2019, 2, 8))
     Lease(path, "a", 60, lambda: NOW).acquire()
     later = NOW + timedelta(hours=1)
-    look = lease.ends
+    remove = lease.compare_and_delete
 
-    def taken_meanwhile(path):
-        found = look(path)
+    def taken_meanwhile(path, tag):
         Lease(path, "b", 60, lambda: later).acquire()
-        return found
+        return remove(path, tag)
 
-    monkeypatch.setattr(lease, "ends", taken_meanwhile)
-    assert not lease.forget(path, later)
+    monkeypatch.setattr(lease, "compare_and_delete", taken_meanwhile)
+    assert not lease.remove_expired(path, later)
     assert find_object(path)
 
 

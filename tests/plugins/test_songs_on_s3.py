@@ -13,10 +13,11 @@ import boto3
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from include.core.storage import StoredObject, find_object, read_bytes, read_json, walk_objects, write_whole
-from include.songs import layout, lease, transfers
+from include.core import lease
+from include.core.lease import Lease, LeaseHeldError, LeaseLostError
+from include.core.storage import StoredObject, find_object, read_bytes, read_json, s3, walk_objects, write_whole
+from include.songs import layout
 from include.songs.downloads import Version, download_listeners, download_spins, snapshot_listeners
-from include.songs.lease import Lease, LeaseHeldError, LeaseLostError
 from include.songs.remote import BLOCK_BYTES, StoredFile
 from include.songs.rules import TooFewRowsError
 from include.songs.schemas import LISTENERS, PART, SPINS, SUCCESS, NotParquetError
@@ -57,7 +58,7 @@ def client(s3_server):
 @pytest.fixture
 def small_pieces(monkeypatch) -> None:
     """Upload pieces that are as small as S3 takes them."""
-    monkeypatch.setattr(transfers, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
 
 
 def test_days_are_known(root):
@@ -326,18 +327,18 @@ def test_the_same_run_in_two_tasks_does_not_lose_its_day(day, clock, root):
 
 
 def test_a_write_whose_answer_was_lost_is_made_again(day, monkeypatch, root):
-    real, lost = lease._swap, iter([True])
+    real, lost = lease.compare_and_swap, iter([True])
 
     def swap(*arguments) -> bool:
         return real(*arguments) and not next(lost, False)
 
-    monkeypatch.setattr(lease, "_swap", swap)
+    monkeypatch.setattr(lease, "compare_and_swap", swap)
     day("a").acquire()
     assert holder(root) == "a"
 
 
 def test_a_lease_that_always_changes_is_given_up(day, monkeypatch):
-    monkeypatch.setattr(lease, "_swap", lambda *_: False)
+    monkeypatch.setattr(lease, "compare_and_swap", lambda *_: False)
     with pytest.raises(OSError, match="20 times in a row"):
         day("a").acquire()
 

@@ -3,17 +3,14 @@
 Gzip files joined byte for byte are a gzip file. Spark's part of this is in `hadoop.py`.
 """
 
-import os
-import shutil
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import chain
-from typing import IO, Any
+from typing import Any
 
-from include.core.storage import StoragePath, is_local, local_path, walk_objects, write_whole
+from include.core.storage import StoragePath, create_stream, remove_folder, write_whole
 from include.songs.schemas import PART, SUCCESS
 
 GZIP_LEVEL = 4
@@ -24,12 +21,7 @@ _GZIP = 31  # zlib's name for a gzip member
 def clear(folder: StoragePath) -> None:
     """Remove an output folder, complete or not; first of all what says that it is complete."""
     (folder / SUCCESS).unlink(missing_ok=True)
-    if is_local(folder):
-        if local_path(folder).exists():
-            shutil.rmtree(local_path(folder))
-        return
-    for name in walk_objects(folder):
-        (folder / name).unlink(missing_ok=True)
+    remove_folder(folder)
 
 
 def write(
@@ -49,7 +41,7 @@ def write(
         threads: blocks that are compressed at a time.
         ask: whether it may be complete; if not, it raises.
     """
-    with _new_file(folder / PART) as file:
+    with create_stream(folder / PART) as file:
         for member in _members(chain([header], blocks), threads):
             file.write(member)
     ask()
@@ -66,17 +58,3 @@ def _members(blocks: Iterable[bytes | memoryview], threads: int) -> Iterator[byt
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-@contextmanager
-def _new_file(path: StoragePath) -> Iterator[IO[bytes]]:
-    if not is_local(path):
-        with path.open("wb") as file:
-            yield file
-        return
-    target = local_path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())  # before `_SUCCESS` is

@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Literal
-from urllib.parse import urlsplit
 
 import httpx
 from airflow.sdk import BaseHook, ObjectStoragePath
 from airflow.sdk.log import mask_secret
 
-from include.core.web import shown
+from include.core.lease import Lease
+from include.core.web import redact
 from include.songs import downloads, layout
 from include.songs.downloads import Version
-from include.songs.lease import Lease
 from include.songs.remote import StoredFile, WebFile
 from include.songs.settings import SongSettings
 from include.songs.sources import Source, listeners_url, scheme_of, spins_url
@@ -47,7 +46,7 @@ class SourceHook(BaseHook):
 
     def address(self, name: Name, day: date) -> str:
         """Give the address of a source without secrets; raises `SettingsError` if it is not configured."""
-        return shown(self._url(name, day))
+        return redact(self._url(name, day))
 
     @contextmanager
     def open(self, name: Name, day: date) -> Iterator[Source]:
@@ -60,8 +59,7 @@ class SourceHook(BaseHook):
         url = self._url(name, day)
         scheme = scheme_of(url)
         if scheme in ("file", "s3"):
-            named = scheme == "file" or "@" in urlsplit(url).netloc
-            yield StoredFile(ObjectStoragePath(url, conn_id=None if named else self.storage_conn_id))
+            yield StoredFile(StorageHook(self.storage_conn_id).path_at(url))
             return
         if query := SongSettings.load().query_suffix.get_secret_value():
             mask_secret(query)

@@ -1,14 +1,16 @@
 """The platform's storage: one root URL, local or S3, credentials in one connection."""
 
+from urllib.parse import urlsplit
+
 from airflow.sdk import BaseHook, ObjectStoragePath
 
 from include.core.settings import PlatformSettings
-from include.core.storage import Store
+from include.core.storage import Store, needs_credentials
 
 
 class StorageHook(BaseHook):
     """
-    Give paths below the platform's storage root, local or S3 alike.
+    Paths below the platform's storage root, or at any URL, local or S3 alike.
 
     :param storage_conn_id: Amazon connection with the credentials; a local root needs none.
     """
@@ -25,6 +27,11 @@ class StorageHook(BaseHook):
         """Root URL without a trailing slash: `file:///…` or `s3://bucket/prefix`."""
         return PlatformSettings.load().storage_url
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the root takes the credentials of the connection; a local one does not."""
+        return needs_credentials(self.root)
+
     def url(self, *parts: str) -> str:
         """
         Join *parts* below the root, as a URL for libraries that bring their own storage (Delta, MLflow).
@@ -38,16 +45,20 @@ class StorageHook(BaseHook):
 
     def path(self, *parts: str) -> ObjectStoragePath:
         """Join *parts* below the root; raises `ValueError` like `url`."""
-        url = self.url(*parts)
-        return ObjectStoragePath(url, conn_id=self.storage_conn_id if url.startswith("s3://") else None)
+        return self.path_at(self.url(*parts))
+
+    def path_at(self, url: str) -> ObjectStoragePath:
+        """Return the path at `file:///…` or `s3://…`; a URL may name another connection: `s3://connection@bucket/…`."""
+        named = "@" in urlsplit(url).netloc
+        return ObjectStoragePath(url, conn_id=self.storage_conn_id if needs_credentials(url) and not named else None)
 
     def store(self, *parts: str) -> Store:
         """Join *parts* below the root, as path, URL and credentials together."""
         return Store(self.path(*parts), self.url(*parts), self.options())
 
     def options(self) -> dict[str, str]:
-        """Give the credentials of `url`s as `deltalake` storage options; empty for a local root."""
-        if not self.root.startswith("s3://"):
+        """Return the credentials of `url`s as `deltalake` storage options; empty for a local root."""
+        if not self.has_credentials:
             return {}
         options = {"aws_conditional_put": "etag"}
         for variable, value in self.environment().items():
@@ -57,8 +68,8 @@ class StorageHook(BaseHook):
         return options
 
     def environment(self) -> dict[str, str]:
-        """Give the credentials of `url`s as the environment variables that MLflow reads; empty for a local root."""
-        if not self.root.startswith("s3://"):
+        """Return the credentials of `url`s as the environment variables that MLflow reads; empty for a local root."""
+        if not self.has_credentials:
             return {}
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 

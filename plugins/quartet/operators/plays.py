@@ -21,7 +21,7 @@ class PlaysOperator(SparkSubmitOperator):
 
     def execute(self, context: Context) -> None:
         """Submit, and wait for the end."""
-        from include.core.storage import read_json
+        from include.core.storage import hadoop_uri, read_json
         from include.songs.settings import SongSettings
         from quartet.workflows.songs import SongsHook, minrows_of
 
@@ -30,12 +30,12 @@ class PlaysOperator(SparkSubmitOperator):
             self.application_args = [
                 *("--day", hook.day(context).isoformat()),
                 *("--minrows", str(minrows_of(context, settings))),
-                *("--listeners_path", as_hadoop(inputs.listeners)),
-                *("--spins_path", as_hadoop(inputs.spins)),
-                *("--dataset_out_path", as_hadoop(inputs.dataset)),
-                *("--analysis_out_path", as_hadoop(inputs.counts)),
+                *("--listeners_path", hadoop_uri(inputs.listeners)),
+                *("--spins_path", hadoop_uri(inputs.spins)),
+                *("--dataset_out_path", hadoop_uri(inputs.dataset)),
+                *("--analysis_out_path", hadoop_uri(inputs.counts)),
                 *("--report_timezone", settings.report_timezone),
-                *("--metrics_path", as_hadoop(inputs.metrics)),
+                *("--metrics_path", hadoop_uri(inputs.metrics)),
             ]
             try:
                 super().execute(context)
@@ -44,10 +44,3 @@ class PlaysOperator(SparkSubmitOperator):
                 if report and "error" in report:  # another try would end in the same way
                     raise BadDataError(report["error"]) from None
                 raise
-
-
-def as_hadoop(path: Any) -> str:
-    """Write a path as Hadoop does."""
-    from include.core.storage import is_local, local_path
-
-    return f"file://{local_path(path)}" if is_local(path) else f"s3a://{path.path}"

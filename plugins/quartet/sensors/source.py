@@ -118,7 +118,7 @@ class DownloadSensor(SourceSensor):
         self.holder = holder
 
     def _arrived(self, found: dict[str, Any]) -> dict[str, Any] | None:
-        from include.songs.lease import LeaseHeldError
+        from include.core.lease import LeaseHeldError
         from include.songs.sources import NotReadyError
 
         super()._arrived(found)

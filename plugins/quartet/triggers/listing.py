@@ -8,8 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
 
-from include.core.storage import StoragePath, StoredObject, find_object, is_local, is_settled, list_objects, local_path
-from include.core.web import shown, stored_object
+from include.core.storage import StoragePath, StoredObject, find_object, is_settled, list_objects, native
+from include.core.web import redact
+from include.songs.remote import stored_object
 from quartet.hooks.storage import StorageHook
 
 HTTP_TIMEOUT_SECONDS = 30.0
@@ -48,7 +49,7 @@ def make_lister(prefix: str = "", url: str = "", settle_seconds: float = 2.0) ->
     if colon and scheme in ("http", "https"):
         return HttpLister(url)
     if colon and scheme not in ("s3", "file"):
-        raise ValueError(f"a URL with http, https, s3 or file was expected, found {scheme!r} in {shown(url)!r}")
+        raise ValueError(f"a URL with http, https, s3 or file was expected, found {scheme!r} in {redact(url)!r}")
     return ObjectLister(url, settle_seconds)
 
 
@@ -64,8 +65,7 @@ class FolderLister:
 
     @cached_property
     def path(self) -> StoragePath:
-        path = StorageHook().path(*self.prefix.strip("/").split("/"))
-        return local_path(path) if is_local(path) else path  # joins names forty times as fast
+        return native(StorageHook().path(*self.prefix.strip("/").split("/")))
 
     def look(self) -> dict[str, StoredObject]:
         return list_objects(self.path)
@@ -86,11 +86,8 @@ class ObjectLister:
 
     @cached_property
     def path(self) -> ObjectStoragePath:
-        if "://" not in self.url:
-            return StorageHook().path(self.url)
-        parts = urlsplit(self.url)  # Airflow's own way to name a connection: s3://connection@bucket/key
-        named = parts.scheme == "file" or "@" in parts.netloc
-        return ObjectStoragePath(self.url, conn_id=None if named else StorageHook.default_conn_name)
+        hook = StorageHook()
+        return hook.path_at(self.url) if "://" in self.url else hook.path(self.url)
 
     def look(self) -> dict[str, StoredObject]:
         found = find_object(self.path)
@@ -107,7 +104,7 @@ class HttpLister:
     url: str
 
     def __str__(self) -> str:
-        return shown(self.url)
+        return redact(self.url)
 
     def look(self) -> dict[str, StoredObject]:
         import httpx

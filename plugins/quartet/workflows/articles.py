@@ -102,8 +102,7 @@ class ArticlesHook(BaseHook):
 
     def _keep_artefacts(self, pipeline: Pipeline) -> None:
         if url := pipeline.plan.settings.artifacts_url:
-            conn_id = StorageHook.default_conn_name if url.startswith("s3://") else None
-            pipeline.keep_artefacts(ObjectStoragePath(url, conn_id=conn_id) / self.site)
+            pipeline.keep_artefacts(StorageHook().path_at(url) / self.site)
 
     def record_failure(self, context: Mapping[str, Any]) -> None:
         """Mark the models of a failed run as failed."""
@@ -116,8 +115,7 @@ class ArticlesHook(BaseHook):
         return SiteHook(site, base_url).fetch
 
     def _events(self, location: str) -> ObjectStoragePath:
-        url = events_url(location)
-        return ObjectStoragePath(url, conn_id=StorageHook.default_conn_name if url.startswith("s3://") else None)
+        return StorageHook().path_at(events_url(location))
 
     def _measure(self, name: str, value: float, **tags: str) -> None:
         metrics.send("article_recs", {name: value}, {"site": self.site, **tags})

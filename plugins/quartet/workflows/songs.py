@@ -13,9 +13,9 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import BadDataError
-from include.core.storage import StoragePath, find_object, is_local, local_path, read_json, walk_objects, write_json
+from include.core.lease import Lease, LeaseHeldError
+from include.core.storage import StoragePath, find_object, local_copy, read_json, walk_objects, write_json
 from include.songs import checking, downloads, layout
-from include.songs.lease import Lease, LeaseHeldError
 from include.songs.rules import SupersededError
 from include.songs.settings import SongSettings
 from quartet.hooks import metrics
@@ -126,8 +126,8 @@ class SongsHook(BaseHook):
             metrics = duckdb_job.run(
                 self.day(context),
                 minrows_of(context, settings),
-                _local(inputs.spins, temp),
-                _local(inputs.listeners, temp),
+                local_copy(inputs.spins, temp),
+                local_copy(inputs.listeners, temp),
                 inputs.dataset,
                 inputs.counts,
                 settings.report_timezone,
@@ -201,12 +201,3 @@ def minrows_of(context: Mapping[str, Any], settings: SongSettings) -> int:
 def _job_folder(root: StoragePath, day: date) -> StoragePath:
     """Give the folder of what passes between the tasks and the job of a day."""
     return layout.incoming(root) / f"job-{day.isoformat()}"
-
-
-def _local(path: Any, temp: Path) -> Path:
-    """Give a local file with the content of an object."""
-    if is_local(path):
-        return local_path(path)
-    target = temp / path.name
-    path.fs.get_file(path.path, str(target))
-    return target

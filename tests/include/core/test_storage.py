@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.core import storage as objects
 from include.core.errors import DamagedObjectError
 from include.core.storage import (
     StoredObject,
     find_object,
     is_settled,
     list_objects,
+    local,
     read_bytes,
     read_json,
     walk_objects,
@@ -44,7 +44,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(objects.os, "fsync", full)
+    monkeypatch.setattr(local.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(tmp_path / "a", b"two")
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"one"]

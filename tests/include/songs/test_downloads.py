@@ -338,7 +338,7 @@ def test_a_disk_that_is_full_at_the_last_moment_leaves_what_was_there(tmp_path, 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("include.songs.transfers.os.fsync", full)
+    monkeypatch.setattr("include.core.storage.local.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         spins(tmp_path, source)
     assert nothing_was_left(tmp_path)

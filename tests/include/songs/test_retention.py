@@ -5,9 +5,9 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from include.core.lease import Lease
 from include.core.retention import Removed, Sweeper
 from include.songs import layout, retention
-from include.songs.lease import Lease
 
 NOW = datetime.now(UTC)
 LATER, EARLIER = time.time() + 86_400, time.time() - 86_400

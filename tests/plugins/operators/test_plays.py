@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import ObjectStoragePath
 
 from include.core.errors import BadDataError
 from include.core.storage import write_json, write_whole
 from include.songs import layout
 from include.songs.engines import spark_job
-from quartet.operators.plays import PlaysOperator, as_hadoop
+from quartet.operators.plays import PlaysOperator
 from quartet.workflows.songs import SongsHook
 from tests.include.songs.web import parquet
 
@@ -63,9 +62,3 @@ def test_bad_data_are_told_from_other_failures(operator, home, monkeypatch, told
     monkeypatch.setattr(SparkSubmitOperator, "execute", fail)
     with pytest.raises(error, match=message):
         operator.execute(CONTEXT)
-
-
-def test_paths_are_written_as_hadoop_does(tmp_path):
-    assert as_hadoop(tmp_path / "a b%20") == f"file://{tmp_path}/a b%20"  # Hadoop takes them as they are
-    assert as_hadoop(ObjectStoragePath(f"file://{tmp_path}/a")) == f"file://{tmp_path}/a"
-    assert as_hadoop(ObjectStoragePath("s3://bucket/songs/a", conn_id="quartet_storage")) == "s3a://bucket/songs/a"

@@ -9,8 +9,8 @@ from airflow.sdk import DAG, Context
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from include.core.errors import BadDataError, SettingsError
+from include.core.lease import Lease
 from include.songs import downloads, layout
-from include.songs.lease import Lease
 from include.songs.schemas import NotParquetError
 from quartet.hooks import sources
 from quartet.hooks.sources import SourceHook

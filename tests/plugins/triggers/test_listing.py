@@ -6,7 +6,7 @@ import pytest
 
 from include.core.storage import write_whole
 from quartet.hooks.storage import StorageHook
-from quartet.triggers.listing import UnclearAnswerError, make_lister, shown
+from quartet.triggers.listing import UnclearAnswerError, make_lister, redact
 
 HEADERS = {"ETag": '"v1"', "Content-Length": "12", "Last-Modified": "Sun, 13 Sep 2020 12:26:40 GMT"}
 
@@ -112,6 +112,6 @@ def test_another_kind_of_url_is_refused(url):
         make_lister(url=url)
 
 
-def test_secrets_are_not_shown():
-    assert shown("https://user:word@host:8/a%20b?sig=1#x") == "https://host:8/a%20b?…"
-    assert shown("https://host/a") == "https://host/a"
+def test_secrets_are_not_redact():
+    assert redact("https://user:word@host:8/a%20b?sig=1#x") == "https://host:8/a%20b?…"
+    assert redact("https://host/a") == "https://host/a"

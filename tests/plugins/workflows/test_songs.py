@@ -10,11 +10,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import BadDataError, DamagedObjectError
+from include.core.lease import LeaseHeldError
 from include.core.storage import read_bytes, read_json, walk_objects, write_json, write_whole
 from include.songs import downloads, layout
 from include.songs.engines import duckdb_job
 from include.songs.layout import DayError
-from include.songs.lease import LeaseHeldError
 from include.songs.remote import StoredFile
 from include.songs.rules import SupersededError, TooFewRowsError
 from include.songs.schemas import LISTENERS, PART, SPINS, SUCCESS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from include.songs.lease import Lease, LeaseHeldError, LeaseLostError
+from include.core.lease import Lease, LeaseHeldError, LeaseLostError
 
 
 class Clock:

@@ -1,0 +1,66 @@
+"""The storage port: objects written whole or not at all, listed, read with their checksum, changed by compare-and-swap.
+
+A path is a `upath.UPath` (Airflow's `ObjectStoragePath` is one) or a `pathlib.Path`; local files and objects in S3
+behave alike. `port` has the functions; `local` and `s3` do the work.
+"""
+
+from include.core.storage.objects import StoragePath, Store, StoredObject, Tagged
+from include.core.storage.port import (
+    as_json,
+    classify_error,
+    compare_and_delete,
+    compare_and_swap,
+    create_stream,
+    find_object,
+    hadoop_uri,
+    is_behind_link,
+    is_settled,
+    list_objects,
+    local_copy,
+    native,
+    needs_credentials,
+    open_read,
+    parse_json,
+    prune,
+    read_bytes,
+    read_json,
+    read_tagged,
+    remove_asides,
+    remove_folder,
+    walk_objects,
+    write_json,
+    write_stream,
+    write_whole,
+)
+
+__all__ = [
+    "StoragePath",
+    "Store",
+    "StoredObject",
+    "Tagged",
+    "as_json",
+    "classify_error",
+    "compare_and_delete",
+    "compare_and_swap",
+    "create_stream",
+    "find_object",
+    "hadoop_uri",
+    "is_behind_link",
+    "is_settled",
+    "list_objects",
+    "local_copy",
+    "native",
+    "needs_credentials",
+    "open_read",
+    "parse_json",
+    "prune",
+    "read_bytes",
+    "read_json",
+    "read_tagged",
+    "remove_asides",
+    "remove_folder",
+    "walk_objects",
+    "write_json",
+    "write_stream",
+    "write_whole",
+]

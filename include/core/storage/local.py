@@ -1,0 +1,215 @@
+"""Files of the local file system, behind the functions of `port`; `s3` has the same functions."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_ISREG
+from typing import IO
+
+from include.core.storage.objects import StoredObject, Tagged
+from include.core.web import Trouble
+
+TRANSIENT_NUMBERS = {
+    errno.EBUSY,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.EIO,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ESTALE,
+}
+"""Of errors of a file system, which may be a network's."""
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def open_read(path: Path, read_ahead_bytes: int) -> tuple[IO[bytes], int]:
+    file = path.open("rb")
+    return file, os.fstat(file.fileno()).st_size
+
+
+def write(path: Path, data: bytes, exclusive: bool) -> None:
+    _make_folder(path.parent)
+    aside = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}")
+    try:
+        with aside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if exclusive:
+            os.link(aside, path)  # unlike a rename, fails when the target exists
+        else:
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def write_stream(path: Path, aside: Path) -> Iterator[IO[bytes]]:
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    written = aside.with_name(f"{aside.name}.{uuid.uuid4().hex}")
+    try:
+        with written.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def remove_asides(aside: Path) -> list[str]:
+    left = list(aside.parent.glob(f"{aside.name}.*"))
+    for path in left:
+        path.unlink(missing_ok=True)
+    return list(map(str, left))
+
+
+@contextmanager
+def create_stream(path: Path) -> Iterator[IO[bytes]]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_tagged(path: Path) -> Tagged | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return Tagged(data, hashlib.sha256(data).hexdigest())
+
+
+def compare_and_swap(path: Path, data: bytes, tag: str | None) -> bool:
+    _make_folder(path.parent)
+    with _locked(path.parent):
+        if _tag(path) != tag:
+            return False
+        write(path, data, exclusive=False)
+        return True
+
+
+def compare_and_delete(path: Path, tag: str) -> bool:
+    with _locked(path.parent):
+        if _tag(path) != tag:
+            return False
+        path.unlink()
+        return True
+
+
+def list_objects(folder: Path, deep: bool) -> list[StoredObject]:
+    return _list(folder, "", deep)
+
+
+def _list(folder: Path, above: str, deep: bool) -> list[StoredObject]:
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    if deep and entry.is_dir(follow_symlinks=False):
+                        found += _list(Path(entry.path), f"{above}{entry.name}/", deep)
+                    elif entry.is_file():
+                        stat = entry.stat()
+                        # not mtime: a copy may bring one of long ago, or of a clock that is ahead
+                        found.append(StoredObject(above + entry.name, stat.st_size, stat.st_ctime))
+                except FileNotFoundError:  # gone since the folder was read
+                    continue
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def find_object(path: Path) -> StoredObject | None:
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return StoredObject(path.name, stat.st_size, stat.st_ctime) if S_ISREG(stat.st_mode) else None
+
+
+def is_settled(path: Path, stored: StoredObject) -> bool:
+    try:
+        with path.open("rb", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size != stored.size or size == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except OSError:  # gone, or not for us to read: time decides
+        return False
+
+
+def remove_folder(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def prune(folder: Path, path: Path) -> None:
+    with suppress(OSError):  # not empty, or gone
+        for parent in path.parents:
+            if parent == folder:
+                break
+            parent.rmdir()
+
+
+def is_behind_link(root: Path, path: Path) -> bool:
+    return path.resolve() != root.resolve() / path.relative_to(root)
+
+
+def local_copy(path: Path, folder: Path) -> Path:
+    return path
+
+
+def hadoop_uri(path: Path) -> str:
+    return f"file://{path}"
+
+
+def classify_error(error: Exception) -> Trouble | None:
+    if isinstance(error, TimeoutError | ConnectionError) or getattr(error, "errno", None) in TRANSIENT_NUMBERS:
+        return Trouble.TRANSIENT
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Trouble.MISSING
+    return Trouble.PERMANENT if isinstance(error, OSError) else None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # not to be taken for an object that exists
+        raise NotADirectoryError(f"{folder} is not a folder") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a crash of the machine, as `fsync` has the content of a file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep all others, in this process and in others, from `compare_and_swap` in a folder."""
+    with (folder / ".lock").open("ab") as file:  # the lock ends with the file, or with the process
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _tag(path: Path) -> str | None:
+    found = read_tagged(path)
+    return found.tag if found else None
