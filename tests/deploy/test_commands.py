@@ -12,6 +12,7 @@ from rich.console import Console
 from deploy.embedded import __main__ as cli
 from deploy.embedded import commands, port, record
 from deploy.embedded.errors import EmbeddedError, PortTakenError
+from deploy.settings import SECTIONS
 
 
 @pytest.fixture
@@ -114,3 +115,11 @@ def test_the_record_has_port_start_and_changed_settings(instance):
 def test_an_incomplete_record_counts_as_none(instance):
     (instance.run / "platform.json").write_text('{"port": 1')
     assert record.running(instance) == instance
+
+
+@pytest.mark.parametrize("section", [*SECTIONS])
+def test_a_changed_setting_of_any_section_is_noticed(instance, section):
+    names = [settings.variable(field) for settings in SECTIONS[section] for field in settings.model_fields]
+    record.write(instance, datetime.now(UTC), dict.fromkeys(names, "1"))
+    changed = record.changed(instance, dict.fromkeys(names, "2"))
+    assert [name for name in changed if name != ".env"] == sorted(names)
