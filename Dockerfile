@@ -3,7 +3,7 @@
 ARG BASE_IMAGE=apache/airflow:3.3.2-python3.11
 FROM ${BASE_IMAGE}
 
-# Spark needs Java, 17 or 21; a slim base lacks the folder that its package writes to
+# Spark needs Java 17 or 21; a slim base image lacks the folder that Java's package writes to
 ARG JAVA_PACKAGE=openjdk-17-jre-headless
 USER root
 RUN mkdir -p /usr/share/man/man1 \
@@ -12,8 +12,8 @@ RUN mkdir -p /usr/share/man/man1 \
  && apt-get clean && rm -rf /var/lib/apt/lists/* \
  && install -d -o airflow -g 0 -m 775 /opt/quartet /var/lib/quartet /opt/airflow/logs
 
-# What the platform asks for in the versions of the lock, and nothing else: no provider of the base that we do not use,
-# no tools of development. uv itself is checked against the lock's hash first.
+# The platform's dependencies in the versions of the lock, and nothing else: no development tools, and none of the base
+# image's providers that we do not use. uv itself is checked against the lock's hash first.
 USER airflow
 WORKDIR /opt/quartet
 COPY --chown=airflow:0 requirements.txt pyproject.toml ./
@@ -27,7 +27,7 @@ RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000 \
  && python -m pip check \
  && rm -rf /tmp/uv /tmp/uv.txt
 
-# Spark's way to S3: the jars are not on the package index, so they are taken only when they are named, such as
+# Spark's access to S3: the jars are not on the package index, so they are added only on request, as by
 # SPARK_PACKAGES=org.apache.hadoop:hadoop-aws:3.5.0 (the version of Spark's own Hadoop); SPARK_REPOSITORIES is a mirror
 ARG SPARK_PACKAGES=
 ARG SPARK_REPOSITORIES=
@@ -55,7 +55,7 @@ ENV PYTHONPATH=/opt/quartet:/opt/quartet/plugins \
     MLFLOW_DISABLE_TELEMETRY=true \
     MPLBACKEND=Agg
 
-# last, since they change with every commit
+# last, because they change with every commit
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Quartet" \

@@ -1,1 +1,1 @@
-"""When what runs: one file a DAG."""
+"""The DAGs, one per file."""

@@ -1,4 +1,4 @@
-"""What the DAGs share: the assets (the map of the platform), default arguments, the retry policy, the alerts."""
+"""Code shared by the DAGs: assets, default arguments, retry policy, alerts."""
 
 from datetime import timedelta
 
@@ -22,11 +22,7 @@ DEFAULTS = {
     "retries": _settings.task_retries,
     "retry_delay": timedelta(seconds=5),
     "retry_policy": ExceptionRetryPolicy(
-        [
-            RetryRule(
-                "include.core.errors.BadDataError", RetryAction.FAIL, reason="the same data would fail in the same way"
-            )
-        ]
+        [RetryRule("include.core.errors.BadDataError", RetryAction.FAIL, reason="the same data would fail again")]
     ),
     "execution_timeout": timedelta(hours=1),
 }
@@ -35,22 +31,22 @@ USUAL_MINUTES = _settings.deadline_minutes
 
 
 def deadline(minutes: float = USUAL_MINUTES) -> DeadlineAlert:
-    """Raise an alert when a run is not finished so many minutes after it was made."""
+    """Build an alert that is raised if a run is not finished *minutes* after its creation."""
     callback = AsyncCallback(deadline_missed, kwargs={"minutes": minutes})
     return DeadlineAlert(reference=RunCreated(), interval=timedelta(minutes=minutes), callback=callback)
 
 
 def _arrivals(name: str, prefix: str) -> Asset:
-    """Make the asset of the objects that arrive below *prefix* of the platform's storage."""
+    """Build the asset of the objects that arrive below *prefix* in the platform's storage."""
     trigger = ArrivalTrigger(prefix=prefix, poll_seconds=_settings.poll_seconds)
     return Asset(name, watchers=[AssetWatcher(name=f"{name}_arrivals", trigger=trigger)])
 
 
 RATINGS_TRAINING = _arrivals("ratings_training", "ratings/training")
-"""Submitted ratings, a file a request."""
+"""Submitted ratings, one file per request."""
 RATINGS_STREAMING = _arrivals("ratings_streaming", "ratings/streaming")
-"""Submitted pairs to predict, a file a request."""
+"""Submitted pairs to predict, one file per request."""
 RATINGS_MODEL = Asset("ratings_model")
 """The champion among the rating models."""
 SONG_PLAYS = Asset("song_plays")
-"""A day's plays and their counts, complete and checked; events carry what is known of the day."""
+"""A day's plays and their counts, complete and checked; events carry the day's report."""

@@ -3,26 +3,27 @@
 
 Every night: removes old data that nothing refers to.
 
-| task | what goes | days, `QUARTET_KEEP_…` | what stays in any case |
+| task | removes | days, `QUARTET_KEEP_…` | always keeps |
 |---|---|---|---|
 {tasks}
 | `purge_runs` | runs deleted in MLflow | 30, `DELETED_RUNS_DAYS` | a model's run; files elsewhere |
 | `clean_logs` | log files on this machine's disk | 90, `LOGS_DAYS` | logs in remote storage |
 | `clean_metadata` | old rows of Airflow's database | 365, `HISTORY_DAYS` | a DAG's last scheduled run |
 
-The number is the default; 0 keeps for ever, as does `RATINGS_RETENTION_DAYS=never`. Ages count from the last change.
-With `MODELS` 20, the newest 20 and the last 20 champions stay besides all that are in use; card, registry entry and
-files of the others go together. Files with other names stay, and what is a link or behind one. What has landed, is
-served or was delivered is never touched. Each run of a site cleans up the site's models and tables.
+The numbers are defaults; 0 keeps data forever, as does `RATINGS_RETENTION_DAYS=never`. Ages count from the last change.
+With `MODELS` 20, the newest 20 models and the last 20 champions are kept in addition to all models in use; the card,
+registry entry and files of any other model are removed together. Files with unknown names, symbolic links and anything
+behind them are kept. Files that have landed, are served or were delivered are never removed. Each run of a site removes
+old models and tables of the site itself.
 
-The tasks do not depend on each other. With the param `dry_run` they only log and count. `clean_metadata` runs
-`airflow db clean` and needs the connection `quartet_metadata` of Airflow's database, which `make up` defines;
-`purge_runs` needs `quartet_mlflow` where MLflow has a server of its own. Without its connection a task is skipped and
-says so.
+The tasks are independent of each other. With the param `dry_run` they only log and count. `clean_metadata` runs
+`airflow db clean` and needs the connection `quartet_metadata` to Airflow's database, which `make up` defines;
+`purge_runs` needs `quartet_mlflow` where MLflow has its own server. A task whose connection is missing is skipped and
+logs the reason.
 
 **Try it**: trigger it with `{{"dry_run": true}}`; the log of each task shows what would be removed.
 
-**Does not guard against** a retention that is too short: what is removed is gone, and only a backup brings it back.
+**Does not guard against** a retention period that is too short: removed data can only be restored from a backup.
 """
 
 from airflow.sdk import Param, dag, get_current_context, task
@@ -60,21 +61,21 @@ def housekeeping():
 
     @task
     def purge_runs() -> dict:
-        """Remove for good what was deleted in MLflow."""
+        """Permanently remove runs that were deleted in MLflow."""
         from quartet.workflows.housekeeping import housekeeping_run
 
         return housekeeping_run(get_current_context()).purge_runs()
 
     @task
     def clean_logs() -> dict:
-        """Remove old log files of this machine."""
+        """Remove old log files on this machine."""
         from quartet.workflows.housekeeping import housekeeping_run
 
         return housekeeping_run(get_current_context()).clean_logs()
 
     @task
     def clean_metadata() -> dict:
-        """Remove old rows of Airflow's database."""
+        """Remove old rows from Airflow's database."""
         from quartet.workflows.housekeeping import housekeeping_run
 
         return housekeeping_run(get_current_context()).clean_metadata()

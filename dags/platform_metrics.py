@@ -1,19 +1,19 @@
 """
 # Report the state of the platform
 
-Every five minutes, where `QUARTET_OTEL_ENDPOINT` names a collector, else only by hand: metrics that grow while nothing
-runs, so no run can report them. What a run itself measures it reports when it ends. [metrics.md](metrics.md) explains
+Every five minutes if `QUARTET_OTEL_ENDPOINT` names a collector, otherwise only by hand: sends metrics that grow while
+nothing runs, so no run can report them. Runs send their own metrics when they end. [metrics.md](metrics.md) explains
 all metrics.
 
 | task | reads | reports |
 |---|---|---|
 {tasks}
 
-The log of a task shows the metrics in any case.
+The logs of the tasks show the metrics as well.
 
-**Try it**: trigger it without a conf, and look at the logs of its tasks.
+**Try it**: trigger it without a conf and read the logs of its tasks.
 
-**Does not guard against** a collector that is down: what it misses is lost; the next run sends newer values.
+**Does not guard against** a collector that is down: values sent meanwhile are lost; the next run sends newer ones.
 """
 
 from datetime import timedelta
@@ -39,7 +39,7 @@ from quartet.alerts.failure import run_failed
     tags=["platform"],
 )
 def platform_metrics():
-    """Measure what waits and what ages."""
+    """Measure waiting work and the age of data and models."""
 
     def measure(workflow: Workflow) -> None:
         @task(task_id=workflow.name)

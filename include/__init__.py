@@ -1,1 +1,1 @@
-"""What Quartet computes: pure functions and small classes, without Airflow, wall clock or global state."""
+"""Quartet's computations: pure functions and small classes, without Airflow, wall clock or global state."""

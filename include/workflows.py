@@ -1,4 +1,4 @@
-"""The workflows of the platform. Whatever knows all of them reads this list, and nothing else lists them."""
+"""The only list of the platform's workflows; everything that concerns all of them reads it."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
-"""The only Airflow plugin of the platform: it mounts the web apps on Airflow's API server.
+"""The platform's only Airflow plugin; it mounts the web apps on Airflow's API server.
 
-Every component of Airflow loads this module, each task too. So it imports nothing of ours at its top: apps and settings
-are read when the API server (or `airflow plugins`) asks for them, once per process.
+Every component of Airflow loads this module, and so does every task. It therefore imports nothing of ours at the top:
+apps and settings are loaded when the API server (or `airflow plugins`) reads them, once per process.
 """
 
 from functools import cached_property
@@ -12,14 +12,14 @@ from airflow.plugins_manager import AirflowPlugin
 
 
 class QuartetPlugin(AirflowPlugin):
-    """The web app of each workflow, the guard of the whole server, and the reference that deadlines count from."""
+    """The web app of each workflow, the check of host names, and the reference for deadlines."""
 
     name = "quartet"
 
-    # Airflow reads both attributes from an instance, and asks for a plain FastAPI app to run its lifespan
+    # Airflow reads both attributes from an instance, and needs a plain FastAPI app to run its lifespan
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """One app per workflow, `quartet.api.<name>.app`; each guards its own routes, Airflow does not."""
+        """One app per workflow, `quartet.api.<name>.app`; each guards its own routes, because Airflow does not."""
         from include.workflows import WORKFLOWS
 
         return [
@@ -33,14 +33,14 @@ class QuartetPlugin(AirflowPlugin):
 
     @cached_property
     def deadline_references(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The references that a run's deadline may count from."""
+        """References that a run's deadline may count from."""
         from quartet.alerts.deadline import RunCreated
 
         return [RunCreated]
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Refuse requests for host names that are not ours, so that no web page can reach in by DNS rebinding."""
+        """Middleware that rejects requests for unknown host names, as a guard against DNS rebinding."""
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         from include.core.settings import PlatformSettings

@@ -1,1 +1,1 @@
-"""The main job of every workflow, through the public HTTP APIs only, with every result checked."""
+"""The demo: the main job of every workflow, through the public HTTP APIs only, with every result checked."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.demo`: run every workflow once against a running platform and check what comes out."""
+"""`python -m deploy.demo`: run every workflow once on a running platform and check the results."""
 
 import sys
 from importlib import import_module
@@ -13,8 +13,8 @@ from include.workflows import WORKFLOWS
 
 
 def main() -> int:
-    """Run the demo; 0 if every result was checked and is right."""
-    console, complain = Console(), Console(stderr=True, soft_wrap=True)
+    """Run the demo; return 0 if every result is as expected."""
+    console, stderr = Console(), Console(stderr=True, soft_wrap=True)
     platform = Platform(f"http://127.0.0.1:{PlatformSettings.load().port}")
     results = []
     try:
@@ -23,13 +23,13 @@ def main() -> int:
                 run = import_module(f"deploy.demo.{workflow.name}").run
                 results += run(platform, lambda text: status.update(text))
     except (DemoError, httpx.HTTPError) as error:
-        complain.print(f"the demo failed: {error}", style="red", markup=False)
+        stderr.print(f"the demo failed: {error}", style="red", markup=False)
         return 1
     except KeyboardInterrupt:
         return 130
     show(console, platform.public_url, results)
-    manage = "" if platform.is_elsewhere else "; the models: make mlflow; stop: make down"
-    console.print(f"Airflow is at [bold]{platform.public_url}[/bold]{manage}")
+    commands = "" if platform.is_remote else "; MLflow: make mlflow; stop: make down"
+    console.print(f"Airflow: [bold]{platform.public_url}[/bold]{commands}")
     return 0
 
 

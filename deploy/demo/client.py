@@ -1,4 +1,4 @@
-"""A running platform as its users reach it: over HTTP."""
+"""HTTP client of a running platform."""
 
 import os
 import time
@@ -12,31 +12,31 @@ T = TypeVar("T")
 
 
 class DemoError(Exception):
-    """A result is not what it has to be, or did not come in time."""
+    """A result is not as expected, or did not arrive in time."""
 
 
 class Platform:
     """
     The platform at an address.
 
-    `QUARTET_URL` names it (default: this machine, `QUARTET_PORT`), `QUARTET_PUBLIC_URL` as people reach it if that is
-    another name; `QUARTET_TOKEN` is an access token if one is needed.
+    `QUARTET_URL` sets the address (default: this machine, `QUARTET_PORT`), `QUARTET_PUBLIC_URL` the one for users if
+    it differs, and `QUARTET_TOKEN` an access token if one is needed.
     """
 
     def __init__(self, url: str) -> None:
         self.url = os.environ.get("QUARTET_URL", url).rstrip("/")
-        self.is_elsewhere = "QUARTET_URL" in os.environ
+        self.is_remote = "QUARTET_URL" in os.environ
         self.public_url = os.environ.get("QUARTET_PUBLIC_URL", self.url).rstrip("/")
         token = os.environ.get("QUARTET_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
     def get(self, path: str, **query: Any) -> Any:
-        """Give the JSON at *path*; raises `DemoError` with what the platform said instead."""
+        """Return the JSON at *path*; raises `DemoError` with the platform's answer if there is none."""
         return self._checked(self._http.get(path, params=query))
 
     def find(self, path: str, **query: Any) -> Any | None:
-        """Give the JSON at *path*, or `None` if it is not there (yet); raises `DemoError` like `get`."""
+        """Return the JSON at *path*, or `None` if it does not exist (yet); raises `DemoError` like `get`."""
         response = self._http.get(path, params=query)
         return None if response.status_code == httpx.codes.NOT_FOUND else self._checked(response)
 
@@ -46,18 +46,18 @@ class Platform:
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> str:
         """
-        Start a run of a DAG, and give its path in Airflow's API; raises `DemoError` like `get`.
+        Start a run of a DAG and return its path in Airflow's API; raises `DemoError` like `get`.
 
-        Airflow on SQLite may be too busy for a moment (500, 503). Asked again it refuses a name that it has (409).
+        Airflow on SQLite may be briefly overloaded (500, 503). A repeated request is refused if the run exists (409).
         """
         runs = f"/api/v2/dags/{dag_id}/dagRuns"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
 
-        def answered() -> httpx.Response | None:
+        def request() -> httpx.Response | None:
             response = self._http.post(runs, json=body)
             return None if response.is_server_error else response
 
-        response = self.wait(answered, 30, f"the start of {dag_id}")
+        response = self.wait(request, 30, f"the start of {dag_id}")
         if response.status_code != httpx.codes.CONFLICT:
             self._checked(response)
         return f"{runs}/{quote(run_id)}"
@@ -68,16 +68,16 @@ class Platform:
         request = response.request
         raise DemoError(f"{request.method} {request.url} answered {response.status_code}: {response.text[:300]}")
 
-    def wait(self, look: Callable[[], T | None], seconds: float, what: str) -> T:
+    def wait(self, check: Callable[[], T | None], seconds: float, what: str) -> T:
         """
-        Look until there is something.
+        Call *check* until it returns something true, and return that.
 
         Raises:
-            DemoError: there was nothing within *seconds*; it says what was waited for and where to look.
+            DemoError: there was no result within *seconds*; the message names *what* was waited for.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if found := look():
+            if found := check():
                 return found
             time.sleep(0.2)
-        raise DemoError(f"{what}: nothing after {seconds:.0f} s; look at {self.url} and into the logs (make status)")
+        raise DemoError(f"{what}: no result after {seconds:.0f} s; see {self.url} and the logs (make status)")

@@ -1,4 +1,4 @@
-"""What the demo prints at its end."""
+"""The table of results that the demo prints."""
 
 from dataclasses import dataclass
 
@@ -17,18 +17,18 @@ class Produced:
     where: str
     """Path below the platform's storage."""
     seconds: float
-    """From the call to the checked result."""
+    """Time from the call to the checked result."""
     look: str
-    """Path of the address to look at."""
+    """Path of the address that shows the result."""
     picture: RenderableType | None = None
-    """What to show below the table."""
+    """Further output, below the table."""
 
 
 def show(console: Console, url: str, results: list[Produced]) -> None:
     """Print the table, then the pictures."""
-    table = Table(title="What the workflows produced", title_justify="left", title_style="bold", box=box.ROUNDED)
+    table = Table(title="Results of the workflows", title_justify="left", title_style="bold", box=box.ROUNDED)
     table.add_column("workflow")
-    table.add_column("produced, where it lies below the storage, where to look", overflow="fold")
+    table.add_column("result, its path in the storage, its address", overflow="fold")
     table.add_column("seconds", justify="right")
     for each in results:
         lines = f"{escape(each.what)}\n[dim]{escape(each.where)}[/dim]\n[cyan]{escape(url + each.look)}[/cyan]"

@@ -1,1 +1,1 @@
-"""What two or more workflows share."""
+"""Code shared by several workflows; it knows none of them."""

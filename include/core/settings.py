@@ -126,7 +126,8 @@ class PlatformSettings(Settings):
     notify_url: SecretStr = Field(
         default=SecretStr(""),
         description="Apprise URLs that are notified of failed runs and missed deadlines, such as "
-        "`mailto://user:password@example.org`, separated by spaces or commas; never shown; if empty, nobody is told",
+        "`mailto://user:password@example.org`, separated by spaces or commas; never shown; if empty, nobody is "
+        "notified",
     )
 
     @field_validator("home")

@@ -1,24 +1,24 @@
-"""What a metric is. Each workflow lists its own in its registration; `docs/metrics.md` is made from them."""
+"""Definition of a metric. Each workflow registers its own; `docs/metrics.md` is generated from them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric; the collector gets it under Airflow's prefix, as `airflow.ratings.queue_files`."""
+    """A metric; the collector receives it under Airflow's prefix, as `airflow.ratings.queue_files`."""
 
     unit: str
-    """Of its value; Airflow's gauges carry none, so this is the only place that tells it."""
+    """Unit of the value. Airflow's gauges carry none, so it is documented only here."""
     what: str
     worry: str = ""
-    """When somebody should look; empty: it explains others, and is no cause for alarm by itself."""
+    """When to investigate; empty for a metric that explains others and is no cause for alarm by itself."""
     tags: tuple[str, ...] = ()
     """Names of its tags."""
 
 
 ALERTS: dict[str, Metric] = {
     "alerts.deadline_missed": Metric(
-        "runs", "runs that were not finished in time, counted by the triggerer", "any", ("dag_id",)
+        "runs", "runs that did not finish in time, counted by the triggerer", "any", ("dag_id",)
     ),
 }  # fmt: skip
-"""Metrics of no workflow: full name → metric."""
+"""Metrics that belong to no workflow: full name → metric."""

@@ -1,8 +1,8 @@
-"""What goes into messages for people."""
+"""Formatting of values in messages."""
 
 
 def shown(value: object) -> str:
-    """Show a piece of input in a message: ASCII only, at most 60 characters, whatever it is."""
+    """Return a representation of any input value for a message: ASCII only, at most 60 characters."""
     if isinstance(value, dict):
         return f"an object of {len(value)}"
     if isinstance(value, list | tuple):

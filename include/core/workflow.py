@@ -1,9 +1,10 @@
-"""What a workflow tells the platform about itself.
+"""Registration of a workflow with the platform.
 
-`include/<name>/workflow.py` holds it, `include/workflows.py` lists them all.
+`include/<name>/workflow.py` registers a workflow, and `include/workflows.py` lists them all.
 
-By convention the rest is found by the name: the DAGs have it as a tag, the app is `quartet.api.<name>.app:create_app`,
-the steps of its runs are in `quartet.workflows.<name>`, its demo is `deploy.demo.<name>`, its page `docs/<name>.md`.
+Everything else is found by convention through the name: its DAGs have it as a tag, its app is
+`quartet.api.<name>.app:create_app`, the steps of its runs are in `quartet.workflows.<name>`, its demo is
+`deploy.demo.<name>`, its page `docs/<name>.md`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +17,12 @@ from include.core.telemetry import Metric
 
 @dataclass(frozen=True)
 class Pool:
-    """An Airflow pool, which keeps one kind of task from taking all slots."""
+    """An Airflow pool, which keeps one kind of task from occupying all slots."""
 
     slots: int
     description: str
     include_deferred: bool = False
-    """Whether a task that waits without a worker still holds its slot."""
+    """Whether deferred tasks, which wait without a worker, hold their slots."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,30 @@ class StateMetrics:
     """
 
     reads: str
-    """What is looked at, for the table of the DAG's page."""
+    """What is read, for the table on the DAG's page."""
     reports: str
     """What is measured, for the same table."""
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """One workflow of the platform."""
+    """A workflow of the platform."""
 
     name: str
-    """Name of its packages, tag of its DAGs, folder of its storage, prefix of its web routes."""
+    """Name of its packages, tag of its DAGs, folder in the storage, prefix of its web routes."""
     title: str
-    """What people call it."""
+    """Name for people, such as a heading."""
     dags: tuple[str, ...]
-    """Its files in `dags/`, without the suffix."""
+    """Names of its files in `dags/`, without the suffix."""
     settings: type[Settings]
     retention: Retention
     """What housekeeping removes, and after how many days."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    """Full name, such as `ratings.queue_files` → metric."""
+    """Full name, such as `ratings.queue_files`, → metric."""
     state_metrics: StateMetrics | None = None
     pools: Mapping[str, Pool] = field(default_factory=dict)
     prepared: bool = False
-    """Whether `deploy.production.prepare.<name>` has steps to be done before the platform starts."""
+    """Whether `deploy.production.prepare.<name>` has steps to run before the platform starts."""
 
 
 def rules_table(workflows: Iterable[Workflow]) -> str:

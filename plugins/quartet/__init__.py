@@ -1,1 +1,1 @@
-"""How Airflow meets the outside world: hooks, sensors, triggers, web apps."""
+"""Airflow's side of the platform: hooks, sensors, triggers, workflows' steps, web apps."""

@@ -78,15 +78,15 @@ def test_a_wrong_answer_is_not_taken_for_right(answer):
         ratings._check_lines(answer)
 
 
-def test_what_does_not_come_is_told():
+def test_a_missing_result_is_reported():
     platform = Platform("http://127.0.0.1:9")
-    with pytest.raises(DemoError, match="the answer: nothing after 0 s"):
+    with pytest.raises(DemoError, match="the answer: no result after 0 s"):
         platform.wait(lambda: None, 0, "the answer")
     with pytest.raises(DemoError, match="answered 404: no such thing"):
         platform._checked(httpx.Response(404, text="no such thing", request=httpx.Request("GET", "http://x/y")))
 
 
-def test_the_table_says_what_where_how_long_and_where_to_look():
+def test_the_table_has_result_path_duration_and_address():
     shown = console()
     show(shown, "http://h:1", [Produced("ratings", "a [model]", "ratings/models/1.json", 1.23, "/ratings/models")])
     for part in ("a [model]", "ratings/models/1.json", "1.2", "http://h:1/ratings/models"):

@@ -1,4 +1,4 @@
-"""The made pages."""
+"""The generated pages."""
 
 from deploy.settings import HOUSEKEEPING, SECTIONS
 from docs import build
@@ -19,7 +19,7 @@ def test_every_setting_is_in_the_example_with_its_default():
         assert f"# {RatingsSettings.variable(name)}={build.default(RatingsSettings, name)}" in lines
 
 
-def test_how_long_things_are_kept_is_on_the_page_of_the_platform():
+def test_the_retention_settings_are_on_the_page_of_the_platform():
     page = build.page("platform", "Platform")
     for settings in SECTIONS[HOUSEKEEPING]:
         for name in settings.model_fields:

@@ -1,4 +1,4 @@
-"""The page for those who run the platform: it says of each DAG when it is late, and what to do when it fails."""
+"""The operations page: it covers each DAG's deadline and what to do when it fails."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_every_dag_is_on_the_page(dag_id):
     assert f"**`{dag_id}` failed" in DUTIES
 
 
-def test_every_figure_is_on_the_page_of_figures():
+def test_every_metric_is_on_the_page_of_metrics():
     lines = (ROOT / "docs" / "metrics.md").read_text().splitlines()
     listed = [line.split("`")[1] for line in lines if line.startswith("| `")]
     assert listed == list(metrics())

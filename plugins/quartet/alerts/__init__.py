@@ -1,1 +1,1 @@
-"""What tells people that something went wrong: a failed run, a missed deadline."""
+"""Alerts: notifications of failed runs and missed deadlines."""

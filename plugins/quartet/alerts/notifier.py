@@ -1,4 +1,4 @@
-"""The way to people: the services that QUARTET_NOTIFY_URL names, by Apprise."""
+"""Notifications through Apprise, to the services in QUARTET_NOTIFY_URL."""
 
 import logging
 from urllib.parse import quote
@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 def notify(title: str, text: str) -> bool:
     """
-    Tell people; a notification that cannot be sent is logged, never raised.
+    Notify people; a notification that cannot be sent is logged, never raised.
 
     :param title: what happened, in one line.
-    :param text: where, and what to do.
-    :return: whether there is anybody to tell.
+    :param text: details and the address of the run.
+    :return: whether anybody is configured to be notified.
     """
     urls = PlatformSettings.load().notify_urls
     for url in urls:
@@ -34,14 +34,14 @@ def _send(urls: list[str], title: str, text: str) -> None:
     from airflow.providers.apprise.notifications.apprise import AppriseNotifier
     from apprise import AppriseConfig, NotifyType
 
-    logging.getLogger("apprise").setLevel(logging.INFO)  # below, it shows the addresses
+    logging.getLogger("apprise").setLevel(logging.INFO)  # on lower levels it logs the addresses
     config = AppriseConfig()
     config.add_config("\n".join(urls), format="text")
     notifier = AppriseNotifier(title=title, body=text, notify_type=NotifyType.FAILURE, config=config)
-    notifier.notify({})  # called plainly: as a template, the text of an error might do what it says
+    notifier.notify({})  # not rendered: code in an error's text would be executed
 
 
 def run_url(dag_id: str, run_id: str) -> str:
-    """Give the address of a run in the web UI."""
+    """Return the address of a run in the web UI."""
     base_url = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
     return f"{base_url.rstrip('/')}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"

@@ -1,1 +1,1 @@
-"""The web apps, one a workflow, and what they share."""
+"""The web apps, one per workflow, and the code that they share."""

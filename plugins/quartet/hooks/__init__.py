@@ -1,1 +1,1 @@
-"""One module a system: connections in front of the pure functions in `include`."""
+"""Connections to external systems, one module per system."""

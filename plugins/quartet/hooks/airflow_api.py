@@ -1,4 +1,4 @@
-"""Airflow's public REST API as tasks use it: to say in the web UI what a run did."""
+"""Airflow's public REST API, with which tasks set the notes of their runs in the web UI."""
 
 import logging
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _tokens: dict[str, str] = {}
 
 class AirflowApiHook(BaseHook):
     """
-    Speak to Airflow's own REST API over HTTP.
+    Hook for Airflow's own REST API.
 
-    Everything here is a courtesy to whoever looks at the web UI: a failure is logged, never raised.
+    Notes are a convenience for users of the web UI: a failure is logged, never raised.
 
-    :param airflow_api_conn_id: connection with login and password of an Airflow user who may change DAG runs. Its
-        host, if it has one, is the API server's address. Not needed where every caller is an administrator
+    :param airflow_api_conn_id: connection with login and password of an Airflow user who may edit DAG runs. Its host,
+        if set, is the API server's address. Not needed where every caller is an administrator
         (`[core] simple_auth_manager_all_admins`).
     """
 
@@ -39,11 +39,11 @@ class AirflowApiHook(BaseHook):
 
     def note(self, run: Mapping[str, Any] | tuple[str, str], text: str) -> bool:
         """
-        Set the note of a DAG run; an earlier note is replaced.
+        Set the note of a DAG run, replacing an earlier one.
 
-        :param run: the context of a task, or the names (DAG, run).
-        :param text: what is shown; cut to 1000 characters.
-        :return: whether it was set.
+        :param run: the context of a task, or a pair (DAG id, run id).
+        :param text: the note; truncated to 1000 characters.
+        :return: whether the note was set.
         """
         try:
             dag_id, run_id = run if isinstance(run, tuple) else (run["dag_run"].dag_id, run["dag_run"].run_id)
@@ -70,7 +70,7 @@ class AirflowApiHook(BaseHook):
             response.raise_for_status()
 
     def _address(self) -> tuple[str, tuple[str, str] | None]:
-        """Say where the API server is, and with which user name and password to come; `None`: neither is needed."""
+        """Return the API server's address, and user name and password; `None` instead if no login is needed."""
         base_url = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
         if conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
             return base_url, None
@@ -82,12 +82,12 @@ class AirflowApiHook(BaseHook):
 
 
 def shortened(text: str, characters: int) -> str:
-    """Cut *text* to so many characters; the last one then is `…`."""
+    """Truncate *text* to a number of characters, of which the last one is then `…`."""
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
 def _token(client: "httpx.Client", user: str, password: str, fresh: bool) -> str:
-    """Give a token of the user: this process asks for one once, unless a *fresh* one is wanted."""
+    """Return an access token of the user, requested once per process unless a *fresh* one is needed."""
     key = f"{client.base_url} {user}"
     if fresh or key not in _tokens:
         response = client.post("/auth/token", json={"username": user, "password": password})

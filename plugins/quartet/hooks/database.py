@@ -1,4 +1,4 @@
-"""Our own databases: SQLAlchemy engines from Airflow connections, SQLite files when there is none."""
+"""Our own databases: SQLAlchemy engines from Airflow connections, or SQLite files where none is defined."""
 
 import re
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ DRIVERS = {
 }
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname")
 EXTRAS = {*TLS, "connect_timeout", "read_timeout", "write_timeout", "application_name", "options", "unix_socket"}
-"""What of a connection's extras goes to the driver."""
+"""Extras of a connection that are passed to the driver."""
 
 
 class DatabaseHook(BaseHook):
     """
-    Give engines for one of the platform's databases.
+    Hook for one of the platform's databases.
 
-    :param conn_id: Airflow connection of type postgres, mysql, mariadb or sqlite. When `quartet_<name>` is not
-        defined, it is the SQLite file `$QUARTET_HOME/data/<name>.db`.
+    :param conn_id: Airflow connection of type postgres, mysql, mariadb or sqlite. If `quartet_<name>` is not defined,
+        the database is the SQLite file `$QUARTET_HOME/data/<name>.db`.
     """
 
     conn_name_attr = "conn_id"
@@ -40,11 +40,11 @@ class DatabaseHook(BaseHook):
     @contextmanager
     def engine(self, *, read_only: bool = False) -> Iterator[Engine]:
         """
-        Give an engine whose connections are closed at the end of the block.
+        Open an engine, whose connections are closed at the end of the block.
 
-        :param read_only: refuse to write; a SQLite file has to exist then, and none is made.
+        :param read_only: reject writes; a SQLite file must then exist, and is not created.
         :raises ValueError: the connection's type is not supported, or it names no database file.
-        :raises FileNotFoundError: the SQLite file to read is not there.
+        :raises FileNotFoundError: the SQLite file to read does not exist.
         """
         with open_engine(self.url, read_only=read_only) as engine:
             yield engine
@@ -52,11 +52,11 @@ class DatabaseHook(BaseHook):
     @property
     def url(self) -> URL:
         """
-        The database's address; as text it shows no password.
+        The database's address; its text form hides the password.
 
-        :raises AirflowNotFoundException: the connection is not defined, or cannot be looked up now.
-        :raises Exception: the secrets backend cannot be asked now (`BotoCoreError`, `ClientError`), or in the API
-            server Airflow's database (`SQLAlchemyError`).
+        :raises AirflowNotFoundException: the connection is not defined, or could not be looked up.
+        :raises Exception: the secrets backend (`BotoCoreError`, `ClientError`), or in the API server Airflow's database
+            (`SQLAlchemyError`), did not answer.
         """
         try:
             connection = self.get_connection(self.conn_id)
@@ -81,7 +81,7 @@ class DatabaseHook(BaseHook):
             return URL.create(driver, database=str(PlatformSettings.load().home / path))
         extras = connection.extra_dejson
         if ignored := extras.keys() - EXTRAS:
-            self.log.info("Connection %s: extras not used: %s", self.conn_id, ", ".join(sorted(ignored)))
+            self.log.info("Connection %s: ignored extras: %s", self.conn_id, ", ".join(sorted(ignored)))
         query = {name: str(extras[name]) for name in extras.keys() & EXTRAS}
         if "pymysql" in driver:
             query["charset"] = "utf8mb4"
@@ -97,16 +97,16 @@ class DatabaseHook(BaseHook):
 
 
 def _is_surely_undefined(conn_id: str) -> bool:
-    """Ask once more: Airflow calls undefined also what it could not look up, and a file would be wrong."""
+    """Check again: Airflow also reports a connection as undefined if the lookup failed, and a file would be wrong."""
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
     for backend in ensure_secrets_backend_loaded():
-        if backend.get_connection(conn_id) is not None:  # raises what Airflow has only logged
+        if backend.get_connection(conn_id) is not None:  # raises the errors that Airflow only logs
             return False
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if comms is None:
         return True
-    answer = comms.send(GetConnection(conn_id=conn_id))
-    return isinstance(answer, ErrorResponse) and answer.error == ErrorType.CONNECTION_NOT_FOUND
+    response = comms.send(GetConnection(conn_id=conn_id))
+    return isinstance(response, ErrorResponse) and response.error == ErrorType.CONNECTION_NOT_FOUND

@@ -1,4 +1,4 @@
-"""Figures of the workflows, among Airflow's own metrics: the same prefix, transport and switch."""
+"""Metrics of the workflows, sent along with Airflow's own: same prefix, same transport, same switch."""
 
 import logging
 import math
@@ -9,46 +9,46 @@ from include.workflows import metrics as all_metrics
 
 log = logging.getLogger(__name__)
 
-Figures = Mapping[str, float | None]
+Values = Mapping[str, float | None]
 
 
 def send(
     workflow: str,
-    figures: Figures | Callable[[], Figures],
+    values: Values | Callable[[], Values],
     tags: Mapping[str, str] | None = None,
     *,
     in_callback: bool = False,
 ) -> None:
     """
-    Give figures to the log and, where QUARTET_OTEL_ENDPOINT is set, to the collector; it is never worth a failed task.
+    Log metrics and, where QUARTET_OTEL_ENDPOINT is set, send them to the collector; errors are logged, never raised.
 
-    A task's process is short: Airflow sends what it holds when the process ends.
+    Airflow exports the metrics when the task's process ends.
 
     :param workflow: first part of the names.
-    :param figures: last part of the name → value, such as `queue_files`; one that is not known is left out. What takes
-        work to find out comes as a function, whose errors are logged, too.
-    :param tags: of all of them, such as the site.
-    :param in_callback: this runs in the DAG processor or the triggerer, not in a task.
+    :param values: last part of the name, such as `queue_files`, → value; unknown values (`None`, NaN) are left out. If
+        measuring may fail, pass a function that returns the values: its errors are logged, too.
+    :param tags: tags of all these metrics, such as the site.
+    :param in_callback: whether this runs in the DAG processor or the triggerer instead of a task.
     """
-    with harmless(workflow):
-        for name, value in (figures() if callable(figures) else figures).items():
+    with log_errors(workflow):
+        for name, value in (values() if callable(values) else values).items():
             if value is not None and math.isfinite(value):
                 _send(f"{workflow}.{name}", value, dict(tags or {}), in_callback)
 
 
 def count(workflow: str, name: str, tags: Mapping[str, str], *, in_callback: bool = False) -> None:
-    """Count one more of something, in a process that lives long; otherwise like `send`."""
-    with harmless(workflow):
+    """Increment a counter, in a long-lived process; otherwise like `send`."""
+    with log_errors(workflow):
         _facade(in_callback).incr(f"{workflow}.{name}", tags=dict(tags))
 
 
 @contextmanager
-def harmless(workflow: str) -> Iterator[None]:
-    """Log an error that comes up while figures are put together, and go on after the block."""
+def log_errors(workflow: str) -> Iterator[None]:
+    """Log an error raised while metrics are measured or sent, and continue after the block."""
     try:
         yield
     except Exception:
-        log.warning("Figures of %s were not sent", workflow, exc_info=True)
+        log.warning("Metrics of %s were not sent", workflow, exc_info=True)
 
 
 def _send(metric: str, value: float, tags: dict[str, str], in_callback: bool) -> None:
@@ -57,7 +57,7 @@ def _send(metric: str, value: float, tags: dict[str, str], in_callback: bool) ->
 
 
 def _facade(in_callback: bool):
-    """Give the one of Airflow's two copies of this module that the process has set up."""
+    """Return the one of Airflow's two copies of this module that this process has initialised."""
     if in_callback:
         from airflow.observability.stats import Stats
     else:

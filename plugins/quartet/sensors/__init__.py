@@ -1,1 +1,1 @@
-"""Sensors: look once, say what was seen, let go."""
+"""Sensors: check once, log what was found, defer."""

@@ -1,1 +1,1 @@
-"""Triggers: the waiting half of sensors and asset watchers."""
+"""Triggers: the asynchronous, waiting part of sensors and asset watchers."""

@@ -1,1 +1,1 @@
-"""What a DAG run means to its workflow: from the context of a task to the pipeline and its dependencies."""
+"""The workflows' side of Airflow: from the context of a task to a pipeline with its dependencies."""

@@ -61,7 +61,7 @@ def measure_labels(pipeline: Pipeline, found: Figures) -> None:
 
 def measure_panels(pipeline: Pipeline, produced: Mapping[str, int]) -> None:
     """Report the share of authors in a panel, for each result table."""
-    with metrics.harmless("audience"):
+    with metrics.log_errors("audience"):
         for table, share in pipeline.coverage(produced).items():
             metrics.send("audience", {"coverage": share}, _schema(pipeline) | {"table": table})
 

@@ -33,8 +33,8 @@ def miss(state="running", run_type="scheduled"):
 
 
 @pytest.mark.parametrize("state", ["running", "queued"])
-def test_a_late_run_is_logged_counted_and_told(told, counted, caplog, state):
-    assert miss(state) == "told"
+def test_a_late_run_is_logged_counted_and_notified(told, counted, caplog, state):
+    assert miss(state) == "notified"
     assert counted == [("alerts", "deadline_missed", {"dag_id": "ratings_train"})]
     [(title, text)] = told
     assert title == "Quartet: ratings_train is late"
@@ -42,19 +42,19 @@ def test_a_late_run_is_logged_counted_and_told(told, counted, caplog, state):
     assert f"Run r1 of ratings_train is not finished after 120 minutes: it is {state}" in caplog.text
 
 
-def test_without_anybody_to_tell_it_is_logged(counted, monkeypatch):
+def test_without_anybody_to_notify_it_is_logged(counted, monkeypatch):
     monkeypatch.delenv("QUARTET_NOTIFY_URL", raising=False)
     assert miss() == "logged"
     assert len(counted) == 1
 
 
 @pytest.mark.parametrize(("state", "run_type"), [("failed", "manual"), ("success", "manual"), ("queued", "backfill")])
-def test_of_an_ended_run_and_of_a_backfill_nobody_is_told(told, counted, state, run_type):
-    assert miss(state, run_type).startswith("nobody is told")
+def test_nobody_is_notified_of_an_ended_run_or_a_backfill(told, counted, state, run_type):
+    assert miss(state, run_type).startswith("not notified")
     assert (told, counted) == ([], [])
 
 
-def test_airflow_reads_back_what_it_keeps_of_a_deadline(monkeypatch):
+def test_airflow_can_restore_a_stored_deadline(monkeypatch):
     from airflow import plugins_manager
 
     registered = {f"{each.__module__}.{each.__name__}": each for each in QuartetPlugin().deadline_references}

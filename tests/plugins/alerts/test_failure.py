@@ -14,7 +14,7 @@ def told(monkeypatch):
     return found
 
 
-def test_people_are_told_what_failed_where_and_why(told, caplog):
+def test_people_are_notified_what_failed_where_and_why(told, caplog):
     task, dag = SimpleNamespace(task_id="train"), SimpleNamespace(dag_id="ratings_train")
     failure.run_failed({"dag": dag, "run_id": "r1", "reason": "task_failure", "task_instance": task})
     [(title, text)] = told
@@ -26,7 +26,7 @@ def test_people_are_told_what_failed_where_and_why(told, caplog):
 
 @pytest.mark.parametrize(
     ("reason", "words"),
-    [("timed_out", "it took longer than it may"), ("something new", "something new"), ("", "no reason is known")],
+    [("timed_out", "it took longer than allowed"), ("something new", "something new"), ("", "no reason is known")],
 )
 def test_a_run_may_fail_without_a_task(told, reason, words):
     failure.run_failed({"dag": SimpleNamespace(dag_id="d"), "run_id": "r1", "reason": reason})

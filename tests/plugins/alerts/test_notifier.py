@@ -1,4 +1,4 @@
-"""The way to people, with a web server in the place of a service."""
+"""Notifications, with a web server in place of a service."""
 
 import logging
 
@@ -11,12 +11,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 
 @pytest.fixture
 def service(collector, monkeypatch):
-    """Give what a service has received that is named by the setting."""
+    """Return what the service named by the setting has received."""
     monkeypatch.setenv("QUARTET_NOTIFY_URL", collector.url.replace("http", "json") + "/one")
     return collector.messages
 
 
-def test_by_default_nobody_is_told(monkeypatch):
+def test_by_default_nobody_is_notified(monkeypatch):
     monkeypatch.setattr("quartet.alerts.notifier._send", lambda *_: pytest.fail("somebody was told"))
     assert notify("a title", "a text") is False
 
@@ -29,7 +29,7 @@ def test_title_and_text_arrive_as_they_are(service):
     ]
 
 
-def test_several_services_are_told(service, collector, monkeypatch):
+def test_several_services_are_notified(service, collector, monkeypatch):
     address = collector.url.replace("http", "json")
     monkeypatch.setenv("QUARTET_NOTIFY_URL", f"{address}/one, {address}/two {address}/three?+x=a,b")
     notify("a title", "a text")

@@ -1,4 +1,4 @@
-"""Figures: on their way to a collector, to nobody, and to one that is dead."""
+"""Metrics: sent to a collector, to none, and to a dead one."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from airflow.sdk.observability.metrics import stats_utils
 from airflow.sdk.observability.stats import initialize
 
 if "offline" in sys.argv:
-    def refuse(*_): raise AssertionError("somebody is asked")
+    def refuse(*_): raise AssertionError("a connection was opened")
     socket.socket.connect = socket.getaddrinfo = refuse
 if child := os.fork():
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -39,11 +39,11 @@ atexit._run_exitfuncs()
 print("ended after", time.monotonic() - began, flush=True)
 os._exit(0)
 """
-"""What becomes of a task in Airflow: a fork of a process, which sets up metrics anew and at its end sends them."""
+"""A task as Airflow runs it: a forked process that initialises metrics again and exports them when it ends."""
 
 
 def run_task(home, variables, *arguments) -> float:
-    """Give how many seconds the process took to end after the last line of its task."""
+    """Return the seconds that the process took to end after the last line of its task."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW__", "OTEL_"))}
     environment |= {"AIRFLOW_HOME": str(home), "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", **variables}
     command = [sys.executable, "-c", TASK, *arguments]
@@ -52,7 +52,7 @@ def run_task(home, variables, *arguments) -> float:
     return float(re.findall("ended after (.*)", done.stdout)[0])
 
 
-def test_a_task_sends_its_figures_before_its_process_ends(collector, home):
+def test_a_task_sends_its_metrics_before_its_process_ends(collector, home):
     run_task(home, telemetry(collector.url))
     found = {each.name: (each.kind, each.value, each.tags) for each in collector.points}
     assert found["airflow.ratings.queue_files"] == ("gauge", 3, {})
@@ -60,23 +60,23 @@ def test_a_task_sends_its_figures_before_its_process_ends(collector, home):
     assert found["airflow.article_recs.job_time"] == ("gauge", 12, {"site": "wcp", "status": "success"})
 
 
-def test_without_a_collector_nobody_is_asked(home):
+def test_without_a_collector_nothing_is_sent(home):
     run_task(home, {}, "offline")
 
 
 @pytest.mark.parametrize("answers", ["refused", "silent"])
-def test_a_dead_collector_neither_fails_nor_keeps_a_task(home, answers):
+def test_a_dead_collector_neither_fails_nor_delays_a_task(home, answers):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if answers == "silent":
-            server.listen()  # connects, and never says a word
+            server.listen()  # accepts connections, but never answers
         lived_on = run_task(home, telemetry(f"http://127.0.0.1:{server.getsockname()[1]}"))
-    assert lived_on < 4  # two seconds for the collector, the rest for a busy machine; unset it were ten
+    assert lived_on < 4  # two seconds for the collector, the rest for a busy machine; the default is ten
 
 
 @pytest.fixture
 def sent(monkeypatch):
-    """Give what is handed to Airflow: name, value, tags."""
+    """Collect what is passed to Airflow: name, value, tags."""
     found = []
     for module, origin in ((stats, "task"), (core_stats, "callback")):
         take = lambda name, value, tags, origin=origin: found.append((origin, name, value, tags))  # noqa: E731
@@ -84,33 +84,33 @@ def sent(monkeypatch):
     return found
 
 
-def test_what_is_not_known_is_left_out(sent):
+def test_unknown_values_are_left_out(sent):
     metrics.send("ratings", {"queue_files": None, "table_rows": float("nan"), "queue_age_seconds": 0})
     assert sent == [("task", "ratings.queue_age_seconds", 0, {})]
 
 
-def test_a_callback_uses_what_its_process_has_set_up(sent):
+def test_a_callback_uses_the_module_that_its_process_has_initialised(sent):
     metrics.send("article_recs", {"job_time": 3}, {"site": "wcp"}, in_callback=True)
     assert sent == [("callback", "article_recs.job_time", 3, {"site": "wcp"})]
 
 
-def test_a_figure_that_cannot_be_found_out_is_logged_and_forgotten(sent, caplog):
+def test_a_metric_that_cannot_be_measured_is_logged_and_skipped(sent, caplog):
     metrics.send("ratings", lambda: {"queue_files": 1 / 0})
     metrics.send("ratings", {"no_such_figure": 1})
     metrics.count("alerts", "deadline_missed", {"dag_id": object()})
     assert sent == []
     assert [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING] == [
-        "Figures of ratings were not sent"
+        "Metrics of ratings were not sent"
     ] * 2
 
 
-def test_every_figure_of_the_table_is_sent_by_somebody():
+def test_every_registered_metric_is_sent():
     sources = [path for folder in ("dags", "include", "plugins") for path in (ROOT / folder).rglob("*.py")]
     text = "".join(path.read_text() for path in sources if path.name != "telemetry.py")
     assert [name for name in all_metrics() if f'"{name.partition(".")[2]}"' not in text] == []
 
 
-def test_every_figure_of_an_articles_run_is_in_the_table():
+def test_every_metric_of_an_articles_run_is_registered():
     text = (ROOT / "include/articles/pipeline.py").read_text()
     names = re.findall(r'measure\("(\w+)"', text) + re.findall(r'_done\(.*, "(\w+_time)"\)', text)
     assert len(names) >= 9

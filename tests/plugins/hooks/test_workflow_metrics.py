@@ -1,4 +1,4 @@
-"""What the hooks report of a run, and of how things stand."""
+"""Metrics that the workflows send of a run and of their state."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ SITE = "washington-city-paper"
 
 @pytest.fixture
 def sent(monkeypatch):
-    """Give what would be sent: (name, tags) → value."""
+    """Collect the metrics that would be sent: (name, tags) → value."""
     found = {}
 
     def take(metric, value, tags, in_callback):
@@ -66,7 +66,7 @@ class Task:
         raise ConnectionError("no server")
 
 
-def test_a_labeling_task_goes_on_when_a_figure_cannot_be_found_out(sent, caplog):
+def test_a_labeling_task_continues_when_a_metric_cannot_be_measured(sent, caplog):
     pipeline = Task()
     audience.measure_source(pipeline)
     audience.measure_labels(pipeline, Figures(7, 4, ["forum"], [4], 0.5))
@@ -80,7 +80,7 @@ def test_a_labeling_task_goes_on_when_a_figure_cannot_be_found_out(sent, caplog)
     assert "no server" in caplog.text
 
 
-def test_the_age_of_what_is_served(home, sent, monkeypatch):
+def test_the_age_of_the_served_models(home, sent, monkeypatch):
     (home / "sites.yaml").write_text(f"{SITE}:\n  enabled: true\n")
     articles.measure_state()
     assert sent == {}
