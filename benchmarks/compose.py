@@ -1,10 +1,10 @@
 """
-The stack of docker-compose.yaml: how long it takes to start, what it takes, and whether it bears being killed.
+The stack of docker-compose.yaml: its time to start, its memory, and its results while containers are killed.
 
     python benchmarks/compose.py          start, idle memory, demo, predictions
-    python benchmarks/compose.py chaos    and a mixed load, undisturbed and with a container killed every 20 s
+    python benchmarks/compose.py chaos    also a mixed load, undisturbed and with a container killed every 20 s
 
-Without a Docker engine it is left out.
+It is skipped if there is no Docker engine.
 """
 
 import random
@@ -37,10 +37,10 @@ Results = dict[Any, Any]
 
 
 def start(stack: Stack) -> None:
-    """Build, start, and say what that took."""
+    """Build and start the stack, and measure both."""
     began = time.monotonic()
     stack.compose("build", seconds=1800)
-    line("image built, layers of the base and of packages as they are cached", f"{time.monotonic() - began:.0f} s")
+    line("image built, with the cached layers of base and packages", f"{time.monotonic() - began:.0f} s")
     line("docker compose up → all healthy", f"{stack.up():.0f} s", "<= 240 s")
     stack.sign_in()
     time.sleep(60)
@@ -51,15 +51,15 @@ def start(stack: Stack) -> None:
 
 
 def demo(stack: Stack) -> None:
-    """Run the demo and say how long it took."""
+    """Run the demo and measure it."""
     began = time.monotonic()
     printed = stack.compose("--profile", "demo", "run", "--rm", "demo")
-    line("the demo against it", f"{time.monotonic() - began:.0f} s", "<= 300 s")
+    line("the demo", f"{time.monotonic() - began:.0f} s", "<= 300 s")
     print(printed)
 
 
 def predictions(stack: Stack) -> None:
-    """Measure from the post of two pairs until their answer is ready."""
+    """Measure the time from the post of two pairs until their answer is ready."""
     seconds = []
     for _ in range(PREDICTIONS):
         began = time.monotonic()
@@ -71,7 +71,7 @@ def predictions(stack: Stack) -> None:
 
 
 def load(stack: Stack, day: date, folder: Path, site: Results) -> Results:
-    """Put a mixed load on the stack, wait until all of it is done, and give what came out."""
+    """Put a mixed load on the stack, wait until all of it is done, and return the results."""
     planted = put_day(stack, day, folder)
     songs = stack.trigger("song_plays", day_conf(day, "spark"))
     articles = stack.trigger(ARTICLES, site)
@@ -98,13 +98,13 @@ def load(stack: Stack, day: date, folder: Path, site: Results) -> Results:
 
 
 def _audience(stack: Stack, tasks: list[str]) -> Results:
-    figures = ("length_receive_table", "length_output_table", "length_prod_table", "rate_of_label", "result")
+    names = ("length_receive_table", "length_output_table", "length_prod_table", "rate_of_label", "result")
     rows = {row["task_id"]: row for row in stack.get("/audience/api/tasks/")["content"]}
-    return {f"audience {number}": [rows[task][name] for name in figures] for number, task in enumerate(tasks, 1)}
+    return {f"audience {number}": [rows[task][name] for name in names] for number, task in enumerate(tasks, 1)}
 
 
 def _lists(stack: Stack, run: str) -> Results:
-    """Give the lists of all articles, with scores, without numbers of models."""
+    """Return the lists of all articles, with scores, but without the models' numbers."""
     models = stack.get(f"{run}/taskInstances/create_model/xcomEntries/return_value")["value"]
     sources = stack.get(f"/articles/models/{models['article']}/articles")["results"]
 
@@ -123,7 +123,7 @@ def _day(stack: Stack, day: date) -> Results:
 
 @contextmanager
 def killing(stack: Stack, seed: int = 7) -> Iterator[list[str]]:
-    """Kill -9 a random container again and again while the block runs, for `CHAOS_SECONDS`; name the killed ones."""
+    """Kill (-9) random containers while the block runs, for up to `CHAOS_SECONDS`; yield the list of the killed."""
     choose, over, killed = random.Random(seed), threading.Event(), []
     services = sorted({each["Service"] for each in stack.containers()})
 
@@ -161,10 +161,10 @@ def chaos(stack: Stack, folder: Path) -> bool:
 
 
 def main() -> int:
-    """Measure; 1 if killing changed a result."""
+    """Run the benchmark; return 1 if killing containers changed a result."""
     machine()
     if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
-        print("no Docker engine answers: the stack is left out")
+        print("no Docker engine answers: the stack is skipped")
         return 0
     stack = Stack(QUARTET_TASK_RETRIES="20")
     try:

@@ -1,4 +1,4 @@
-"""Databases of a benchmark's own on a server."""
+"""Temporary databases of a benchmark."""
 
 import uuid
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from sqlalchemy import URL, create_engine, text
 
 @contextmanager
 def database(server: URL) -> Iterator[URL]:
-    """Make a database with a name of its own; drop it at the end."""
+    """Create a database with a unique name, and drop it at the end."""
     name = f"qbench_{uuid.uuid4().hex}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     is_postgres = engine.dialect.name == "postgresql"

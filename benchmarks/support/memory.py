@@ -9,7 +9,7 @@ from benchmarks.support.platform import Platform
 
 
 class PeakMemory:
-    """While it is open, remembers the largest resident size of any process of a platform, in MB."""
+    """Context manager that records the largest resident size of any task process of a platform, in MB."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -27,14 +27,14 @@ class PeakMemory:
 
     def _watch(self) -> None:
         workers: dict[int, psutil.Process] = {}
-        others: set[int] = set()  # looked at once: looking at all again and again would take half a core
+        others: set[int] = set()  # checked only once: checking all repeatedly would take half a core
         while not self._stop.wait(0.1):
             for pid in set(psutil.pids()) - workers.keys() - others:
                 try:
                     process = psutil.Process(pid)
                     if process.environ().get("QUARTET_HOME") != str(self.platform.home):
                         others.add(pid)
-                    elif "airflow worker" in " ".join(process.cmdline()):  # so Airflow calls those that run tasks
+                    elif "airflow worker" in " ".join(process.cmdline()):  # Airflow's name for processes of tasks
                         workers[pid] = process
                 except psutil.Error:
                     continue

@@ -1,8 +1,8 @@
 """
-The article recommendations as one plain program of pandas and loops, without anything of the platform.
+The article recommendations as a single plain program with pandas and loops, independent of the platform.
 
-It keeps all in memory, reads line by line and compares all articles with all: what an analyst would write in an
-afternoon. The pipeline's time is compared with its time, the pipeline's lists with its lists.
+It keeps everything in memory, reads line by line and compares all articles with each other, as an analyst would write
+it in an afternoon. The benchmark compares the pipeline's time and lists with its own.
 """
 
 import gzip

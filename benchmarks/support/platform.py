@@ -1,4 +1,4 @@
-"""A platform of its own for a benchmark: a temporary home, a free port, nothing of yours touched."""
+"""A separate platform for a benchmark, with a temporary home and a free port."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ class Platform:
         self.http = httpx.Client(base_url=self.url, timeout=120)
 
     def get(self, path: str, **query: Any) -> Any:
-        """Give the JSON at *path*."""
+        """Return the JSON at *path*."""
         return self.http.get(path, params=query).raise_for_status().json()
 
     def post(self, path: str, body: Any) -> Any:
@@ -35,27 +35,27 @@ class Platform:
         return self.http.post(path, json=body).raise_for_status().json()
 
     def runs(self, dag_id: str, **query: Any) -> list[dict[str, Any]]:
-        """List all runs of a DAG, newest first."""
+        """Return all runs of a DAG, newest first."""
         return self.get(f"/api/v2/dags/{dag_id}/dagRuns", limit=100, order_by="-run_after", **query)["dag_runs"]
 
-    def wait(self, look: Callable[[], Any], seconds: float = 300, every: float = 0.05) -> Any:
-        """Look until there is something; fails after *seconds*. The platform may be away meanwhile."""
+    def wait(self, check: Callable[[], Any], seconds: float = 300, every: float = 0.05) -> Any:
+        """Call *check* until it returns something true; fails after *seconds*. The platform may be down meanwhile."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                if found := look():
+                if found := check():
                     return found
             except (httpx.TransportError, httpx.HTTPStatusError):
                 pass
             time.sleep(every)
-        raise TimeoutError(f"nothing after {seconds} s")
+        raise TimeoutError(f"no result after {seconds} s")
 
     def idle(self) -> bool:
-        """Tell whether no run is going on or waiting."""
+        """Check that no run is queued or running."""
         return not self.get("/api/v2/dags/~/dagRuns", state=["queued", "running"], limit=1)["total_entries"]
 
     def processes(self) -> list[psutil.Process]:
-        """List the processes of this platform."""
+        """Return the processes of this platform."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -68,14 +68,14 @@ class Platform:
 
 @contextmanager
 def platform(**environment: str) -> Iterator[Platform]:
-    """Start a platform, give it, stop it and remove its home."""
+    """Start a platform, yield it, stop it and remove its home."""
     home = Path(tempfile.mkdtemp(prefix="qbench-"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     variables = {**os.environ, "QUARTET_HOME": str(home), "QUARTET_PORT": str(port), **environment}
     variables["PYTHONPATH"] = str(ROOT)
-    variables["QUARTET_ENV_FILE"] = str(home / "none")  # the figures are those of the defaults
+    variables["QUARTET_ENV_FILE"] = str(home / "none")  # the defaults are measured
     movielens = variables.get("QUARTET_REAL_DATA", str(ROOT.parent / "shared" / "data")) + "/movielens-100k"
     if Path(movielens).is_dir():
         variables.setdefault("MOVIELENS_100K", movielens)

@@ -1,15 +1,15 @@
-"""How good lists of related articles are: what readers read next, and topics that a generator planted.
+"""Quality of the lists of related articles: articles that readers read next, and topics that a generator planted.
 
-A *sample* is a matrix to train on and questions: for a reader, the article read last is held out and asked for in the
-list of the one before it. nDCG@10 of a question is `1 / log2(1 + rank)` where the held-out article is among the
-first ten of that list, else 0.
+A *sample* consists of a matrix to train on and questions: a reader's last article is held out and looked up in the list
+of the article before it. nDCG@10 of a question is `1 / log2(1 + rank)` if the held-out article is among the first ten
+of that list, otherwise 0.
 
-- Readers with fewer than three articles train, but are not asked about: without the held-out one they need two.
-- An article read again counts at its first reading; all of the reader's events with the held-out one are taken out.
-- Questions whose source or held-out article is not in the matrix (its only readers, or none after the filters) cannot
-  be answered by any model. They are left out and counted.
-- Lists do not know the reader: they may contain what the reader has already read. That holds for popularity too.
-- Publication times are not known of these articles, so all weigh 1.
+- Readers of fewer than three articles are used for training but not for questions: they need two besides the held-out.
+- An article read again counts at its first reading; all events of the reader with the held-out article are removed.
+- Questions whose source or held-out article is not in the matrix (it had only these readers, or none after the filters)
+  cannot be answered by any model. They are left out and counted.
+- Lists do not depend on the reader and may contain articles already read. This holds for popularity too.
+- The publication times of these articles are unknown, so all weights are 1.
 """
 
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ SETTINGS = ArticleSettings.model_construct()
 @dataclass(frozen=True)
 class Sample:
     """
-    What to train on and what to ask.
+    A matrix to train on, and questions.
 
     Args:
         articles: ids, ascending as text.
         matrix: scaled dwell, shape (readers, articles).
-        questions: one row a reader who is asked about; columns `source` and `target`.
-        left_out: questions that no model can answer.
+        questions: one row per reader with a question; columns `source` and `target`.
+        left_out: number of questions that no model can answer.
     """
 
     articles: np.ndarray
@@ -53,7 +53,7 @@ def load_globo(folder: Path) -> pd.DataFrame:
     """
     Read the clicks of G1 (Globo.com), 2017, as clicks: columns `reader`, `article`, `ms`.
 
-    The last click of a session is left out: its time is made up, 30 s after the one before.
+    The last click of a session is left out: its time is artificial, 30 s after the one before.
     """
     columns = ["user_id", "session_id", "click_article_id", "click_timestamp"]
     clicks = pd.concat([pd.read_csv(path, usecols=columns) for path in sorted(folder.glob("*.csv"))])
@@ -74,7 +74,7 @@ def _clicks(readers: pd.Series, articles: pd.Series, ms: pd.Series) -> pd.DataFr
 
 
 def hold_out_last(clicks: pd.DataFrame) -> Sample:
-    """Hold out the last article of each reader of three or more."""
+    """Build a sample that holds out the last article of each reader of three or more."""
     first = clicks.drop_duplicates(["reader", "article"])
     first = first[first.groupby("reader")["article"].transform("size") >= 3]
     held = first.groupby("reader").tail(1)
@@ -85,7 +85,7 @@ def hold_out_last(clicks: pd.DataFrame) -> Sample:
 
 
 def hold_out_future(clicks: pd.DataFrame, share: float = 0.8) -> Sample:
-    """Train on what was first read before an instant, *share* of it; hold out each reader's first article after it."""
+    """Build a sample that trains on the earliest *share* of readings and holds out each reader's next article."""
     first = clicks.drop_duplicates(["reader", "article"])
     instant = first["ms"].quantile(share)
     before = first[first["ms"] < instant]
@@ -94,7 +94,7 @@ def hold_out_future(clicks: pd.DataFrame, share: float = 0.8) -> Sample:
 
 
 def _interactions(clicks: pd.DataFrame) -> pd.DataFrame:
-    """Take clicks through the steps of a run; an article is read until the reader's next click, 600 s at most."""
+    """Build interactions with the steps of a run; an article is read until the next click, 600 s at most."""
     following = clicks["ms"].shift(-1).where(clicks["reader"].eq(clicks["reader"].shift(-1)), np.inf)
     until = np.minimum(following, clicks["ms"] + IDLE_MS).astype(np.int64)
     events = pd.concat([clicks, clicks.assign(ms=until)], ignore_index=True)
@@ -126,9 +126,9 @@ def _sample(interactions: pd.DataFrame, held: pd.DataFrame, sources: pd.DataFram
 
 def load_lastfm(path: Path, seed: int) -> Sample:
     """
-    Read the play counts of last.fm listeners, 2011; plays stand for seconds.
+    Read the play counts of last.fm listeners, 2011, with plays in place of seconds.
 
-    There is no order of time: one artist of each listener, chosen by *seed*, is held out, another one is the source.
+    There are no times: one artist of each listener, chosen by *seed*, is held out, and another one is the source.
     """
     plays = pd.read_csv(path, sep="\t").astype({"userID": str, "artistID": str})
     plays = plays.rename(columns={"userID": "reader", "artistID": "article"}).sample(frac=1, random_state=seed)
@@ -142,9 +142,9 @@ def load_lastfm(path: Path, seed: int) -> Sample:
 
 def load_planted(folder: Path, run_at: pd.Timestamp) -> tuple[Sample, pd.Series, pd.Series]:
     """
-    Read a generated archive's truth: what was read, without questions; topics and weights of the articles.
+    Read a generated archive's truth: a sample without questions, and topics and weights of the articles.
 
-    The interactions are the generator's own, unfiltered; they take the filters of a run.
+    The interactions are the generator's own and go through the filters of a run.
     """
     read = pd.read_csv(folder / "truth" / "interactions.csv.gz", dtype={"client_id": str, "external_id": str})
     read = filters.filter_articles(read.assign(duration=read["dwell_seconds"]))
@@ -160,14 +160,14 @@ def load_planted(folder: Path, run_at: pd.Timestamp) -> tuple[Sample, pd.Series,
 
 
 def related(sample: Sample, model: str, weights: pd.Series | None = None, length: int = TOP) -> pd.DataFrame:
-    """Train *model*; give the list of each article: columns `source`, `target`, `rank`."""
+    """Return the list of each article after training *model*: columns `source`, `target`, `rank`."""
     vectors = MODELS[model](sample.matrix, SETTINGS)
     weight = np.ones(len(sample.articles)) if weights is None else weights.to_numpy()
     return rank_recommendations(vectors, sample.articles.tolist(), weight, length)
 
 
 def popular(sample: Sample) -> pd.DataFrame:
-    """Give each article the list of those with most readers, without itself: columns `source`, `target`, `rank`."""
+    """Return for each article the list of the most read ones, without itself: columns `source`, `target`, `rank`."""
     readers = np.bincount(sample.matrix.indices, minlength=len(sample.articles))
     top = sample.articles[np.argsort(-readers, kind="stable")[: TOP + 1]]
     rows = [
@@ -179,22 +179,22 @@ def popular(sample: Sample) -> pd.DataFrame:
 
 
 def ndcg(lists: pd.DataFrame, questions: pd.DataFrame) -> np.ndarray:
-    """Give nDCG@10 of each question."""
+    """Return nDCG@10 of each question."""
     rank = questions.merge(lists, on=["source", "target"], how="left")["rank"].to_numpy(float)
     return np.where(rank <= TOP, 1 / np.log2(1 + rank), 0.0)
 
 
 def planted_share(lists: pd.DataFrame, topics: pd.Series) -> float:
-    """Give the share of recommended articles that have the topic of their source."""
+    """Return the share of recommended articles that have the topic of their source."""
     return float((topics.loc[lists["source"]].to_numpy() == topics.loc[lists["target"]].to_numpy()).mean())
 
 
 def evaluate(samples: list[Sample]) -> Iterator[tuple[str, float, float, float]]:
     """
-    Compare each model with popularity on samples of one source.
+    Yield a comparison of each model with popularity, on samples of one source.
 
-    Yields the model's name (popularity first), its mean nDCG@10, the mean difference to popularity and the standard
-    error of the difference. Samples that differ only in what is held out are averaged; the error is that of one.
+    Each has the model's name (popularity first), its mean nDCG@10, the mean difference to popularity and the standard
+    error of the difference. Samples that differ only in the held-out articles are averaged; the error is that of one.
     """
     base = [ndcg(popular(sample), sample.questions) for sample in samples]
     yield "popularity", _mean(base), 0.0, 0.0

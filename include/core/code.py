@@ -1,4 +1,4 @@
-"""Which code is running: kept with every result, so that it can be told what made it."""
+"""Version of the running code, stored with every result to trace how it was made."""
 
 import hashlib
 import tomllib
@@ -9,7 +9,7 @@ from include.core.settings import ROOT
 
 @cache
 def code_version() -> str:
-    """Give the version of Quartet and a digest of all that computes: `0.1.0+3f2a9c81d04b`."""
+    """Return the version of Quartet and a digest of `include/`: `0.1.0+3f2a9c81d04b`."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "include").rglob("*.py")):
         digest.update(path.read_bytes())

@@ -1,31 +1,31 @@
 """
-The exceptions of the domain.
+Exceptions of the domain.
 
     BadDataError            stays wrong; the task fails at once
       DamagedObjectError    an object is not what was written
       SettingsError         a setting has a value that is not allowed
-    TransientError          passes by itself; retried, over minutes
-    NothingToDoError        no failure; the task is skipped
+    TransientError          retried, over minutes
+    NothingToDoError        not a failure; the task is skipped
 
-Any other error is retried.
+Any other error is retried as well.
 """
 
 
 class BadDataError(ValueError):
-    """Input that is wrong and stays wrong: a task that raises it fails at once instead of being retried."""
+    """Invalid input, for which retrying cannot help: a task that raises this fails at once."""
 
 
 class DamagedObjectError(BadDataError):
-    """A stored object does not have the content that was written (checksum, length or format differ)."""
+    """The content of a stored object is not what was written: checksum, length or format differ."""
 
 
 class SettingsError(BadDataError):
-    """A setting has a value that is not allowed; the message names variable, value and what is allowed."""
+    """A setting has a value that is not allowed; the message has the variable, the value, and what is expected."""
 
 
 class TransientError(Exception):
-    """Trouble that passes by itself: the same work may succeed in a while."""
+    """A temporary error: the same work may succeed later."""
 
 
 class NothingToDoError(Exception):
-    """A step has nothing to do in this run: its task is skipped, with the message as the note of the run."""
+    """A step has nothing to do in this run; its task is skipped, and the message becomes the run's note."""

@@ -1,4 +1,4 @@
-"""Tables and matrices in storage, written whole or not at all."""
+"""Tables and matrices in the storage, written completely or not at all."""
 
 import io
 
@@ -10,14 +10,14 @@ from include.core.storage import StoragePath, read_bytes, write_whole
 
 
 def write_frame(path: StoragePath, frame: pd.DataFrame) -> None:
-    """Write a table as Parquet; categorical columns stay so."""
+    """Write a table as Parquet; categorical columns remain categorical."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False, compression="zstd")
     write_whole(path, buffer.getvalue())
 
 
 def read_frame(path: StoragePath, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a table that `write_frame` wrote; raises `FileNotFoundError` when there is none."""
+    """Read a table written by `write_frame`; raises `FileNotFoundError` if there is none."""
     return pd.read_parquet(io.BytesIO(read_bytes(path)), columns=columns)
 
 
@@ -32,7 +32,7 @@ def write_matrix(path: StoragePath, matrix: np.ndarray | sparse.csr_matrix) -> N
 
 
 def read_matrix(path: StoragePath) -> np.ndarray | sparse.csr_matrix:
-    """Read a matrix that `write_matrix` wrote; raises `FileNotFoundError` when there is none."""
+    """Read a matrix written by `write_matrix`; raises `FileNotFoundError` if there is none."""
     data = read_bytes(path)
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         if "dense" in arrays:

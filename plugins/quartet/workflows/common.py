@@ -1,4 +1,4 @@
-"""What the runs of all workflows share: how a step ends that has nothing to do."""
+"""Code shared by the runs of all workflows."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ from quartet.hooks.airflow_api import AirflowApiHook
 @contextmanager
 def skipping(context: Mapping[str, Any]) -> Iterator[None]:
     """
-    Skip the task whose step raises `NothingToDoError`, and show the reason as the note of the run.
+    Skip the task if its step raises `NothingToDoError`, and set the reason as the note of the run.
 
     Args:
-        context: of the Airflow task.
+        context: context of the Airflow task.
     """
     try:
         yield
