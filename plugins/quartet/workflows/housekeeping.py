@@ -1,4 +1,4 @@
-"""A run of the DAG `housekeeping`: retention rules of the workflows, and what belongs to none of them."""
+"""Steps of the DAG `housekeeping`: the workflows' retention rules, and data that belongs to no workflow."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ from quartet.hooks.storage import StorageHook
 log = logging.getLogger(__name__)
 
 METADATA, MLFLOW = "quartet_metadata", "quartet_mlflow"
-"""Connections of the databases of Airflow and of MLflow's server; either may be missing."""
+"""Connections to the databases of Airflow and of MLflow's server; either may be missing."""
 
 
 def housekeeping_run(context: Mapping[str, Any]) -> "Housekeeping":
@@ -34,10 +34,10 @@ def housekeeping_run(context: Mapping[str, Any]) -> "Housekeeping":
 
 class Housekeeping:
     """
-    Removes what has had its time. Every step may die at any line and be run again.
+    Steps that remove expired data; each may be killed at any line and run again.
 
     Args:
-        dry_run: only log and count what would be removed.
+        dry_run: whether to only log and count what would be removed.
     """
 
     def __init__(self, dry_run: bool = False) -> None:
@@ -50,7 +50,7 @@ class Housekeeping:
         return rule.clean(self._cleaning(workflow))
 
     def purge_runs(self) -> Counts:
-        """Remove what was deleted in MLflow long ago."""
+        """Permanently remove runs that were deleted in MLflow long ago."""
         settings, cleaning = PlatformRetention.load(), self._cleaning("mlflow")
         if cleaning.before(settings, "deleted_runs_days") is None:
             return {}
@@ -61,7 +61,7 @@ class Housekeeping:
             return purge_runs(client, address, cleaning.sweeper, settings.deleted_runs_days)
 
     def clean_logs(self) -> Counts:
-        """Remove old log files on this machine; those in remote storage are for its own rules."""
+        """Remove old log files on this machine; remote storage has its own rules."""
         names = ("base_log_folder", "dag_processor_child_process_log_directory")
         folders = {Path(found) for name in names if (found := conf.get("logging", name, fallback=""))}
         removed = Removed()
@@ -94,12 +94,12 @@ class Housekeeping:
             yield ModelVersionsHook(client, name, datetime.fromtimestamp(self.now, UTC))
 
     def _address(self, conn_id: str, command: str) -> URL:
-        """Return the address of a database of others; skip the task if its connection is not defined."""
+        """Return the address of another system's database; skip the task if its connection is not defined."""
         try:
             BaseHook.get_connection(conn_id)
         except AirflowNotFoundException:
             raise AirflowSkipException(
-                f"The connection {conn_id} is not defined, so the database is out of reach of tasks: define it, or "
-                f"run `{command}` where the database is in reach, see docs/operations.md"
+                f"The connection {conn_id} is not defined, so tasks cannot reach the database: define it, or run "
+                f"`{command}` where the database is reachable, see docs/operations.md"
             ) from None
         return DatabaseHook(conn_id).url
