@@ -25,7 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 import psutil  # noqa: E402
 
 from benchmarks.support.report import line, machine  # noqa: E402
-from include.songs.schemas import DATASET, PART, header  # noqa: E402
+from include.songs.layout import PART  # noqa: E402
+from include.songs.schemas import DATASET, header  # noqa: E402
 
 DATA = Path(os.environ.get("QUARTET_REAL_DATA") or ROOT.parent / "shared" / "data")
 GENERATOR = DATA.parent / "tools" / "make_song_plays.py"
@@ -135,10 +136,10 @@ def floor(folder: Path) -> dict[str, Any]:
     rows = folder / "rows.parquet"
     source = {"spins": str(folder / SPINS), "long": 30}
     connection.execute(duckdb_job._PLAYS, source)
-    connection.execute(duckdb_job._PEOPLE, {"listeners": str(folder / LISTENERS)})
+    connection.execute(duckdb_job._LISTENERS, {"listeners": str(folder / LISTENERS)})
     connection.execute(duckdb_job._PAIRS)
     connection.execute(f"COPY pairs TO '{rows}' (FORMAT parquet, COMPRESSION snappy)")
-    connection.execute("DROP VIEW pairs; DROP TABLE plays; DROP TABLE people")
+    connection.execute("DROP VIEW pairs; DROP TABLE plays; DROP TABLE listeners")
     gzip_output.clear(folder / "floor")
     began = time.monotonic()
     connection.execute(f"CREATE TEMP VIEW pairs AS SELECT * FROM read_parquet('{rows}')")

@@ -1,4 +1,4 @@
-"""The check of a day's outputs: that they are what the labels were promised, and what is in them."""
+"""The check of a day's outputs: they are what the labels were promised."""
 
 import gzip
 import zlib
@@ -13,7 +13,7 @@ from include.songs.schemas import DATASET, header
 
 
 @dataclass(frozen=True)
-class Figures:
+class Contents:
     """What a day's outputs hold."""
 
     rows: int
@@ -21,21 +21,21 @@ class Figures:
     groups: int
     """Rows of the counts."""
     bytes: int
-    """Length of the dataset's file, compressed."""
+    """Size of the dataset's file, compressed."""
 
 
-def check(root: StoragePath, day: date) -> Figures:
+def check(root: StoragePath, day: date) -> Contents:
     """
     Read both outputs of a day to their ends.
 
     Args:
         root: folder of the song plays.
-        day: whose outputs.
+        day: day of the outputs.
 
     Raises:
         IncompleteError: dataset and counts are not both complete.
-        DamagedObjectError: an output does not have one part, or that is not gzip, or its header or a line is wrong,
-            or the counts do not add up to the rows of the dataset.
+        DamagedObjectError: an output does not have exactly one part, or that is not gzip, or its header or a line is
+            wrong, or the counts do not add up to the rows of the dataset.
     """
     file, size = open_part(root, day, dataset_folder)
     with file:
@@ -46,11 +46,11 @@ def check(root: StoragePath, day: date) -> Figures:
     counts = read_counts(root, day)
     if (total := sum(count.spins for count in counts)) != rows:
         raise DamagedObjectError(f"{counts_folder(root, day)}: counts of {rows} plays were expected, found {total}")
-    return Figures(rows, len(counts), size)
+    return Contents(rows, len(counts), size)
 
 
 def _count_rows(file: gzip.GzipFile) -> int:
-    """Count the lines after the header; each has to have all fields."""
+    """Return the number of lines after the header; raises `ValueError` unless each has all fields."""
     first = header(DATASET)
     if (found := file.readline(len(first))) != first:
         raise ValueError(f"its header is {found!r}")
@@ -61,9 +61,9 @@ def _count_rows(file: gzip.GzipFile) -> int:
         rows += block.count(b"\n")
         tabs += block.count(b"\t")
         if b"\0" in block:
-            raise ValueError("there is a NUL byte in it")
+            raise ValueError("it has a NUL byte")
     if not block.endswith(b"\n"):
-        raise ValueError("its last line has no end")
+        raise ValueError("its last line does not end")
     if tabs != rows * (len(DATASET) - 1):
         raise ValueError(f"{rows} lines of {len(DATASET)} fields were expected, found {tabs} tabs")
     return rows

@@ -11,10 +11,9 @@ from typing import IO
 
 from include.core.errors import DamagedObjectError
 from include.core.storage import StoragePath, StoredObject, find_object, list_objects, open_read
-from include.songs.layout import counts_folder, dataset_folder
-from include.songs.schemas import ANALYSIS, SUCCESS, header
+from include.songs.layout import ANY_PART, SUCCESS, counts_folder, dataset_folder
+from include.songs.schemas import ANALYSIS, header
 
-PARTS = "part-*.csv.gz"
 BLOCK_BYTES = 1 << 20
 """How much is read at a time."""
 
@@ -53,9 +52,9 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[byt
     """
     marks = _marks(root, day)
     folder = folder_of(root, day)
-    parts = [name for name in list_objects(folder) if fnmatchcase(name, PARTS)]
+    parts = [name for name in list_objects(folder) if fnmatchcase(name, ANY_PART)]
     if len(parts) != 1:
-        raise DamagedObjectError(f"{folder}: one {PARTS} was expected, found {len(parts)}")
+        raise DamagedObjectError(f"{folder}: one {ANY_PART} was expected, found {len(parts)}")
     with ExitStack() as opened:
         try:
             file, size = open_read(folder / parts[0], BLOCK_BYTES)

@@ -1,8 +1,7 @@
-"""What of the song plays may go: broken downloads, leases that have run out, records of listeners nobody has used."""
+"""What housekeeping removes of song plays: broken downloads, expired leases, unused versions of the listeners."""
 
 import logging
-import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from include.core import lease
 from include.core.retention import (
@@ -16,94 +15,85 @@ from include.core.retention import (
     Sweeper,
     days_kept,
 )
-from include.core.storage import StoragePath, list_objects, read_json, walk_objects
-from include.songs import layout
+from include.core.storage import StoragePath, StoredObject, list_objects, walk_objects
+from include.songs import layout, report
 
 log = logging.getLogger(__name__)
 
-_INCOMING = re.compile(
-    r"(?:spins|listeners)-([0-9-]{10})\.[0-9a-f]{32}"
-    r"|job-([0-9-]{10})/(?:metrics\.json|\.?listeners-[0-9a-f]{32}\.snappy\.parquet(?:\.[0-9a-f]{32})?)"
-)
-_LEASE = re.compile(r"([0-9-]{10})\.json")
-_LISTENERS = re.compile(r"([0-9a-f]{64})\.json")
+
+class SongRetention(RetentionSettings):
+    """How long the temporary data of the songs workflow is kept."""
+
+    incoming_days: float = days_kept(7, "broken downloads of song plays, and a job's copies")
+    leases_days: float = days_kept(30, "expired leases of song days")
+    listeners_days: float = days_kept(90, "records of downloaded listeners that no day was made from")
 
 
 def clean_incoming(root: StoragePath, sweeper: Sweeper, now: datetime, before: float) -> Removed:
     """
-    Remove what killed downloads and finished jobs have left, unless a run has the day.
+    Remove what killed downloads and finished jobs left behind, except of days that a run has.
 
     Args:
         root: the folder of the song plays.
         sweeper: of the storage.
         now: the present, with its zone.
-        before: what has changed since stays, in seconds since 1970.
+        before: files that changed later are kept, in seconds since 1970.
     """
     listed = walk_objects(layout.incoming(root))
-    old, busy = {}, set()
+    old: dict[str, StoredObject] = {}
+    busy: set[date] = set()
     for name, stored in listed.items():
-        if (match := _INCOMING.fullmatch(name)) and stored.changed < before:
-            day = match[1] or match[2]
+        if (day := layout.day_of_incoming(name)) and stored.changed < before:
             if _is_held(root, day, now):
                 busy.add(day)
             else:
                 old[name] = stored
     if busy:
-        log.info("Runs have the days %s: their files stay", ", ".join(sorted(busy)))
-    return sweeper.sweep(layout.incoming(root), old, f"of {len(listed)} files that are left over")
+        log.info("Runs have the days %s: their files are kept", ", ".join(map(str, sorted(busy))))
+    return sweeper.sweep(layout.incoming(root), old, f"of {len(listed)} files of downloads and jobs")
 
 
 def clean_leases(root: StoragePath, sweeper: Sweeper, before: datetime) -> int:
-    """Remove leases that have run out *before*; give how many."""
-    folder = root / "leases"
-    names = [name for name in list_objects(folder) if _LEASE.fullmatch(name) and sweeper.reaches(folder / name)]
+    """Remove the leases that expired *before*; return their number."""
+    folder = layout.leases(root)
+    paths = [folder / name for name in list_objects(folder) if layout.day_of_lease(name)]
+    paths = [path for path in paths if sweeper.reaches(path)]
     if sweeper.dry_run:
-        done = sum((end := lease.end_of(folder / name)) is not None and end < before for name in names)
+        done = sum((end := lease.end_of(path)) is not None and end < before for path in paths)
     else:
-        done = sum(lease.remove_expired(folder / name, before) for name in names)
+        done = sum(lease.remove_expired(path, before) for path in paths)
     verb = "would be removed" if sweeper.dry_run else "removed"
-    log.info("%s: %d of %d leases %s", folder, done, len(names), verb)
+    log.info("%s: %d of %d leases %s", folder, done, len(paths), verb)
     return done
 
 
 def clean_listeners(root: StoragePath, sweeper: Sweeper, before: float) -> Removed:
     """
-    Remove the records of fetched listeners that no completed day was made from.
+    Remove the versions of listeners that no completed day was made from.
 
-    That of the listeners that were fetched last stays, as does what was fetched since *before*: a day may be under way.
+    The newest version is kept, and so are those written since *before*: a day may be under way.
     """
-    folder = root / "versions" / "listeners"
-    listed = {
-        match[1]: stored for name, stored in list_objects(folder).items() if (match := _LISTENERS.fullmatch(name))
-    }
+    folder = layout.listeners_records(root)
+    listed = {sha256: each for name, each in list_objects(folder).items() if (sha256 := layout.sha256_of_record(name))}
     newest = max(listed, key=lambda sha256: listed[sha256].changed, default=None)
     old = {sha256 for sha256, stored in listed.items() if stored.changed < before and sha256 != newest}
     used = _listeners_of_days(root) if old else set()
-    gone = {f"{sha256}.json": listed[sha256] for sha256 in sorted(old - used)}
+    gone = {layout.listeners_record(root, sha256).name: listed[sha256] for sha256 in sorted(old - used)}
     return sweeper.sweep(folder, gone, f"of {len(listed)} records of listeners")
 
 
 def _listeners_of_days(root: StoragePath) -> set[str]:
-    folder = root / "versions" / "days"
-    days = (read_json(folder / name) for name in list_objects(folder))
-    return {day["listeners"]["sha256"] for day in days if day and day.get("listeners")}
+    days = (report.read(root, day) for day in layout.reported_days(root))
+    return {day.listeners["sha256"] for day in days if day and day.listeners}
 
 
-def _is_held(root: StoragePath, day: str, now: datetime) -> bool:
-    end = lease.end_of(root / "leases" / f"{day}.json")
+def _is_held(root: StoragePath, day: date, now: datetime) -> bool:
+    end = lease.end_of(layout.lease_file(root, day))
     return end is not None and end > now
 
 
-class SongRetention(RetentionSettings):
-    """How long what the songs workflow leaves behind is kept."""
-
-    incoming_days: float = days_kept(7, "broken downloads and a job's copies of song plays")
-    leases_days: float = days_kept(30, "leases of song days that have run out")
-    listeners_days: float = days_kept(90, "records of fetched listeners that no day was made from")
-
-
 def clean_songs(cleaning: Cleaning) -> Counts:
-    """Remove broken downloads, leases that have run out, records of listeners that no day refers to."""
+    """Remove broken downloads, expired leases, and versions of the listeners that no day refers to."""
     settings, root, leases = SongRetention.load(), cleaning.store.path, 0
     if before := cleaning.before(settings, "incoming_days"):
         clean_incoming(root, cleaning.sweeper, datetime.fromtimestamp(cleaning.now, UTC), before)
@@ -122,8 +112,8 @@ RETENTION = Retention(
             clean_songs,
             (
                 Removal("broken downloads, jobs' copies", "7, `INCOMING_DAYS`", "days that a run has"),
-                Removal("leases that have run out", "30, `LEASES_DAYS`", "those taken again"),
-                Removal("records of fetched listeners", "90, `LISTENERS_DAYS`", "those of a day; the newest"),
+                Removal("expired leases", "30, `LEASES_DAYS`", "those taken again"),
+                Removal("records of downloaded listeners", "90, `LISTENERS_DAYS`", "those of a day; the newest"),
             ),
         ),
     ),

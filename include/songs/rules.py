@@ -1,4 +1,4 @@
-"""Rules that do not depend on the engine: what a long play is, what a day is, how many rows there must be."""
+"""Rules that hold for both engines: what a long play is, when a day begins and ends, how many rows it must have."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -8,16 +8,16 @@ from include.core.errors import BadDataError
 LONG_SECONDS = 30
 """A play is long if it lasted more than this."""
 MINROWS = 100
-"""Rows that a dataset must have, unless somebody says otherwise."""
+"""Minimum number of rows of a dataset, unless a run or a setting names another."""
 REPORT_TIMEZONE = "America/New_York"
 
 
 class TooFewRowsError(BadDataError):
-    """The dataset would have fewer rows than asked for: it is not written."""
+    """The dataset would have fewer rows than the minimum; it is not written."""
 
 
 class SupersededError(Exception):
-    """The listeners of a job were taken away: another job of the day has begun, and the outputs are its to make."""
+    """The job's listeners are gone: another job of the day has begun and will write the outputs."""
 
 
 def validate(rows: int, minrows: int) -> None:
@@ -32,7 +32,7 @@ def validate(rows: int, minrows: int) -> None:
 
 
 def bounds(day: date, zone: str) -> tuple[datetime, datetime]:
-    """Give the first instant of a calendar day in a time zone, and of the day after it, in UTC."""
+    """Return the first instant of a calendar day in a time zone, and that of the day after it, in UTC."""
     midnights = (datetime.combine(each, time(), ZoneInfo(zone)) for each in (day, day + timedelta(days=1)))
     first, end = (midnight.astimezone(UTC) for midnight in midnights)
     return first, end

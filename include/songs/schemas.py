@@ -1,6 +1,7 @@
-"""What goes in and what comes out: columns and types of both sources, columns and files of both outputs.
+"""
+Columns and types of both sources and both outputs.
 
-Types are named as Spark names them; an INT96 of Parquet is a `timestamp`.
+Types are named as Spark names them; Parquet's INT96 is a `timestamp`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ SPINS = {
     "play_source": "string",
     "fake_listener_id": "int",
 }
-"""A row a play; any value may be missing."""
+"""One row per play; any value may be missing."""
 LISTENERS = {
     "fake_listener_id": "int",
     "age": "string",
@@ -26,19 +27,17 @@ LISTENERS = {
     "country": "string",
     "fake_zipcode": "int",
 }
-"""A row a listener; any value may be missing, a listener may stand there several times."""
+"""One row per listener; any value may be missing, and a listener may have several rows."""
 KEY = "fake_listener_id"
-"""What a play and its listener have in common."""
+"""Joins plays to listeners."""
 DATASET = {KEY: SPINS[KEY], **SPINS, **LISTENERS}
-"""A row a long play and row of its listener: the key, the rest of the play, the rest of the listener."""
+"""One row per long play and row of its listener: the key, the rest of the play, the rest of the listener."""
 GROUP = ("fake_zipcode", "subscription_type")
 ANALYSIS = {**{name: LISTENERS[name] for name in GROUP}, "spins": "bigint"}
-"""A row a zip code and subscription type: the rows of the dataset that have both."""
+"""One row per zip code and subscription type, with its number of dataset rows."""
 
-PART, SUCCESS = "part-00000.csv.gz", "_SUCCESS"
-"""The two files of an output folder; the second is written last."""
 BLANKED = "\t\r\n\0"
-"""Characters of texts that become a blank in the output, so that a row is a line of so many fields."""
+"""Characters that become a blank in the output, so that each row is one line with the same number of fields."""
 
 
 class SchemaError(BadDataError):
@@ -51,12 +50,12 @@ class NotParquetError(BadDataError):
 
 def check(source: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
     """
-    Check the columns of a source; others than the expected ones do not matter.
+    Check the columns of a source; further columns are allowed.
 
     Args:
-        source: what it is and where, for the message.
+        source: name and address, for the message.
         found: name → type of its columns.
-        expected: name → type of those that it has to have.
+        expected: name → type of the required columns.
 
     Raises:
         SchemaError: names each column that is missing or has another type.
@@ -71,5 +70,5 @@ def check(source: str, found: Mapping[str, str], expected: Mapping[str, str]) ->
 
 
 def header(columns: Iterable[str]) -> bytes:
-    """Give the first line of an output."""
+    """Return the first line of an output."""
     return ("\t".join(columns) + "\n").encode()

@@ -1,7 +1,7 @@
-"""Settings of the song plays: where spins and listeners come from, how long is waited, what the Spark job may use."""
+"""Settings of the song plays: where the sources are, how long to wait for them, what the job may use."""
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
@@ -13,6 +13,10 @@ from include.songs.rules import MINROWS, REPORT_TIMEZONE
 LOCATION = r"^$|^file:///.+|^https?://[^/?#]+[^?#]*$|^s3://[^/]+.*$"
 MEMORY = r"^[1-9][0-9]*[kmgt]$"
 
+Engine = Literal["spark", "duckdb"]
+EngineChoice = Literal["auto", "spark", "duckdb"]
+"""`auto`: the size of the day decides."""
+
 
 class SongSettings(Settings):
     """How a day's spins become the dataset and the counts."""
@@ -23,55 +27,61 @@ class SongSettings(Settings):
         default="",
         pattern=LOCATION,
         description="folder of `spins-YYYY-MM-DD.snappy.parquet`: `http(s)://…`, `s3://bucket/…` or `file:///…`; "
-        "empty: a run fails",
+        "if empty, no run is scheduled, and a run must name the folder",
     )
     listeners_base: str = Field(
         default="",
         pattern=LOCATION,
         description="folder of `listeners.snappy.parquet`: `http(s)://…`, `s3://bucket/…` or `file:///…`; "
-        "empty: a run fails",
+        "if empty, a run must name the folder",
     )
     query_suffix: SecretStr = Field(
-        default=SecretStr(""), description="what http addresses end with, such as `?dl=1`; it is never shown"
+        default=SecretStr(""), description="query appended to HTTP addresses, such as `?dl=1`; never shown"
     )
     report_timezone: ZoneName = Field(
-        default=REPORT_TIMEZONE, description="zone of the days, of the daily runs and of the dataset's times"
+        default=REPORT_TIMEZONE, description="time zone of the days, the daily schedule and the dataset's times"
     )
-    minrows: int = Field(default=MINROWS, ge=0, description="least rows of a dataset that is valid")
+    minrows: int = Field(default=MINROWS, ge=0, description="minimum number of rows of a valid dataset")
     start_date: date | None = Field(
-        default=None, description="first day that gets a run by itself; empty: the day when it is switched on"
+        default=None, description="first day with a scheduled run; if empty, the day on which the DAG is switched on"
     )
     deadline_hours: float = Field(
-        default=48, gt=0, description="how long a run waits for a file before it fails, in hours"
+        default=48, gt=0, description="hours that a run waits for a file before it fails, above 0"
     )
-    poll_seconds: float = Field(default=60, gt=0, le=86_400, description="seconds between two looks for a file")
+    poll_seconds: float = Field(
+        default=60, gt=0, le=86_400, description="seconds between checks for a file, above 0, at most 86400"
+    )
     lease_seconds: float = Field(
         default=120,
         ge=3,
         le=86_400,
-        description="seconds after which a day is free again whose run no longer says that it is alive, 3 to 86400",
+        description="seconds after which another run may take a day whose run no longer renews its lease, 3 to 86400",
     )
-    engine: Literal["auto", "spark", "duckdb"] = Field(
+    engine: EngineChoice = Field(
         default="auto", description="`spark`, `duckdb`, or `auto`: DuckDB for days of at most SONGS_AUTO_MEGABYTES"
     )
     auto_megabytes: float = Field(
-        default=200, ge=0, description="spins file, in millions of bytes, up to which `auto` takes DuckDB"
+        default=200, ge=0, description="largest spins file, in millions of bytes, for which `auto` chooses DuckDB"
     )
     memory_mb: int = Field(
-        default=1024, ge=64, description="memory of DuckDB, in MB; what does not fit goes to temporary files"
+        default=1024, ge=64, description="memory of DuckDB, in MB, 64 or more; the rest is spilled to temporary files"
     )
     spark_conn_id: str = Field(
         default="spark_default",
         min_length=1,
-        description="Airflow connection of Spark; it says where the job runs (master, deploy mode)",
+        description="Airflow connection of Spark, which names the master and the deploy mode",
     )
-    driver_memory: str = Field(default="1g", pattern=MEMORY, description="memory of Spark's driver, as `1g` or `512m`")
+    driver_memory: str = Field(
+        default="1g", pattern=MEMORY, description="memory of Spark's driver, such as `1g` or `512m`"
+    )
     driver_cores: int = Field(default=1, ge=1, description="cores of Spark's driver, on a cluster")
-    executor_memory: str = Field(default="2g", pattern=MEMORY, description="memory of an executor, as `1g` or `512m`")
+    executor_memory: str = Field(
+        default="2g", pattern=MEMORY, description="memory of an executor, such as `1g` or `512m`"
+    )
     executor_cores: int = Field(default=1, ge=1, description="cores of an executor")
-    num_executors: int = Field(default=1, ge=1, description="executors")
+    num_executors: int = Field(default=1, ge=1, description="number of executors")
     shuffle_partitions: int | None = Field(
-        default=None, ge=1, description="Spark's shuffle partitions; empty: as many as the day's size asks for"
+        default=None, ge=1, description="Spark's shuffle partitions; if empty, the size of the day decides"
     )
 
     @field_validator("query_suffix")
@@ -86,12 +96,19 @@ class SongSettings(Settings):
         return ZoneInfo(self.report_timezone)
 
     @property
-    def spark_conf(self) -> dict[str, str]:
-        """What Spark is told beside its memory and its executors."""
-        found = {"spark.driver.cores": self.driver_cores, "spark.sql.shuffle.partitions": self.shuffle_partitions}
-        return {name: str(value) for name, value in found.items() if value is not None}
+    def spark_submit(self) -> dict[str, Any]:
+        """Arguments of the operator that submits the job to Spark: the cluster, and the resources of the job."""
+        conf = {"spark.driver.cores": self.driver_cores, "spark.sql.shuffle.partitions": self.shuffle_partitions}
+        return {
+            "conn_id": self.spark_conn_id,
+            "driver_memory": self.driver_memory,
+            "executor_memory": self.executor_memory,
+            "executor_cores": self.executor_cores,
+            "num_executors": self.num_executors,
+            "conf": {name: str(value) for name, value in conf.items() if value is not None},
+        }
 
     @property
     def deadline_seconds(self) -> float:
-        """How long a run waits for a file."""
+        """Seconds that a run waits for a file."""
         return self.deadline_hours * 3600

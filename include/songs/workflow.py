@@ -1,4 +1,4 @@
-"""What the platform knows of the songs workflow."""
+"""Registration of the songs workflow."""
 
 from include.core.telemetry import Metric
 from include.core.workflow import StateMetrics, Workflow
@@ -9,14 +9,14 @@ METRICS = {
     "songs.rows": Metric("rows", "rows of a day's dataset", "far from that of the same weekday", ("engine",)),
     "songs.groups": Metric("rows", "rows of a day's counts", tags=("engine",)),
     "songs.plays_outside_day": Metric(
-        "rows", "spins of the file whose date is another one", "above 0: source and report zone differ", ("engine",)
+        "rows", "spins in the file that belong to another date", "above 0: source and report zone differ", ("engine",)
     ),
     "songs.plays_without_listener": Metric(
         "rows", "long plays whose listener is missing or unknown", "it jumps: the listeners are old", ("engine",)
     ),
-    "songs.engine_seconds": Metric("s", "how long the job's steps took", tags=("engine",)),
+    "songs.engine_seconds": Metric("s", "duration of the job's steps", tags=("engine",)),
     "songs.data_lag_hours": Metric(
-        "h", "since the end of the newest day that is delivered", "above 24 + `SONGS_DEADLINE_HOURS`"
+        "h", "time since the end of the newest delivered day", "above 24 + `SONGS_DEADLINE_HOURS`"
     ),
 }  # fmt: skip
 """Full name → metric."""
@@ -28,5 +28,5 @@ WORKFLOW = Workflow(
     settings=SongSettings,
     retention=RETENTION,
     metrics=METRICS,
-    state_metrics=StateMetrics(reads="what is known of the days", reports="the time since the end of the newest one"),
+    state_metrics=StateMetrics(reads="reports of the days", reports="the time since the end of the newest one"),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.demo import music
+from deploy.demo.songs import music
 from include.core.settings import ROOT
 from tests.compose.stack import Stack
 from tests.compose.work import day_conf, put_day

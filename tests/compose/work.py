@@ -7,9 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from deploy.demo import music
 from deploy.demo import newsroom as demo
-from include.songs import generate
+from deploy.demo.songs import generate, music
 from tests.compose.stack import Stack
 
 SOURCE = "/var/lib/quartet/source"

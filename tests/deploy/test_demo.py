@@ -14,15 +14,16 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo import articles, audience, music, newsroom, posts, ratings, songs
+from deploy.demo import articles, audience, newsroom, posts, ratings, songs
 from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.report import Produced, show
+from deploy.demo.songs import generate, music
 from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
 from include.core.storage import write_json
 from include.ratings import base
-from include.songs import generate, results
+from include.songs import results
 from include.songs.engines import duckdb_job
 
 
@@ -392,7 +393,7 @@ def test_days_of_which_something_is_there_are_left_alone(tmp_path):
     platform.known = {"2026-03-09": "incomplete", "2026-03-06": "complete"}
     assert songs._free_days(platform, TODAY) == (date(2026, 3, 4), date(2026, 3, 5))
     platform.known = {f"{TODAY - timedelta(days=ago)}": "complete" for ago in range(1000)}
-    with pytest.raises(DemoError, match="none is left"):
+    with pytest.raises(DemoError, match="none of the last 1000 days is free"):
         songs._free_days(platform, TODAY)
 
 

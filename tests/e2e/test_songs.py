@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.songs import generate, layout
+from deploy.demo.songs import generate
+from include.songs import layout
+from include.songs.layout import PART, SUCCESS
 from include.songs.rules import REPORT_TIMEZONE
-from include.songs.schemas import PART, SUCCESS
 from tests.include.songs.conftest import DAY, outcome
 from tests.include.songs.engines.test_engines import COUNTS_DIGEST, REAL_FILES, ZONES, digest
 from tests.include.songs.oracle import Lines, deliver

@@ -1,1 +1,1 @@
-"""The job of a day on DuckDB and on Spark: the same rules, metrics and files."""
+"""The job of a day on each engine, DuckDB and Spark: same rules, same metrics, same files."""

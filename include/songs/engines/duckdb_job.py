@@ -1,7 +1,4 @@
-"""The job on DuckDB, for days that need no Spark: the same rules, figures and files.
-
-Sources are local files; outputs are local or in S3.
-"""
+"""The job on DuckDB, for days that do not need Spark. Sources are local files; outputs are local or in S3."""
 
 import hashlib
 import os
@@ -22,39 +19,41 @@ from include.songs.rules import LONG_SECONDS, bounds, validate
 from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, NotParquetError, check, header
 
 BLOCK_ROWS = 100_000
-"""Rows that are compressed as one, 12 MB of text about."""
+"""Rows of one gzip member, about 12 MB of text."""
 
-_FIGURES = """
+_SPIN_COUNTS = """
 SELECT count(*),
     count(*) FILTER (epoch_us(date_time) NOT BETWEEN $first AND $last),
     count(*) FILTER (elapsed_seconds > $long)
 FROM read_parquet($spins)
 """
-# Plays and listeners are made distinct each before they are joined: the same rows as those of a distinct join.
+# Plays and listeners are deduplicated before the join: the result has the rows of a deduplicated join.
 _PLAYS = """
 CREATE TEMP TABLE plays AS
 SELECT fake_artist_id, artist_name, fake_track_id, track_title, make_timestamptz(epoch_us(date_time)) AS date_time,
-    elapsed_seconds, play_source, fake_listener_id, count(*) AS copies
+    elapsed_seconds, play_source, fake_listener_id, count(*) AS play_copies
 FROM read_parquet($spins)
 WHERE elapsed_seconds > $long
 GROUP BY ALL
 """
-_PEOPLE = """
-CREATE TEMP TABLE people AS
-SELECT fake_listener_id, age, gender, subscription_type, country, fake_zipcode, count(*) AS twins
+_LISTENERS = """
+CREATE TEMP TABLE listeners AS
+SELECT fake_listener_id, age, gender, subscription_type, country, fake_zipcode, count(*) AS listener_copies
 FROM read_parquet($listeners)
 GROUP BY ALL
 """
-_PAIRS = "CREATE TEMP VIEW pairs AS SELECT * FROM plays JOIN people USING (fake_listener_id)"
-_WITHOUT_LISTENER = "SELECT coalesce(sum(copies), 0)::bigint FROM plays ANTI JOIN people USING (fake_listener_id)"
-_JOINED = "SELECT coalesce(sum(copies * twins), 0)::bigint, count(*) FROM pairs"
+_PAIRS = "CREATE TEMP VIEW pairs AS SELECT * FROM plays JOIN listeners USING (fake_listener_id)"
+_WITHOUT_LISTENER = (
+    "SELECT coalesce(sum(play_copies), 0)::bigint FROM plays ANTI JOIN listeners USING (fake_listener_id)"
+)
+_JOINED = "SELECT coalesce(sum(play_copies * listener_copies), 0)::bigint, count(*) FROM pairs"
 _COUNTS = """
 CREATE TEMP TABLE counts AS
 SELECT fake_zipcode, subscription_type, count(*) AS spins
 FROM pairs
 GROUP BY ALL
 """
-# Of offsets such as -05, +05:30 or -04:56:02, as they were before 1900, hours and minutes are wanted.
+# Offsets such as -05, +05:30 or -04:56:02 (before 1900) are written as hours and minutes.
 _MACROS = r"""
 CREATE TEMP MACRO one_line(value) AS CASE
     WHEN regexp_matches(value, '[\t\n\r\x00]') THEN translate(value, chr(9) || chr(10) || chr(13) || chr(0), '    ')
@@ -94,25 +93,25 @@ def run(
     report_timezone: str,
     memory_mb: int,
     temp: Path,
-    ask: Callable[[], None] = lambda: None,
+    check_permit: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """
-    Make both outputs of a day; what was in their folders before is removed first.
+    Write both outputs of a day; their folders are removed first.
 
     Args:
-        day: the day that the spins are of; nothing is filtered by it.
-        minrows: rows that the dataset must have, 0 or more.
-        spins: Parquet file, a row a play.
-        listeners: Parquet file, a row a listener.
+        day: day of the spins; it does not filter them.
+        minrows: minimum number of rows of the dataset, 0 or more.
+        spins: Parquet file, one row per play.
+        listeners: Parquet file, one row per listener.
         dataset_out: folder of the dataset.
         analysis_out: folder of the counts.
-        report_timezone: zone of the day and of all times in the dataset.
-        memory_mb: what DuckDB may take; what does not fit goes to *temp*.
-        temp: folder for that.
-        ask: whether the outputs are this job's to make, before each change that counts; if not, it raises.
+        report_timezone: time zone of the day and of all times in the dataset.
+        memory_mb: memory of DuckDB, in MB.
+        temp: folder for what does not fit into memory.
+        check_permit: called before anything is removed or declared complete; raises if the job may not write.
 
     Returns:
-        The figures of `JobMetrics`.
+        The metrics of the job, see `JobMetrics`.
 
     Raises:
         NotParquetError: a source is not Parquet.
@@ -120,7 +119,7 @@ def run(
         TooFewRowsError: there are fewer rows than *minrows*; nothing is written.
     """
     metrics = JobMetrics("duckdb", day, minrows, report_timezone)
-    ask()
+    check_permit()
     for folder in (dataset_out, analysis_out):
         gzip_output.clear(folder)
     with metrics.step("check"):
@@ -134,14 +133,14 @@ def run(
             _join(connection, spins, listeners, metrics)
         validate(metrics.deduplicated, minrows)
         with metrics.step("dataset"):
-            _write(connection, _DATASET_LINES, dataset_out, header(DATASET), ask)
+            _write(connection, _DATASET_LINES, dataset_out, header(DATASET), check_permit)
         with metrics.step("analysis"):
-            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS), ask)
+            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS), check_permit)
     return metrics.report()
 
 
 def _types(path: Path) -> dict[str, str]:
-    """Name the types of a Parquet file's columns as Spark does."""
+    """Return the types of a Parquet file's columns, named as Spark names them."""
     try:
         with pq.ParquetFile(path) as file:
             columns = [file.schema.column(number) for number in range(len(file.schema))]
@@ -158,21 +157,21 @@ def _type(kind: pa.DataType) -> str:
 
 
 def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, metrics: JobMetrics) -> None:
-    def ask(query: str, **values: Any) -> tuple[Any, ...]:
+    def first_row(query: str, **values: Any) -> tuple[Any, ...]:
         return connection.execute(query, values).fetchall()[0]
 
     first, last = (int(each.timestamp()) * 1_000_000 for each in bounds(metrics.day, metrics.report_timezone))
     connection.execute("SET TimeZone = $zone", {"zone": metrics.report_timezone})
     connection.execute(_MACROS)
     source = {"spins": str(spins), "long": LONG_SECONDS}
-    ask(_PLAYS, **source)
-    ask(_PEOPLE, listeners=str(listeners))
+    first_row(_PLAYS, **source)
+    first_row(_LISTENERS, listeners=str(listeners))
     connection.execute(_PAIRS)
-    found = ask(_FIGURES, first=first, last=last - 1, **source)
+    found = first_row(_SPIN_COUNTS, first=first, last=last - 1, **source)
     metrics.spins_read, metrics.rows_outside_day, metrics.after_time_filter = found
-    [metrics.without_listener] = ask(_WITHOUT_LISTENER)
-    metrics.joined, metrics.deduplicated = ask(_JOINED)
-    [metrics.analysis_groups] = ask(_COUNTS)
+    [metrics.without_listener] = first_row(_WITHOUT_LISTENER)
+    metrics.joined, metrics.deduplicated = first_row(_JOINED)
+    [metrics.analysis_groups] = first_row(_COUNTS)
 
 
 def _write(
@@ -180,15 +179,15 @@ def _write(
     query: str,
     folder: StoragePath,
     first: bytes,
-    ask: Callable[[], None] = lambda: None,
+    check_permit: Callable[[], None] = lambda: None,
 ) -> None:
     lines = connection.sql(query).to_arrow_reader(BLOCK_ROWS)
     blocks = (_text(batch.column(0)) for batch in lines if len(batch))
-    gzip_output.write(folder, first, blocks, os.cpu_count() or 1, ask)
+    gzip_output.write(folder, first, blocks, os.cpu_count() or 1, check_permit)
 
 
 def _text(lines: pa.Array) -> memoryview:
-    """Give lines as the bytes that they are, one after the other, in Arrow's own memory."""
+    """Return the bytes of all lines, one after the other, in Arrow's own memory."""
     _, offsets, data = lines.buffers()
     ends = memoryview(offsets).cast("i")
     return memoryview(data)[ends[lines.offset] : ends[lines.offset + len(lines)]]

@@ -1,6 +1,7 @@
-"""Output folders, local or in S3: one gzip file of members that are compressed side by side, then `_SUCCESS`.
+"""
+Output folders, local or in S3: one gzip file, whose members are compressed in parallel, then `_SUCCESS`.
 
-Gzip files joined byte for byte are a gzip file. Spark's part of this is in `hadoop.py`.
+Concatenated gzip files are a gzip file. `hadoop.py` does the same for Spark.
 """
 
 import zlib
@@ -11,15 +12,15 @@ from itertools import chain
 from typing import Any
 
 from include.core.storage import StoragePath, create_stream, remove_folder, write_whole
-from include.songs.schemas import PART, SUCCESS
+from include.songs.layout import PART, SUCCESS
 
 GZIP_LEVEL = 4
-"""Half the time of level 6, which is usual, for 7 % more bytes."""
-_GZIP = 31  # zlib's name for a gzip member
+"""Takes half the time of level 6, the usual one, for 7 % more bytes."""
+_GZIP = 31  # `wbits` of a gzip member
 
 
 def clear(folder: StoragePath) -> None:
-    """Remove an output folder, complete or not; first of all what says that it is complete."""
+    """Remove an output folder; `_SUCCESS` goes first, so that it never looks complete meanwhile."""
     (folder / SUCCESS).unlink(missing_ok=True)
     remove_folder(folder)
 
@@ -29,27 +30,27 @@ def write(
     header: bytes,
     blocks: Iterable[bytes | memoryview],
     threads: int,
-    ask: Callable[[], None] = lambda: None,
+    check_permit: Callable[[], None] = lambda: None,
 ) -> None:
     """
-    Write an output folder that is not there yet.
+    Write a new output folder.
 
     Args:
-        folder: where.
+        folder: the folder, which does not exist yet.
         header: first line.
-        blocks: all other lines, in order, each in one block; a block becomes a member.
-        threads: blocks that are compressed at a time.
-        ask: whether it may be complete; if not, it raises.
+        blocks: all other lines, in order; no line is split over two blocks. A block becomes a gzip member.
+        threads: number of blocks that are compressed at a time.
+        check_permit: called before the folder is marked as complete; raises if it must not be.
     """
     with create_stream(folder / PART) as file:
         for member in _members(chain([header], blocks), threads):
             file.write(member)
-    ask()
+    check_permit()
     write_whole(folder / SUCCESS, b"")
 
 
 def _members(blocks: Iterable[bytes | memoryview], threads: int) -> Iterator[bytes]:
-    """Compress blocks side by side; give them in order."""
+    """Compress blocks in parallel; yield them in order."""
     with ThreadPoolExecutor(threads, "gzip") as pool:
         waiting = deque[Any]()
         for block in blocks:

@@ -1,6 +1,7 @@
-"""Output folders through Hadoop's file systems, in Spark's JVM: files pass as bytes, rows never come here.
+"""
+Output folders through Hadoop's file systems, in Spark's JVM; bytes are copied there, not through Python.
 
-A path is as Hadoop writes it: a local one, `file:///…`, `s3a://bucket/…`.
+Paths are as Hadoop writes them: a local one, `file:///…`, `s3a://bucket/…`.
 """
 
 import gzip
@@ -8,14 +9,14 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from include.songs.layout import PART, SUCCESS
 from include.songs.rules import SupersededError
-from include.songs.schemas import PART, SUCCESS
 
 COPY_BYTES = 1 << 20
 
 
 class Hadoop:
-    """The file systems that a Spark session knows."""
+    """The file systems that a Spark session has configured."""
 
     def __init__(self, spark: SparkSession) -> None:
         classic: Any = spark  # not one through Spark Connect, which has no JVM here
@@ -23,25 +24,25 @@ class Hadoop:
         self._conf = classic._jsc.hadoopConfiguration()
 
     def _find(self, path: str) -> tuple[Any, Any]:
-        """Give the file system and its own object of a path."""
+        """Return the file system of a path, and the path as Hadoop's object."""
         found = self._jvm.org.apache.hadoop.fs.Path(path)
         files = found.getFileSystem(self._conf)
-        # local files without the checksums that Hadoop would put beside each
+        # local files without the checksum files that Hadoop would add
         return (files.getRawFileSystem() if files.getScheme() == "file" else files), found
 
     def remove(self, folder: str) -> None:
-        """Remove an output folder, complete or not; first of all what says that it is complete."""
+        """Remove an output folder; `_SUCCESS` goes first, so that it never looks complete meanwhile."""
         files, found = self._find(folder)
         files.delete(self._jvm.org.apache.hadoop.fs.Path(found, SUCCESS), False)
         files.delete(found, True)
 
     def size(self, path: str) -> int:
-        """Give the length of a file, or of all in a folder, in bytes."""
+        """Return the length of a file, or of all files in a folder, in bytes."""
         files, found = self._find(path)
         return files.getContentSummary(found).getLength()
 
     def sha256(self, path: str) -> str:
-        """Give the checksum of a file, in hexadecimal digits."""
+        """Return the checksum of a file, in hexadecimal digits."""
         files, found = self._find(path)
         digest = self._jvm.java.security.MessageDigest.getInstance("SHA-256")
         source = self._jvm.java.security.DigestInputStream(files.open(found), digest)
@@ -58,18 +59,18 @@ class Hadoop:
 
     def join(self, folder: str, parts_folder: str, header: bytes, permit: str) -> None:
         """
-        Make gzip files the one file of an output folder; then say that it is complete.
+        Join gzip files into the one file of an output folder, and mark that as complete.
 
         Args:
             folder: the output folder.
-            parts_folder: where the files are, on the same file system; it is removed.
+            parts_folder: folder of the files, on the same file system; it is removed.
             header: first line.
-            permit: a file that has to be there, before and after.
+            permit: file that must exist before and after.
 
         Raises:
-            SupersededError: it is not.
+            SupersededError: the permit does not exist.
         """
-        self.ask(permit)
+        self.check_permit(permit)
         files, found = self._find(folder)
         _, aside = self._find(parts_folder)
         target = files.create(self._jvm.org.apache.hadoop.fs.Path(found, PART), False)
@@ -84,14 +85,14 @@ class Hadoop:
             target.hsync()  # before `_SUCCESS` is written
         target.close()
         files.delete(aside, True)
-        self.ask(permit)
+        self.check_permit(permit)
         self.write(f"{folder}/{SUCCESS}", b"")
 
-    def ask(self, permit: str) -> None:
-        """Raise `SupersededError` if a file is not there (any more)."""
+    def check_permit(self, permit: str) -> None:
+        """Check that a file exists; raises `SupersededError` otherwise."""
         files, found = self._find(permit)
         if not files.exists(found):
-            raise SupersededError(f"{permit} is not there; perhaps another job of the day has begun")
+            raise SupersededError(f"{permit} does not exist; perhaps another job of the day has begun")
 
     def _copy(self, source: Any, target: Any) -> None:
         self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(source, target, COPY_BYTES, False)

@@ -1,4 +1,4 @@
-"""What a job counted and how long it took, the same for both engines."""
+"""What a job counted and how long it took; the same for both engines."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class JobMetrics:
-    """Figures of a job; a number is 0 until it is known."""
+    """Metrics of a job; a number is 0 until it is known."""
 
     engine: str
     day: date
@@ -22,38 +22,38 @@ class JobMetrics:
     report_timezone: str
     spins_read: int = 0
     rows_outside_day: int = 0
-    """Spins read whose date in the reporting zone is another one; those without a time are not counted."""
+    """Spins whose date in the reporting zone is another one; those without a time are not counted."""
     after_time_filter: int = 0
     without_listener: int = 0
     """Long plays whose listener is missing or unknown."""
     joined: int = 0
     """Pairs of a long play and a row of its listener."""
     deduplicated: int = 0
-    """Rows of the dataset: different pairs."""
+    """Rows of the dataset: distinct pairs."""
     analysis_groups: int = 0
     listeners_sha256: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Step → how long it took."""
+    """Step → its duration."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Take the time of a step."""
+        """Measure the duration of a step."""
         began = time.monotonic()
         try:
             yield
         finally:
             self.seconds[name] = round(time.monotonic() - began, 3)
 
-    def take(self, found: Mapping[str, Any]) -> None:
-        """Set what was found, by name."""
+    def update(self, found: Mapping[str, Any]) -> None:
+        """Set metrics by their names."""
         for name, value in found.items():
             setattr(self, name, value)
 
     def report(self) -> dict[str, Any]:
-        """Log the figures, and give them in what JSON knows."""
+        """Log the metrics, and return them in types of JSON."""
         found = asdict(self) | {"day": self.day.isoformat()}
         log.info("song plays: %s", json.dumps(found))
         if self.rows_outside_day:
             of = (self.rows_outside_day, self.spins_read, self.day, self.report_timezone)
-            log.warning("%d of %d spins are not of %s in %s", *of)
+            log.warning("%d of %d spins are not from %s in %s", *of)
         return found

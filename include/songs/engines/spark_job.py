@@ -1,13 +1,13 @@
-"""The job on Spark: `spark-submit include/songs/engines/spark_job.py --day 2019-02-08 …`; `--help` names the options.
+"""
+The job on Spark: `spark-submit include/songs/engines/spark_job.py --day 2019-02-08 …`; `--help` lists the options.
 
-It ends with 0, with 2 when an option is wrong, with 3 when the data are; then another try would end in the same way.
+Exit codes: 0; 2 if an option is wrong; 3 if the data are wrong, so that a retry would fail in the same way.
 """
 
 import argparse
 import json
 import logging
 import sys
-import uuid
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-if not __package__:  # run as a script: what Python finds first is this folder, not the repository
+if not __package__:  # run as a script: replace this folder, where Python looks first, by the repository
     sys.path[:1] = map(str, Path(__file__).resolve().parents[3:4])
 
 from py4j.protocol import Py4JJavaError
@@ -27,23 +27,23 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from include.core.errors import BadDataError
+from include.songs import layout
 from include.songs.engines import spark_plays
 from include.songs.engines.hadoop import Hadoop
 from include.songs.engines.metrics import JobMetrics
-from include.songs.layout import parse_day
 from include.songs.rules import LONG_SECONDS, MINROWS, REPORT_TIMEZONE, bounds, validate
 from include.songs.schemas import LISTENERS, SPINS, NotParquetError, SchemaError, check, header
 
 log = logging.getLogger(__name__)
 
-WRONG_OPTION, BAD_DATA = 2, 3  # the first is that of `argparse`
+WRONG_OPTION, BAD_DATA = 2, 3  # `argparse` exits with the first
 """Exit codes."""
 GZIP_LEVEL = "FOUR"
-"""As Hadoop names it; the same as that of DuckDB."""
+"""As Hadoop names it; the same level as in `gzip_output`."""
 BROADCAST_BYTES = 1 << 20
-"""Up to which size, as written by a shuffle, listeners are sent to all tasks; in memory they take ten times as much."""
+"""Largest size, as written by a shuffle, of listeners that are broadcast; in memory they take ten times as much."""
 SHUFFLE_BYTES = 4 << 20
-"""Bytes of the spins file for each shuffle partition, unless their number is given."""
+"""Bytes of the spins file per shuffle partition, unless the number of partitions is set."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Options:
 
 
 def parse(arguments: list[str] | None = None) -> Options:
-    """Read the options; one that is wrong ends the program with a message and `WRONG_OPTION`."""
+    """Read the options; a wrong one ends the program with a message and `WRONG_OPTION`."""
     parser = argparse.ArgumentParser(
-        prog="spark_job.py", description="Make the dataset and the counts of a day of song plays.", allow_abbrev=False
+        prog="spark_job.py", description="Write the dataset and the counts of a day of song plays.", allow_abbrev=False
     )
-    parser.add_argument("--day", required=True, type=_day, help="day that the spins are of, YYYY-MM-DD")
-    parser.add_argument("--minrows", default=MINROWS, type=_count, help="least rows of the dataset (%(default)s)")
+    parser.add_argument("--day", required=True, type=_day, help="day of the spins, YYYY-MM-DD")
+    parser.add_argument("--minrows", default=MINROWS, type=_count, help="minimum rows of the dataset (%(default)s)")
     for name, what in (("listeners", "listeners"), ("spins", "the day's spins")):
         parser.add_argument(f"--{name}_path", required=True, type=_path, help=f"Parquet file of {what}")
     for name, what in (("dataset", "dataset"), ("analysis", "counts by zip code and subscription type")):
@@ -74,21 +74,21 @@ def parse(arguments: list[str] | None = None) -> Options:
             f"--{name}_out_path", required=True, type=_path, help=f"folder of the {what}; it is removed first"
         )
     parser.add_argument(
-        "--report_timezone", default=REPORT_TIMEZONE, type=_zone, help="zone of day and times (%(default)s)"
+        "--report_timezone", default=REPORT_TIMEZONE, type=_zone, help="time zone of the day and of times (%(default)s)"
     )
-    parser.add_argument("--metrics_path", type=_path, help="file for the figures, as JSON; they are logged in any case")
+    parser.add_argument("--metrics_path", type=_path, help="file for the metrics, as JSON; they are always logged")
     options = Options(**vars(parser.parse_args(arguments)))
     outputs = [options.dataset_out_path, options.analysis_out_path]
     kept = [each for each in (options.spins_path, options.listeners_path, options.metrics_path) if each]
     for output, others in zip(outputs, ([outputs[1], *kept], [outputs[0], *kept]), strict=True):
         if any(_plain(output) in (_plain(other), *_plain(other).parents) for other in others):
-            parser.error(f"{output} is removed first: no other path may be in it")
+            parser.error(f"{output} is removed first: it must not contain another path")
     return options
 
 
 def _day(text: str) -> date:
     try:
-        return parse_day(text)
+        return layout.parse_day(text)
     except BadDataError as error:
         raise ArgumentTypeError(str(error)) from None
 
@@ -113,26 +113,26 @@ def _zone(text: str) -> str:
 
 
 def _plain(path: str) -> Path:
-    """Give a path so that it can be compared, however it is written."""
+    """Return a path in a form that can be compared."""
     return Path(path) if "://" in path.removeprefix("file://") else Path(path.removeprefix("file:")).absolute()
 
 
 def run(spark: SparkSession, options: Options) -> dict[str, Any]:
     """
-    Make both outputs of a day; what was in their folders before is removed first.
+    Write both outputs of a day; their folders are removed first.
 
     Returns:
-        The figures of `JobMetrics`.
+        The metrics of the job, see `JobMetrics`.
 
     Raises:
         NotParquetError: a source is not Parquet.
         SchemaError: a source lacks a column or has one of another type.
         TooFewRowsError: there are too few rows; nothing is written.
-        SupersededError: the listeners are not there (any more).
+        SupersededError: the listeners are gone.
     """
     metrics = JobMetrics("spark", options.day, options.minrows, options.report_timezone)
     hadoop = Hadoop(spark)
-    hadoop.ask(options.listeners_path)
+    hadoop.check_permit(options.listeners_path)
     for folder in (options.dataset_out_path, options.analysis_out_path):
         hadoop.remove(folder)
     with metrics.step("check"):
@@ -140,14 +140,14 @@ def run(spark: SparkSession, options: Options) -> dict[str, Any]:
         listeners = _read(spark, "listeners", options.listeners_path, LISTENERS)
         metrics.listeners_sha256 = hadoop.sha256(options.listeners_path)
     _configure(spark, options.report_timezone, hadoop.size(options.spins_path))
-    with _kept(spark_plays.find_listeners(spins, listeners)) as pairs:
+    with _persisted(spark_plays.find_listeners(spins, listeners)) as pairs:
         with metrics.step("join"):
-            metrics.take(_measure(spins, options) | _measure_pairs(pairs))
+            metrics.update(_measure(spins, options) | _measure_pairs(pairs))
         validate(metrics.deduplicated, options.minrows)
         rows = spark_plays.dataset(pairs)
         with metrics.step("dataset"):
             _write(hadoop, rows, options.dataset_out_path, options.listeners_path)
-        with metrics.step("analysis"), _kept(spark_plays.count_plays(rows)) as counts:
+        with metrics.step("analysis"), _persisted(spark_plays.count_plays(rows)) as counts:
             metrics.analysis_groups = counts.count()
             _write(hadoop, counts, options.analysis_out_path, options.listeners_path)
     return metrics.report()
@@ -159,7 +159,7 @@ def _read(spark: SparkSession, source: str, path: str, columns: dict[str, str]) 
     except (PySparkException, Py4JJavaError) as error:
         if "CANNOT_READ_FILE_FOOTER" in str(error):
             raise NotParquetError(f"{source} {path}: a Parquet file was expected, found something else") from None
-        if "PARQUET_TYPE_ILLEGAL" in str(error):  # Spark cannot name it
+        if "PARQUET_TYPE_ILLEGAL" in str(error):  # a type that Spark does not have
             raise SchemaError(f"{source} {path}: {str(error).splitlines()[0]}") from None
         raise
     check(f"{source} {path}", dict(frame.dtypes), columns)
@@ -167,13 +167,13 @@ def _read(spark: SparkSession, source: str, path: str, columns: dict[str, str]) 
 
 
 def _configure(spark: SparkSession, zone: str, spins_bytes: int) -> None:
-    """Set what the outputs depend on, and how many partitions are shuffled unless somebody has said so."""
+    """Set what the outputs depend on, and the number of shuffle partitions unless it is set."""
     given = "spark.sql.shuffle.partitions" in spark.conf.getAll
     settings = {
         "spark.sql.session.timeZone": zone,
-        "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",  # else instants before 1900 depend on the machine
+        "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",  # otherwise instants before 1900 depend on the machine
         "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
-        # More listeners than fit easily beside all else are sorted: a broadcast cannot be spilled, and dies.
+        # A broadcast cannot be spilled and fails without memory, so a larger table of listeners is sorted instead.
         "spark.sql.autoBroadcastJoinThreshold": BROADCAST_BYTES,
     }
     for name, value in settings.items():
@@ -183,8 +183,8 @@ def _configure(spark: SparkSession, zone: str, spins_bytes: int) -> None:
 
 
 @contextmanager
-def _kept(frame: DataFrame) -> Iterator[DataFrame]:
-    """Have a frame evaluated only once, however often it is used."""
+def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
+    """Keep a frame during the block, so that it is evaluated once, however often it is used."""
     frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         yield frame
@@ -193,7 +193,7 @@ def _kept(frame: DataFrame) -> Iterator[DataFrame]:
 
 
 def _measure(spins: DataFrame, options: Options) -> dict[str, int]:
-    """Count the spins. It reads two of their columns once more: observing them on their way may count some twice."""
+    """Count the spins by reading two of their columns again: `observe` may count rows of a retried task twice."""
     first, end = bounds(options.day, options.report_timezone)
     time = F.col("date_time")
     [found] = spins.agg(
@@ -205,24 +205,24 @@ def _measure(spins: DataFrame, options: Options) -> dict[str, int]:
 
 
 def _measure_pairs(pairs: DataFrame) -> dict[str, int]:
-    spins, twins = F.col("plays"), F.col("twins")
+    plays, listeners = F.col("play_copies"), F.col("listener_copies")
     [found] = pairs.agg(
-        F.count(twins).alias("deduplicated"),
-        F.coalesce(F.sum(spins * twins), F.lit(0)).alias("joined"),
-        F.coalesce(F.sum(F.when(twins.isNull(), spins)), F.lit(0)).alias("without_listener"),
+        F.count(listeners).alias("deduplicated"),
+        F.coalesce(F.sum(plays * listeners), F.lit(0)).alias("joined"),
+        F.coalesce(F.sum(F.when(listeners.isNull(), plays)), F.lit(0)).alias("without_listener"),
     ).collect()
     return found.asDict()
 
 
 def _write(hadoop: Hadoop, rows: DataFrame, folder: str, permit: str) -> None:
-    """Have the parts written aside by many, apart from those of any other job; then join them."""
-    aside = f"{folder}/_aside-{uuid.uuid4().hex}"
-    spark_plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(aside, compression="gzip")
-    hadoop.join(folder, aside, header(rows.columns), permit)
+    """Write the parts in parallel, in a folder of this job's own, then join them."""
+    parts = layout.spark_parts(folder)
+    spark_plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(parts, compression="gzip")
+    hadoop.join(folder, parts, header(rows.columns), permit)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job with the options of a command line; give the exit code."""
+    """Run the job with the options of a command line; return the exit code."""
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)

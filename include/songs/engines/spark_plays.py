@@ -1,4 +1,4 @@
-"""The logic on Spark's frames: long plays, their listeners, the dataset, its counts, the lines of an output."""
+"""The rules on Spark's frames: long plays, their listeners, the dataset, its counts, the lines of an output."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,37 +11,37 @@ _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSXXX"
 
 
 def only_long_plays(spins: DataFrame) -> DataFrame:
-    """Keep the plays that lasted long enough; needs only the column `elapsed_seconds`."""
+    """Return the plays that lasted long enough; needs only the column `elapsed_seconds`."""
     return spins.where(F.col("elapsed_seconds") > LONG_SECONDS)
 
 
 def find_listeners(spins: DataFrame, listeners: DataFrame) -> DataFrame:
     """
-    Find the listeners of the long plays.
+    Join the long plays to their listeners.
 
-    Plays and listeners are made distinct each before they are joined. That gives the same rows as a distinct join, and
-    there is less to compare.
+    Plays and listeners are deduplicated before the join: the result has the rows of a deduplicated join, and fewer rows
+    have to be compared.
 
     Args:
         spins: the columns of `SPINS`.
         listeners: those of `LISTENERS`.
 
     Returns:
-        The columns of `DATASET`; a row for each different pair of a long play and a row of its listener, and one for
-        each long play without a listener. `plays`: how often the play is in *spins*. `twins`: how often the listener's
-        row is in *listeners*; null without a listener.
+        The columns of `DATASET`; one row for each distinct pair of a long play and a row of its listener, and one for
+        each distinct long play without a listener. `play_copies`: occurrences of the play in *spins*.
+        `listener_copies`: occurrences of the listener's row in *listeners*; null without a listener.
     """
-    # Equal plays are brought together before they are counted: counting them where they were read, too, takes twice
-    # the time, since hardly any are equal. By the key alone, so that many listeners are joined where the plays are.
+    # Plays are shuffled before they are counted: counting them before the shuffle as well takes twice the time, since
+    # hardly any are equal. They are shuffled by the key alone, so that the join needs no further shuffle of them.
     long = only_long_plays(spins).repartition(KEY)
-    plays = long.groupBy(*SPINS).agg(F.count("*").alias("plays"))
-    people = listeners.groupBy(*LISTENERS).agg(F.count("*").alias("twins"))
-    return plays.join(people, KEY, "left")
+    plays = long.groupBy(*SPINS).agg(F.count("*").alias("play_copies"))
+    distinct = listeners.groupBy(*LISTENERS).agg(F.count("*").alias("listener_copies"))
+    return plays.join(distinct, KEY, "left")
 
 
 def dataset(pairs: DataFrame) -> DataFrame:
-    """Give the rows of the dataset, of what `find_listeners` gives."""
-    return pairs.where(F.col("twins").isNotNull()).select(*DATASET)
+    """Return the rows of the dataset; *pairs* is the result of `find_listeners`."""
+    return pairs.where(F.col("listener_copies").isNotNull()).select(*DATASET)
 
 
 def count_plays(rows: DataFrame) -> DataFrame:
@@ -58,7 +58,7 @@ def count_plays(rows: DataFrame) -> DataFrame:
 
 
 def lines(rows: DataFrame) -> DataFrame:
-    """Write each row as one line, in the only column of the result; times are in the session's zone."""
+    """Return each row as one line, in the only column of the result; times are in the session's zone."""
     return rows.select(F.concat_ws("\t", *map(_text, rows.schema)).alias("line"))
 
 
@@ -68,5 +68,5 @@ def _text(field: StructField) -> Column:
         value = F.date_format(value, _INSTANT)
     elif isinstance(field.dataType, StringType):
         one_line = F.translate(value, BLANKED, " " * len(BLANKED))
-        value = F.when(value.rlike(f"[{BLANKED}]"), one_line).otherwise(value)  # few need it, and it is slow
+        value = F.when(value.rlike(f"[{BLANKED}]"), one_line).otherwise(value)  # slow, and few values need it
     return F.coalesce(value.cast("string"), F.lit(""))

@@ -14,8 +14,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from include.songs.engines import duckdb_job, spark_job
+from include.songs.layout import PART, SUCCESS
 from include.songs.rules import REPORT_TIMEZONE
-from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, PART, SPINS, SUCCESS, header
+from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, header
 from tests.include.songs.oracle import Lines, Play
 from tests.include.songs.web import Web, serving
 

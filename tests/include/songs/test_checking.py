@@ -7,9 +7,9 @@ import pytest
 from include.core.errors import DamagedObjectError
 from include.songs import checking
 from include.songs.engines import gzip_output
-from include.songs.layout import counts_folder, dataset_folder
+from include.songs.layout import PART, SUCCESS, counts_folder, dataset_folder
 from include.songs.results import IncompleteError
-from include.songs.schemas import ANALYSIS, DATASET, PART, SUCCESS, header
+from include.songs.schemas import ANALYSIS, DATASET, header
 from tests.include.songs import example
 from tests.include.songs.conftest import DAY
 
@@ -45,7 +45,7 @@ def test_figures_of_good_outputs(tmp_path):
         ({"dataset": lines(example.DATASET[:5])}, "counts of 5 plays were expected, found 6"),
         ({"counts": lines(example.COUNTS[:3])}, "counts of 6 plays were expected, found 3"),
         ({"dataset": lines([*example.DATASET[:5], "a\tb"])}, "6 lines of 13 fields were expected, found 61 tabs"),
-        ({"dataset": lines(example.DATASET)[:-1]}, "its last line has no end"),
+        ({"dataset": lines(example.DATASET)[:-1]}, "its last line does not end"),
         ({"dataset": lines(example.DATASET).replace(b"Twin", b"\0Twin")}, "a NUL byte"),
         ({"first": b""}, "its header is b'1"),
         ({"first": b"", "dataset": b""}, "its header is b''"),

@@ -8,13 +8,10 @@ from sqlalchemy import update
 from include.articles.database import models, schema
 from include.articles.database.tables import MODEL
 from include.audience.state import Figures
-from include.core.storage import write_json
-from include.songs import layout
 from include.workflows import metrics as all_metrics
 from quartet.hooks import metrics
 from quartet.hooks.database import DatabaseHook
 from quartet.workflows import articles, audience
-from quartet.workflows.songs import SongsHook
 
 SITE = "washington-city-paper"
 
@@ -30,27 +27,6 @@ def sent(monkeypatch):
 
     monkeypatch.setattr(metrics, "_send", take)
     return found
-
-
-def test_the_age_of_the_newest_delivered_day(home, monkeypatch):
-    monkeypatch.setenv("SONGS_REPORT_TIMEZONE", "UTC")
-    hook = SongsHook()
-    assert hook.lag() == {}
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    write_json(layout.report_file(hook.root, yesterday), {})
-    assert 0 <= hook.lag()["data_lag_hours"] < 25
-
-
-def test_a_day_of_songs(home, sent):
-    found = {"rows_outside_day": 2, "without_listener": 3, "seconds": {"read": 1.5, "write": 2}}
-    SongsHook()._measure({"rows": 10, "groups": 4, "engine": "duckdb", "metrics": found})
-    assert sent == {
-        ("songs.rows", ("duckdb",)): 10,
-        ("songs.groups", ("duckdb",)): 4,
-        ("songs.plays_outside_day", ("duckdb",)): 2,
-        ("songs.plays_without_listener", ("duckdb",)): 3,
-        ("songs.engine_seconds", ("duckdb",)): 3.5,
-    }
 
 
 class Task:

@@ -27,8 +27,9 @@ from pyspark.sql import SparkSession
 
 from include.core.errors import BadDataError
 from include.songs.engines import duckdb_job, spark_job
+from include.songs.layout import PART, SUCCESS
 from include.songs.rules import SupersededError, TooFewRowsError
-from include.songs.schemas import DATASET, KEY, LISTENERS, PART, SPINS, SUCCESS, NotParquetError, SchemaError
+from include.songs.schemas import DATASET, KEY, LISTENERS, SPINS, NotParquetError, SchemaError
 from tests.include.songs import example, oracle
 from tests.include.songs.conftest import DAY, PARTITIONS, SUBMIT_OPTIONS, Engine, table, write
 from tests.include.songs.example import at
@@ -309,7 +310,7 @@ def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, 
     engine = Engine("spark", tmp_path, spark)
     engine.deliver(example.PLAYS, example.LISTENERS)
     spins, listeners, taken = (engine.folder / name for name in ("spins.parquet", "listeners.parquet", "taken"))
-    ask, count_plays = spark_job.Hadoop.ask, spark_job.spark_plays.count_plays
+    check_permit, count_plays = spark_job.Hadoop.check_permit, spark_job.spark_plays.count_plays
 
     def take(*_: Any) -> None:
         listeners.rename(taken)
@@ -318,8 +319,8 @@ def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, 
         take()
         return count_plays(rows)
 
-    def ask_then(self: spark_job.Hadoop, permit: str) -> None:
-        ask(self, permit)
+    def check_then(self: spark_job.Hadoop, permit: str) -> None:
+        check_permit(self, permit)
         if any(engine.outputs[1].glob("_aside-*")):  # it is the last time but one
             take()
 
@@ -329,7 +330,7 @@ def test_a_job_on_spark_whose_listeners_are_taken_away_completes_no_more(spark, 
         "begin": (spark_job, "validate", None),
         "validate": (spark_job, "validate", take),
         "count": (spark_job.spark_plays, "count_plays", count_then),
-        "complete": (spark_job.Hadoop, "ask", ask_then),
+        "complete": (spark_job.Hadoop, "check_permit", check_then),
     }[step])  # fmt: skip
     with pytest.raises(SupersededError, match="another job of the day has begun"):
         engine.start(spins, listeners)

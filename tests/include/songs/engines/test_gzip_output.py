@@ -9,7 +9,7 @@ from upath import UPath
 
 from include.core.storage import StoragePath
 from include.songs.engines import gzip_output
-from include.songs.schemas import PART, SUCCESS
+from include.songs.layout import PART, SUCCESS
 
 HEADER = b"a\tb\n"
 

@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from include.songs.engines import spark_job
-from include.songs.schemas import LISTENERS, PART, SPINS, SUCCESS
+from include.songs.layout import PART, SUCCESS
+from include.songs.schemas import LISTENERS, SPINS
 from tests.include.songs import example
 from tests.include.songs.conftest import SUBMIT_OPTIONS, table, write
 
@@ -58,8 +59,8 @@ WRONG = {
     "no number": ({"minrows": "many"}, "a whole number, 0 or more, was expected, found 'many'"),
     "fraction": ({"minrows": "1.5"}, "found '1.5'"),
     "negative": ({"minrows": "-1"}, "found '-1'"),
-    "short day": ({"day": "2019-2-8"}, "a day as 2019-02-08 was expected, found '2019-2-8'"),
-    "no such day": ({"day": "2019-02-30"}, "a day as 2019-02-08 was expected"),
+    "short day": ({"day": "2019-2-8"}, "a day such as 2019-02-08 was expected, found '2019-2-8'"),
+    "no such day": ({"day": "2019-02-30"}, "a day such as 2019-02-08 was expected"),
     "zone": ({"report_timezone": "Mars/Base"}, "a time zone such as America/New_York was expected, found 'Mars/Base'"),
     "empty path": ({"spins_path": ""}, "a path was expected, found ''"),
     "root": ({"dataset_out_path": "/"}, "a path was expected, found '/'"),
@@ -89,7 +90,7 @@ def test_a_wrong_option_ends_the_job_before_it_begins(folder, capsys, name):
 def test_no_path_may_lie_in_an_output_that_is_removed(tmp_path, capsys, changed):
     with pytest.raises(SystemExit):
         spark_job.parse(arguments(tmp_path, **changed))
-    assert "is removed first: no other path may be in it" in capsys.readouterr().err
+    assert "is removed first: it must not contain another path" in capsys.readouterr().err
 
 
 def test_outputs_may_lie_side_by_side(tmp_path):
@@ -127,7 +128,7 @@ def test_a_job_that_fails_validation(shared, folder, caplog):
 
 def test_plays_of_another_day_are_told(shared, folder, caplog):
     assert spark_job.main(arguments(folder, day="2019-02-09")) == 0
-    assert "10 of 10 spins are not of 2019-02-09 in America/New_York" in caplog.text
+    assert "10 of 10 spins are not from 2019-02-09 in America/New_York" in caplog.text
 
 
 def test_it_is_submitted_as_a_file_by_itself(folder):

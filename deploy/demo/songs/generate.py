@@ -1,4 +1,4 @@
-"""Make a day of song plays for the demonstration and the tests: plays and listeners; none of them is real."""
+"""Generator of made-up days of song plays, for the demo and the tests."""
 
 from datetime import date
 from itertools import product
@@ -23,7 +23,7 @@ AGES = ("18-25", "26-40", "40-55", "65+")
 GENDERS = ("F", "M", "Unknown")
 SUBSCRIPTIONS = ("Ad-supported", "Family", "Plus", "Premium")
 SHORT, UNKNOWN, COPIES = 0.1, 0.005, 0.004
-"""Shares of plays that are not long, of plays of none of the listeners, of rows that are exact copies of others."""
+"""Shares of plays that are not long, of plays by unknown listeners, of rows that are exact copies of others."""
 MAX_SECONDS = 300
 Columns = dict[str, np.ndarray]
 _TYPES = {"int": pa.int32(), "string": pa.string(), "timestamp": pa.timestamp("us", "UTC")}
@@ -31,13 +31,13 @@ _TYPES = {"int": pa.int32(), "string": pa.string(), "timestamp": pa.timestamp("u
 
 def make(day: date, spins: int = 5000, listeners: int = 100, seed: int = 7) -> tuple[pa.Table, pa.Table]:
     """
-    Make the plays of a day, and the listeners; the same arguments give the same ones.
+    Generate the plays of a day, and the listeners; equal arguments give equal results.
 
     Args:
-        day: calendar day in `REPORT_TIMEZONE` that all plays are in; it does not change listeners and songs.
-        spins: rows of the plays, 0 or more.
-        listeners: how many, from 1.
-        seed: of all that is random.
+        day: calendar day of all plays in `REPORT_TIMEZONE`; listeners and songs do not depend on it.
+        spins: number of plays, 0 or more.
+        listeners: number of listeners, 1 or more.
+        seed: of the random generator.
 
     Returns:
         Plays, earliest first, with the columns of `SPINS`, and listeners with those of `LISTENERS`.

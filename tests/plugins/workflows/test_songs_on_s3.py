@@ -18,17 +18,18 @@ from include.core.lease import Lease, LeaseHeldError, LeaseLostError
 from include.core.storage import StoredObject, find_object, read_bytes, read_json, s3, walk_objects, write_whole
 from include.songs import layout
 from include.songs.downloads import Version, download_listeners, download_spins, snapshot_listeners
+from include.songs.layout import PART, SUCCESS
 from include.songs.remote import BLOCK_BYTES, StoredFile
 from include.songs.rules import TooFewRowsError
-from include.songs.schemas import LISTENERS, PART, SPINS, SUCCESS, NotParquetError
+from include.songs.schemas import LISTENERS, SPINS, NotParquetError
 from include.songs.sources import Body, NotReady, NotReadyError, RefusedError
 from quartet.hooks.storage import StorageHook
-from quartet.workflows.songs import SongsHook
+from quartet.workflows.songs import songs_run
 from tests.include.songs import example
 from tests.include.songs.conftest import table, write
 from tests.include.songs.test_layout import DAYS, fill
 from tests.include.songs.web import parquet
-from tests.plugins.workflows.test_songs import run
+from tests.plugins.workflows.test_songs import context
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)
@@ -161,23 +162,24 @@ def test_listeners_are_fetched_and_replaced_and_copied(root, there, tmp_path):
 
 
 def test_a_day_is_made_by_duckdb_and_made_anew(root, tmp_path):
-    hook = SongsHook()
     spins = write(table(SPINS, example.PLAYS), tmp_path / "spins")
     listeners = write(table(LISTENERS, example.LISTENERS), tmp_path / "listeners")
     download_spins(root, DAY, StoredFile(spins), NOW)
     download_listeners(root, DAY, StoredFile(listeners), NOW)
-    for name in ("a", "b"):
-        hook.run_duck(run(name, minrows=6))
-        report = hook.check(run(name))
-        assert (report["rows"], report["groups"], report["run_id"]) == (6, 4, name)
-        assert report["listeners"]["sha256"] == hashlib.sha256(listeners.read_bytes()).hexdigest()
+    for _ in range(2):
+        with songs_run(context(minrows=6)) as run:
+            run.duckdb()
+            report = run.check()
+        assert (report.rows, report.groups) == (6, 4)
+        assert report.listeners
+        assert report.listeners["sha256"] == hashlib.sha256(listeners.read_bytes()).hexdigest()
         assert list(walk_objects(root / "output")) == [
             f"2019/02/08/{output}/{file}" for output in ("counts_by_zip_sub", "dataset") for file in (SUCCESS, PART)
         ]
         found = gzip.decompress(read_bytes(layout.dataset_folder(root, DAY) / PART)).decode().splitlines()
         assert sorted(found[1:], key=str.encode) == example.DATASET
-    with pytest.raises(TooFewRowsError):
-        hook.run_duck(run("c"))
+    with pytest.raises(TooFewRowsError), songs_run(context()) as run:
+        run.duckdb()
     assert not walk_objects(root / "output")
 
 

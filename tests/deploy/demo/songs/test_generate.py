@@ -1,4 +1,4 @@
-"""The day of song plays that is made for the demo and the tests."""
+"""The generated days of song plays."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from include.songs import generate
+from deploy.demo.songs import generate
 from include.songs.schemas import LISTENERS, SPINS
 
 DAY = date(2026, 3, 4)

@@ -1,0 +1,228 @@
+"""
+The steps of a run, which delivers the song plays of one day. Each may be run again at any time.
+
+The day's files are written under its lease. A job reads a copy of the listeners of its own, which is also its permit:
+the next job of the day removes the copy, and a job without it completes nothing any more.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from include.core.errors import BadDataError, NothingToDoError
+from include.core.lease import Lease, LeaseHeldError
+from include.core.storage import (
+    StoragePath,
+    find_object,
+    hadoop_uri,
+    local_copy,
+    read_json,
+    walk_objects,
+    write_json,
+)
+from include.songs import checking, downloads, layout, report
+from include.songs.report import Report, Values
+from include.songs.request import RunRequest
+from include.songs.rules import SupersededError
+from include.songs.settings import Engine, SongSettings
+
+log = logging.getLogger(__name__)
+
+
+class Measure(Protocol):
+    """Sends metrics of the songs workflow."""
+
+    def __call__(self, values: Values | Callable[[], Values], tags: Mapping[str, str] | None = None, /) -> None:
+        """Send *values*, all with the same *tags*; never raises, not even what the function *values* raises."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What a run reaches outside itself."""
+
+    root: StoragePath
+    """The workflow's folder in storage."""
+    clock: Callable[[], datetime]
+    """Returns the present, with its zone."""
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """What a job reads and writes."""
+
+    spins: StoragePath
+    listeners: StoragePath
+    """A copy of the job's own, and its permit."""
+    dataset: StoragePath
+    """Output folder."""
+    counts: StoragePath
+    """Output folder."""
+    metrics: StoragePath
+
+
+class Pipeline:
+    """
+    One run.
+
+    Args:
+        dependencies: what is outside.
+        settings: of the song plays.
+        request: what the run works on.
+    """
+
+    def __init__(self, dependencies: Dependencies, settings: SongSettings, request: RunRequest) -> None:
+        self.dependencies = dependencies
+        self.settings = settings
+        self.request = request
+        self.root = dependencies.root
+        self.day = request.day
+
+    @property
+    def lease(self) -> Lease:
+        """The lease of the day, as the run sees it."""
+        file = layout.lease_file(self.root, self.day)
+        return Lease(file, self.request.run_id, self.settings.lease_seconds, self.dependencies.clock)
+
+    def open_day(self) -> str | None:
+        """Return the day as `YYYY-MM-DD`; `None`: its outputs are complete, so nothing is left to do."""
+        return None if layout.has_outputs(self.root, self.day) else self.day.isoformat()
+
+    def take_day(self) -> bool:
+        """
+        Take the lease of the day.
+
+        Returns:
+            Whether the run has it now; `False`: another run has it.
+
+        Raises:
+            NothingToDoError: another run has completed the day meanwhile.
+        """
+        try:
+            self.lease.acquire()
+        except LeaseHeldError as held:
+            log.info("%s", held)
+            return False
+        if layout.has_outputs(self.root, self.day):
+            self.lease.release()
+            raise NothingToDoError("another run has completed the day")
+        return True
+
+    def choose_engine(self) -> Engine:
+        """Return the engine that the request names; for `auto` the size of the day's spins decides."""
+        if self.request.engine != "auto":
+            return self.request.engine
+        spins = find_object(layout.spins_file(self.root, self.day))
+        size, limit = spins.size if spins else 0, self.settings.auto_megabytes
+        log.info("The spins have %d bytes; DuckDB takes up to %g million", size, limit)
+        return "duckdb" if size <= limit * 1e6 else "spark"
+
+    def duckdb(self) -> None:
+        """
+        Run the job on DuckDB, in this process.
+
+        Raises:
+            BadDataError: a source is not what was expected, or the dataset has too few rows.
+            SupersededError: another job of the day has begun.
+        """
+        from include.songs.engines import duckdb_job  # only here: the other steps start faster without it
+
+        def check_permit() -> None:
+            if find_object(files.listeners) is None:
+                raise SupersededError(f"{files.listeners} is gone: another job of the day has begun")
+
+        with self.job_files() as files, tempfile.TemporaryDirectory() as name:
+            temp = Path(name)
+            metrics = duckdb_job.run(
+                self.day,
+                self.request.minrows,
+                local_copy(files.spins, temp),
+                local_copy(files.listeners, temp),
+                files.dataset,
+                files.counts,
+                self.settings.report_timezone,
+                self.settings.memory_mb,
+                temp,
+                check_permit,
+            )
+            check_permit()
+            write_json(files.metrics, metrics)
+
+    @contextmanager
+    def spark(self) -> Iterator[list[str]]:
+        """
+        Yield the arguments of the job on Spark, which the block has to run to its end.
+
+        Raises:
+            BadDataError: the job failed because of its sources; another try would end in the same way.
+        """
+        with self.job_files() as files:
+            try:
+                yield [
+                    *("--day", self.day.isoformat()),
+                    *("--minrows", str(self.request.minrows)),
+                    *("--listeners_path", hadoop_uri(files.listeners)),
+                    *("--spins_path", hadoop_uri(files.spins)),
+                    *("--dataset_out_path", hadoop_uri(files.dataset)),
+                    *("--analysis_out_path", hadoop_uri(files.counts)),
+                    *("--report_timezone", self.settings.report_timezone),
+                    *("--metrics_path", hadoop_uri(files.metrics)),
+                ]
+            except Exception:
+                found = read_json(files.metrics)
+                if found and "error" in found:
+                    raise BadDataError(found["error"]) from None
+                raise
+
+    def check(self) -> Report:
+        """
+        Check the outputs of the day, write its report, release the lease.
+
+        Raises:
+            IncompleteError: the outputs are not both complete.
+            DamagedObjectError: an output is not what the labels were promised.
+        """
+        with self.lease.kept():
+            found = checking.check(self.root, self.day)
+            metrics = read_json(layout.job_metrics(self.root, self.day)) or {}
+            spins, listeners = downloads.spins_version(self.root, self.day), metrics.get("listeners_sha256")
+            made = Report(
+                day=self.day.isoformat(),
+                engine=metrics.get("engine"),
+                run_id=self.request.run_id,
+                finished_at=self.dependencies.clock().isoformat(),
+                rows=found.rows,
+                groups=found.groups,
+                metrics=metrics,
+                spins=spins.as_json() if spins else None,
+                listeners=read_json(layout.listeners_record(self.root, listeners)) if listeners else None,
+                minrows=metrics.get("minrows"),
+            )
+            report.write(self.root, self.day, made)
+        self.lease.release()
+        self.dependencies.measure(made.values, {"engine": made.engine or "unknown"})
+        self.dependencies.measure(lambda: report.lag(self.root, self.dependencies.clock(), self.settings.zone))
+        return made
+
+    @contextmanager
+    def job_files(self) -> Iterator[JobFiles]:
+        """Yield what the job of the day reads and writes, while the lease is kept."""
+        folder, listeners = layout.job_folder(self.root, self.day), layout.job_listeners(self.root, self.day)
+        with self.lease.kept():
+            for name in walk_objects(folder):  # the permit of an earlier job is one of them
+                (folder / name).unlink(missing_ok=True)
+            report.remove(self.root, self.day)  # the job removes the outputs that it is about
+            downloads.snapshot_listeners(self.root, listeners)
+            yield JobFiles(
+                spins=layout.spins_file(self.root, self.day),
+                listeners=listeners,
+                dataset=layout.dataset_folder(self.root, self.day),
+                counts=layout.counts_folder(self.root, self.day),
+                metrics=layout.job_metrics(self.root, self.day),
+            )

@@ -1,0 +1,76 @@
+"""What the routes of the song plays API ask; it knows nothing of HTTP."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Literal
+
+from include.core.storage import find_object
+from include.songs import layout, report, results
+from include.songs.layout import DayFiles
+from include.songs.results import Count, FolderOf
+from quartet.api.songs.schemas import DayReport, DayState, Inputs, State
+from quartet.hooks.storage import StorageHook
+
+Output = Literal["dataset", "counts"]
+FOLDERS: dict[Output, FolderOf] = {"dataset": layout.dataset_folder, "counts": layout.counts_folder}
+
+
+class UnknownDayError(Exception):
+    """A day has no files."""
+
+
+class SongsService:
+    """Reads the days of song plays."""
+
+    def __init__(self) -> None:
+        self.root = StorageHook().path("songs")
+
+    def days(self, year: int | None, month: int | None, limit: int) -> list[DayState]:
+        """List the days that have any files, newest first, at most *limit*; see `layout.known_days`."""
+        found = layout.known_days(self.root, year, month)[:limit]
+        listeners = self._has_listeners()
+        return [_state(files, listeners) for files in found]
+
+    def report(self, day: date) -> DayReport:
+        """
+        Return the state of a day, and of a complete one its report.
+
+        Raises:
+            UnknownDayError: the day has no files.
+        """
+        files = layout.find_day(self.root, day)
+        if files == DayFiles(day):
+            raise UnknownDayError(f"nothing is known of {day}")
+        # outputs that were removed leave their report behind
+        found = report.read(self.root, day) if files.complete else None
+        known = found.as_json() if found else {}
+        state = _state(files, self._has_listeners()).model_dump()
+        return DayReport.model_validate(known | state | {"inputs": Inputs.model_validate(known)})
+
+    def counts(self, day: date, zip_code: int | None, subscription: str | None) -> list[Count]:
+        """Read the counts of a day; see `results.read_counts`."""
+        return results.read_counts(self.root, day, zip_code, subscription)
+
+    def file(self, day: date, output: Output) -> tuple[Iterator[bytes], int]:
+        """Return the content of an output in blocks, and its length in bytes; raises as `results.open_part` does."""
+        file, size = results.open_part(self.root, day, FOLDERS[output])
+        return results.blocks(file), size
+
+    def _has_listeners(self) -> bool:
+        return find_object(layout.listeners_file(self.root)) is not None
+
+
+def _state(files: DayFiles, has_listeners: bool) -> DayState:
+    """Return the state of a day; *has_listeners*: whether the listeners of all days exist."""
+    listeners = files.marker and has_listeners
+    state: State = "fetched" if files.spins and listeners else "waiting"
+    if files.dataset or files.counts:
+        state = "complete" if files.complete else "incomplete"
+    return DayState(
+        day=files.day,
+        state=state,
+        spins=files.spins,
+        listeners=listeners,
+        dataset=files.dataset,
+        counts=files.counts,
+    )
