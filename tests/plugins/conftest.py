@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one migrated, empty database of MLflow, which takes seconds."""
+    """Create a migrated, empty MLflow database, which takes seconds."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("registry") / "mlflow.db"
@@ -18,6 +18,6 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry_home(home: Path, empty_registry: Path) -> Path:
-    """Give a `QUARTET_HOME` with an empty registry of models."""
+    """Yield a `QUARTET_HOME` with an empty model registry."""
     shutil.copy(empty_registry, home / "mlflow.db")
     return home

@@ -1,4 +1,4 @@
-"""What removes stored objects: only what was listed, only below its folder, never through a link."""
+"""Removal of stored objects: only those listed, only below the folder, never through a link."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-def test_what_is_listed_goes_and_is_counted(tmp_path):
+def test_listed_objects_are_removed_and_counted(tmp_path):
     fill(tmp_path, "kind/a", "kind/b", "other")
     sweeper, listed = Sweeper(tmp_path), walk_objects(tmp_path / "kind")
     assert sweeper.sweep(tmp_path / "kind", {"a": listed["a"]}, "files") == Removed(1, 5)
@@ -40,7 +40,7 @@ def test_a_dry_run_counts_the_same_and_removes_nothing(tmp_path):
     assert names(tmp_path) == ["kind/a", "kind/b"]
 
 
-def test_what_was_replaced_since_the_listing_stays(tmp_path):
+def test_objects_replaced_since_the_listing_are_kept(tmp_path):
     fill(tmp_path, "a", "b")
     listed = walk_objects(tmp_path)
     aside = tmp_path / "aside"
@@ -50,7 +50,7 @@ def test_what_was_replaced_since_the_listing_stays(tmp_path):
     assert names(tmp_path) == ["a"]
 
 
-def test_folders_that_are_empty_then_go_up_to_the_one_that_is_swept(tmp_path):
+def test_empty_folders_are_removed_up_to_the_swept_one(tmp_path):
     fill(tmp_path, "kind/1/2/a", "kind/1/b", "kind/3/c")
     listed = walk_objects(tmp_path / "kind")
     Sweeper(tmp_path).sweep(tmp_path / "kind", {name: listed[name] for name in ("1/2/a", "3/c")}, "files")
@@ -60,7 +60,7 @@ def test_folders_that_are_empty_then_go_up_to_the_one_that_is_swept(tmp_path):
     assert list((tmp_path / "kind").iterdir()) == []
 
 
-def test_a_link_survives_and_what_is_behind_it(tmp_path):
+def test_links_and_anything_behind_them_are_kept(tmp_path):
     root, outside = tmp_path / "root", tmp_path / "outside"
     fill(outside, "a", "deep/b")
     fill(root, "kind/c")
@@ -83,7 +83,7 @@ def test_a_root_that_is_a_link_itself_is_swept(tmp_path):
     assert Sweeper(root).sweep(root / "kind", walk_objects(root / "kind"), "files") == Removed(1, 5)
 
 
-def test_nothing_outside_of_the_root_can_be_named(tmp_path):
+def test_nothing_outside_the_root_can_be_removed(tmp_path):
     fill(tmp_path, "root/a", "a")
     with pytest.raises(ValueError, match="root"):
         Sweeper(tmp_path / "root").sweep(tmp_path, walk_objects(tmp_path), "files")
@@ -100,13 +100,13 @@ def test_ages(monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "value"), [("LOGS_DAYS", "-1"), ("HISTORY_DAYS", "29"), ("MODELS", "-1")])
-def test_a_retention_that_would_take_too_much_is_refused(monkeypatch, name, value):
+def test_a_retention_that_would_remove_too_much_is_rejected(monkeypatch, name, value):
     monkeypatch.setenv(f"QUARTET_KEEP_{name}", value)
     with pytest.raises(SettingsError, match=f"QUARTET_KEEP_{name}='?{value}"):
         [settings.load() for settings in SECTIONS[HOUSEKEEPING]]
 
 
-def test_old_logs_go_and_nothing_else(tmp_path):
+def test_only_old_logs_are_removed(tmp_path):
     attempt = "dag_id=d/run_id=r/task_id=t/attempt=1.log"
     fill(tmp_path, attempt, f"{attempt}.trigger.7.log", "2026-01-01/dags/a.py.log", "database.db", "notes.txt", "log")
     (tmp_path / "latest").symlink_to(tmp_path / "2026-01-01")

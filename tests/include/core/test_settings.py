@@ -1,4 +1,4 @@
-"""Settings: read from the environment, checked, explained."""
+"""Settings: read from the environment, validated, explained."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_home_moves_all_state(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("given", "home"), [("state", ROOT / "state"), ("~/state", Path.home() / "state")])
-def test_a_relative_home_counts_from_the_repository(monkeypatch, given, home):
+def test_a_relative_home_is_resolved_against_the_repository(monkeypatch, given, home):
     monkeypatch.setenv("QUARTET_HOME", given)
     assert PlatformSettings.load().home == home
 
@@ -63,7 +63,7 @@ def test_hosts_are_separated_by_commas(monkeypatch):
         ("QUARTET_DEADLINE_MINUTES", "0"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(monkeypatch, variable, value):
+def test_an_invalid_value_is_named_with_what_is_expected(monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as error:
         PlatformSettings.load()
@@ -72,7 +72,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(monkeypatch, variable, valu
     assert str(PlatformSettings.model_fields[field].description) in str(error.value)
 
 
-def test_every_wrong_value_is_told_at_once(monkeypatch):
+def test_all_invalid_values_are_reported_at_once(monkeypatch):
     monkeypatch.setenv("QUARTET_PORT", "eighty")
     monkeypatch.setenv("QUARTET_TASK_RETRIES", "many")
     with pytest.raises(SettingsError) as error:
@@ -94,14 +94,14 @@ def test_the_tracking_server_has_mlflows_own_variable(monkeypatch):
         ("json://a, mailto://u:p@h?to=x@h,y@h  slack://t", ["json://a", "mailto://u:p@h?to=x@h,y@h", "slack://t"]),
     ],
 )
-def test_who_is_told_is_separated_by_blanks_and_commas(monkeypatch, given, urls):
+def test_notify_urls_are_separated_by_spaces_and_commas(monkeypatch, given, urls):
     monkeypatch.setenv("QUARTET_NOTIFY_URL", given)
     settings = PlatformSettings.load()
     assert settings.notify_urls == urls
     assert not any(url in repr(settings) for url in urls)
 
 
-def test_a_wrong_secret_is_named_and_not_shown(monkeypatch):
+def test_an_invalid_secret_is_named_and_not_shown(monkeypatch):
     monkeypatch.setenv("QUARTET_NOTIFY_URL", "json://host user:hush-hush@host")
     with pytest.raises(SettingsError) as error:
         PlatformSettings.load()

@@ -1,4 +1,4 @@
-"""The note of a run, set by a task through Airflow's REST API; a failure is never the task's."""
+"""The note of a run, set by a task through Airflow's REST API; a failure never fails the task."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from tests.support.api_client import Client
 
 @pytest.fixture
 def server(monkeypatch):
-    """Let the hook speak to a function, `answer(request)`; gives the requests it gets."""
+    """Connect the hook to a function `answer(request)`; return the list of its requests."""
     requests: list[httpx.Request] = []
     client = httpx.Client
 
@@ -37,7 +37,7 @@ def server(monkeypatch):
 
 
 def airflow_says(tokens: list[str], valid: str):
-    """Make a server that gives one token after the other, of which one is valid."""
+    """Build a server that issues one token after the other, of which only one is valid."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/auth/token":
@@ -47,7 +47,7 @@ def airflow_says(tokens: list[str], valid: str):
     return answer
 
 
-def test_where_all_are_admins_no_token_is_asked_for(server, monkeypatch):
+def test_no_token_is_requested_where_all_are_admins(server, monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
     monkeypatch.delenv("AIRFLOW_CONN_QUARTET_API")
     requests = server(lambda _: httpx.Response(200))

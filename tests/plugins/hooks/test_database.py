@@ -36,7 +36,7 @@ def define_url(monkeypatch: pytest.MonkeyPatch, conn_type: str, url: URL) -> Dat
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql", "mariadb"])
 def database(request, monkeypatch, home) -> DatabaseHook:
-    """Give the hook of an empty database of each kind."""
+    """Yield a hook for an empty database of each kind."""
     if request.param == "sqlite":
         return DatabaseHook("quartet_articles")
     url = request.getfixturevalue("postgres" if request.param == "postgres" else "mariadb")
@@ -65,7 +65,7 @@ def test_a_failed_transaction_leaves_nothing(database):
         assert one(engine, "SELECT count(*) FROM articles") == 0
 
 
-def test_who_may_only_read_cannot_write(database):
+def test_a_read_only_user_cannot_write(database):
     with database.engine() as engine, engine.begin() as connection:
         connection.execute(text("CREATE TABLE articles (id INTEGER PRIMARY KEY)"))
     with database.engine(read_only=True) as engine:
@@ -82,7 +82,7 @@ def test_who_may_only_read_cannot_write(database):
         ("mariadb", "SELECT CONNECTION_ID()", "KILL %d"),
     ],
 )
-def test_a_dropped_connection_is_made_anew(request, monkeypatch, kind, own, kill):
+def test_a_dropped_connection_is_reopened(request, monkeypatch, kind, own, kill):
     hook = define_url(monkeypatch, kind, request.getfixturevalue(kind))
     with hook.engine() as engine, hook.engine() as other:
         idle = one(engine, own)
@@ -109,7 +109,7 @@ def test_values_are_not_in_errors(database):
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mysql", "mariadb"])
-def test_a_password_is_nowhere_to_be_seen(kind, monkeypatch, caplog, capsys):
+def test_a_password_is_never_shown(kind, monkeypatch, caplog, capsys):
     hook = define(monkeypatch, kind, host="127.0.0.1", port=9, login="reader", password=PASSWORD, schema="articles")
     assert hook.url.password == PASSWORD
     with hook.engine() as engine, pytest.raises(OperationalError) as error:
@@ -119,7 +119,7 @@ def test_a_password_is_nowhere_to_be_seen(kind, monkeypatch, caplog, capsys):
     assert not [each for each in seen if "pass word" in each or "pass%20word" in each or "pass+word" in each]
 
 
-def test_a_server_that_refuses_the_password_does_not_tell_it(monkeypatch, mariadb):
+def test_a_rejected_password_is_not_shown(monkeypatch, mariadb):
     url = mariadb.set(username="nobody", password=PASSWORD)
     with define_url(monkeypatch, "mysql", url).engine() as engine, pytest.raises(OperationalError) as error:
         engine.connect()
@@ -146,7 +146,7 @@ def test_a_connection_may_be_given_as_a_url(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["mssql", "http", "aws"])
-def test_another_type_is_refused_by_name(monkeypatch, kind):
+def test_an_unsupported_type_is_rejected_by_name(monkeypatch, kind):
     with pytest.raises(ValueError, match=f"connection quartet_articles: type '{kind}', expected one of postgres, "):
         _ = define(monkeypatch, kind, host="db").url
 
@@ -156,7 +156,7 @@ def test_a_sqlite_connection_needs_a_file(monkeypatch):
         _ = define(monkeypatch, "sqlite").url
 
 
-def test_a_connection_of_ours_that_is_not_defined_is_a_file(home):
+def test_an_undefined_connection_of_ours_is_a_file(home):
     with DatabaseHook("quartet_articles").engine() as engine:
         one(engine, "SELECT 1")
         assert one(engine, "PRAGMA journal_mode") == "wal"
@@ -165,7 +165,7 @@ def test_a_connection_of_ours_that_is_not_defined_is_a_file(home):
     assert [path.name for path in (home / "data").iterdir()] == ["articles.db"]
 
 
-def test_another_connection_has_to_be_defined(home):
+def test_any_other_connection_must_be_defined(home):
     with pytest.raises(AirflowNotFoundException):
         _ = DatabaseHook("warehouse").url
 
@@ -173,7 +173,7 @@ def test_another_connection_has_to_be_defined(home):
 @pytest.mark.parametrize(
     ("error", "is_file"), [(ErrorType.CONNECTION_NOT_FOUND, True), (ErrorType.API_SERVER_ERROR, False)]
 )
-def test_a_connection_that_cannot_be_looked_up_is_not_taken_for_a_file(home, monkeypatch, error, is_file):
+def test_a_failed_lookup_is_not_mistaken_for_a_file(home, monkeypatch, error, is_file):
     comms = SimpleNamespace(send=lambda _: ErrorResponse(error=error))
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     if is_file:
@@ -184,7 +184,7 @@ def test_a_connection_that_cannot_be_looked_up_is_not_taken_for_a_file(home, mon
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_an_api_server_without_airflows_database_does_not_take_a_file(home, monkeypatch, is_there):
+def test_an_api_server_without_airflows_database_does_not_use_a_file(home, monkeypatch, is_there):
     def look(*_, **__) -> None:
         if not is_there:
             raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open database file"))
@@ -198,7 +198,7 @@ def test_an_api_server_without_airflows_database_does_not_take_a_file(home, monk
             _ = DatabaseHook("quartet_articles").url
 
 
-def test_a_file_that_is_not_there_is_not_made_by_reading(home):
+def test_reading_does_not_create_a_missing_file(home):
     with (
         pytest.raises(FileNotFoundError, match=r"no SQLite database .*/data/articles\.db"),
         DatabaseHook("quartet_articles").engine(read_only=True),
@@ -207,7 +207,7 @@ def test_a_file_that_is_not_there_is_not_made_by_reading(home):
     assert list(home.iterdir()) == []
 
 
-def test_a_source_in_a_folder_of_odd_name_is_read_and_left_alone(monkeypatch, tmp_path):
+def test_a_source_in_an_oddly_named_folder_is_read_and_left_unchanged(monkeypatch, tmp_path):
     folder = tmp_path / "50% of #1? ü"
     folder.mkdir()
     with sqlite3.connect(folder / "a.db") as connection:

@@ -1,4 +1,4 @@
-"""MovieLens from its publisher, which a server on this machine stands for."""
+"""MovieLens from its publisher, with a local server in its place."""
 
 import hashlib
 import http.server
@@ -16,7 +16,7 @@ from quartet.hooks.movielens import fetch
 
 @pytest.fixture
 def publisher() -> Iterator[str]:
-    """Serve `good.zip` with another u.data than the published one, and 404 for all else."""
+    """Serve `good.zip` with a different u.data than the published one, and 404 for everything else."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("ml-100k/u.data", "1\t2\t3\t4\n")

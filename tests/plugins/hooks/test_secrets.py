@@ -1,4 +1,4 @@
-"""Connections and Variables out of AWS SSM Parameter Store; it is moto's server."""
+"""Connections and Variables from AWS SSM Parameter Store, against a moto server."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from quartet.hooks.database import DatabaseHook
 from quartet.hooks.storage import StorageHook
 
 DOCUMENTED = dict(re.findall(r"^(AIRFLOW__SECRETS__\w+)='(.+)'$", (ROOT / "docs/secrets.md").read_text(), re.MULTILINE))
-"""The settings that the page about secrets gives."""
+"""The settings that docs/secrets.md recommends."""
 
 
 @pytest.fixture
 def store(s3_server: str, monkeypatch: pytest.MonkeyPatch, home) -> Iterator[Callable[[str, str], None]]:
-    """Make Airflow look into Parameter Store; give what puts a secret there."""
+    """Have Airflow read Parameter Store; yield a function that stores a secret there."""
     for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "eu-central-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
@@ -77,7 +77,7 @@ def test_a_variable_is_found(store):
     assert Variable.get("article_recs", deserialize_json=True) == {"max_recs": 10}
 
 
-def test_what_is_in_the_environment_is_found_when_the_store_has_nothing(store, monkeypatch):
+def test_the_environment_is_used_if_the_store_has_nothing(store, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", "postgresql://environment/articles")
     assert DatabaseHook("quartet_articles").url.host == "environment"
     store("/airflow/connections/quartet_articles", "postgresql://store/articles")
@@ -90,11 +90,11 @@ def test_other_names_are_not_looked_up(store, monkeypatch):
         _ = DatabaseHook("warehouse").url
 
 
-def test_what_the_store_does_not_have_is_a_file(store, home):
+def test_a_connection_missing_in_the_store_is_a_file(store, home):
     assert DatabaseHook("quartet_articles").url.database == str(home / "data/articles.db")
 
 
-def test_a_store_that_does_not_answer_is_not_taken_for_an_empty_one(store, monkeypatch, home):
+def test_an_unreachable_store_is_not_mistaken_for_an_empty_one(store, monkeypatch, home):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     clear_secrets_backends_cache()
@@ -103,7 +103,7 @@ def test_a_store_that_does_not_answer_is_not_taken_for_an_empty_one(store, monke
     assert list(home.iterdir()) == []
 
 
-def test_a_store_that_refuses_is_not_taken_for_an_empty_one(store, monkeypatch):
+def test_a_store_that_denies_access_is_not_mistaken_for_an_empty_one(store, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetParameter")
 

@@ -1,4 +1,4 @@
-"""Requests to a newsroom's site, which a server on this machine stands for and which behaves badly."""
+"""Requests to a site, with a local, badly behaved server in its place."""
 
 import gzip
 import http.server
@@ -20,23 +20,23 @@ from quartet.hooks.site import SiteHook
 
 PAGE = b"<header><h1>Alpha</h1></header>"
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Of all clients; making one takes long, and no server here needs it."""
+"""Shared by all clients: creating one takes long, and no server here needs it."""
 Behaviour = Callable[["Handler"], None]
 
 
 @dataclass
 class Newsroom:
-    """A server, what it does at each path, and what it has seen."""
+    """A server with a behaviour per path and a record of its requests."""
 
     url: str = ""
     behaviours: dict[str, list[Behaviour]] = field(default_factory=dict)
-    """For each path what it does the first time, the second time, …; the last for ever."""
+    """Path → behaviour at the first request, the second, …; the last one repeats."""
     requests: list[tuple[str, float]] = field(default_factory=list)
-    """Paths, with the time in seconds."""
+    """Requested paths, with the time in seconds."""
     headers: list[dict[str, str]] = field(default_factory=list)
     under_way: int = 0
     most: int = 0
-    """Requests at the same time."""
+    """Number of concurrent requests."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -90,7 +90,7 @@ def to(location: str, status: int = 301, **headers: str) -> Behaviour:
 
 
 def cut(handler: Handler) -> None:
-    """Promise more than is sent."""
+    """Announce more bytes than are sent."""
     handler.answer(200, PAGE, Content_Length="1000")
     handler.close_connection = True
 
@@ -100,7 +100,7 @@ def hang_up(handler: Handler) -> None:
 
 
 def drip(handler: Handler) -> None:
-    """Send a byte now and then: no single wait is long."""
+    """Send single bytes slowly, so that no single wait is long."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
@@ -140,13 +140,13 @@ def questions(*targets: str) -> list[PageRequest]:
 
 
 def ask(newsroom: Newsroom, *targets: str, base: str = "", **fields: object) -> dict[str, PageResponse | PageError]:
-    """Ask for pages; give target → answer. Waits between attempts are a thousandth of the usual ones."""
+    """Request pages; return target → answer. Waits between attempts are a thousandth of the usual ones."""
     hook = SiteHook(site(**fields), base or newsroom.url, wait_seconds=0.002)
     return {question.target: answer for question, answer in hook.fetch(questions(*targets))}
 
 
 def outcome(newsroom: Newsroom, *steps: Behaviour, **fields: object) -> str:
-    """Ask for one page of this behaviour: the kind of its error, or `ok`."""
+    """Request a page with this behaviour; return the kind of its error, or `ok`."""
     newsroom.behaviours["/a"] = list(steps)
     [answer] = ask(newsroom, "/a", **fields).values()
     return answer.kind if isinstance(answer, PageError) else "ok"

@@ -1,4 +1,4 @@
-"""StorageHook and the objects behind it: local and S3 alike. S3 is moto's server."""
+"""StorageHook and its objects, local and in S3 (a moto server)."""
 
 import posixpath
 

@@ -209,5 +209,5 @@ def test_old_rows_of_airflows_database_go_though_tasks_do_not_see_it(home, monke
 
 def test_a_database_that_cannot_be_cleaned_is_an_error(home, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_METADATA", f'{{"conn_type": "sqlite", "host": "{home}/none/x.db"}}')
-    with pytest.raises(RuntimeError, match="airflow db clean ended with"):
+    with pytest.raises(RuntimeError, match="airflow db clean exited with"):
         Housekeeping().clean_metadata()
