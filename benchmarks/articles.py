@@ -33,12 +33,14 @@ from benchmarks.support.memory import PeakMemory  # noqa: E402
 from benchmarks.support.platform import Platform, platform  # noqa: E402
 from benchmarks.support.report import line, machine  # noqa: E402
 from include.articles.database import articles, models, recommendations, schema  # noqa: E402
-from include.articles.pipeline import STEPS, Pipeline, Surroundings  # noqa: E402
-from include.articles.run import Plan  # noqa: E402
+from include.articles.layout import RunFiles  # noqa: E402
+from include.articles.models.training import MODELS  # noqa: E402
+from include.articles.pipeline import Dependencies, Pipeline  # noqa: E402
+from include.articles.plan import Plan  # noqa: E402
+from include.articles.report import STEPS  # noqa: E402
 from include.articles.settings import ArticleSettings  # noqa: E402
 from include.articles.sites.adapters.base import Metadata  # noqa: E402
 from include.articles.sites.configuration import load_sites  # noqa: E402
-from include.articles.training import MODELS  # noqa: E402
 from include.core.database.engine import open_engine  # noqa: E402
 from include.core.frames import read_frame  # noqa: E402
 
@@ -200,18 +202,23 @@ def plain(folder: Path) -> None:
         url = make_url(f"sqlite:///{home}/articles.db")
         preload(url, folder)
         settings = ArticleSettings.load(metadata_refresh_hours=0, ga_data_bucket=f"file://{folder}", model="als")
-        around = Surroundings(
-            folder=home / "run",
+        files = RunFiles(home / "run")
+        dependencies = Dependencies(
+            files=files,
             extracts=home / "extracts",
             open_database=partial(open_engine, url),
-            open_events=lambda url: Path(url.removeprefix("file://")),
-            open_site=lambda site, base_url: lambda questions: iter(()),
-            measure=lambda name, value: None,
+            requested_plan=lambda: Plan(SITE, "plain", RUN_AT, True, settings),
+            open_url=lambda url: Path(url.removeprefix("file://")),
+            open_site=lambda site, base_url: lambda requests: iter(()),
+            measure=lambda name, value, **tags: None,
+            record=lambda report, figures: None,
+            note=lambda text: None,
+            elapsed=lambda: 0.0,
             clock=lambda: RUN_AT,
         )
-        pipeline = Pipeline(load_sites(settings)[SITE], around)
+        pipeline = Pipeline(load_sites(settings)[SITE], dependencies)
         began = time.monotonic()
-        pipeline.create_model(Plan(SITE, "plain", RUN_AT, True, settings))
+        pipeline.create_model()
         for step in STEPS:
             getattr(pipeline, step)()
         seconds = time.monotonic() - began
@@ -219,7 +226,7 @@ def plain(folder: Path) -> None:
         for step in STEPS:
             getattr(pipeline, step)()
         again = time.monotonic() - began
-        ours = read_frame(home / "run" / "article_recommendations.parquet")
+        ours = read_frame(files.recommendations("article"))
     key = ["source", "target"]
     same = ours.astype({"source": str, "target": str}).merge(peer["recommendations"], on=key, suffixes=("", "_plain"))
     equal = np.isclose(same["score"], same["score_plain"], atol=2e-6).sum()

@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
 from benchmarks.support.report import line, machine  # noqa: E402
 from tests.compose.stack import Stack  # noqa: E402
-from tests.compose.work import day_conf, newsroom, put_day  # noqa: E402
+from tests.compose.work import day_conf, put_day, serve_gazette  # noqa: E402
 
 PREDICTIONS = 20
 KILL_EVERY_SECONDS, CHAOS_SECONDS = 20, 300
@@ -146,7 +146,7 @@ def killing(stack: Stack, seed: int = 7) -> Iterator[list[str]]:
 def chaos(stack: Stack, folder: Path) -> bool:
     """Compare the results of a load under kills with those of an undisturbed one."""
     first = date(2021, 3, 1)
-    with newsroom(stack) as site:
+    with serve_gazette(stack) as site:
         began = time.monotonic()
         calm = load(stack, first, folder, site)
         line("mixed load, undisturbed", f"{time.monotonic() - began:.0f} s")

@@ -20,11 +20,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from include.articles import dwell, filters, matrix
-from include.articles.ranking import rank_recommendations
+from include.articles.interactions import dwell, filters
+from include.articles.models import matrix
+from include.articles.models.ranking import rank_recommendations
+from include.articles.models.training import MODELS
+from include.articles.models.weights import get_weights
 from include.articles.settings import ArticleSettings
-from include.articles.training import MODELS
-from include.articles.weights import get_weights
 
 TOP = 10
 IDLE_MS = 600_000

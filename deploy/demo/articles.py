@@ -1,4 +1,4 @@
-"""Article recommendations: one run over the made-up newsroom, and which articles go with one of its articles."""
+"""Article recommendations: one run over the fictitious news site, and the recommendations for one of its articles."""
 
 import time
 from collections.abc import Callable
@@ -9,38 +9,38 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.demo import newsroom
+from deploy.demo import gazette
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.newsroom import SITE, Archive, Article
+from deploy.demo.gazette import SITE, Article, Gazette
 from deploy.demo.report import Produced
 from include.articles.settings import ArticleSettings
 
 DAG = "article_recs__demo_gazette"
 RECS = "/articles/recs"
 SHOWN = 5
-"""Recommendations that a page has room for."""
+"""Number of recommendations shown, as a page would."""
 PLANTED_SHARE = 0.6
-"""Of those, so many have to be on the topic that the article's readers prefer."""
-MOST = 499
-"""Rows that an answer of the API may have."""
+"""Required share of those on the topic that the article's readers prefer."""
+MAX_SIZE = 499
+"""Limit of the API for one response."""
 Rec = dict[str, Any]
 
 
 def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
-    """Run the workflow once; raises `DemoError` when a result is not as it has to be."""
-    if not newsroom.is_known():
+    """Run the workflow once; raises `DemoError` if a result is wrong."""
+    if not gazette.is_known():
         return []
-    archive = newsroom.archive()
-    if archive is None:
-        raise DemoError("the demo's newsroom is not there: python -m deploy.demo.newsroom makes it")
-    say("articles: waiting until the platform knows the newsroom")
-    # DAG files are parsed every 20 s, and the site may have come a moment ago
+    site = gazette.load()
+    if site is None:
+        raise DemoError("the demo's news site does not exist: python -m deploy.demo.gazette makes it")
+    say("articles: waiting until the platform knows the site")
+    # DAG files are parsed every 20 s, and the site may have just been added
     dag = platform.wait(lambda: _dag(platform), 120, f"the DAG {DAG}")
     if dag["is_paused"]:
         raise DemoError(f"the DAG {DAG} is paused; its switch is at {platform.url}/dags/{DAG}")
     began = time.monotonic()
-    with newsroom.serve(archive.articles) as address:
-        path = _start(platform, archive, address)
+    with gazette.serve(site.articles) as address:
+        path = _start(platform, site, address)
         platform.wait(lambda: _finished(platform, path, say), 300, f"the end of {path}")
     seconds = time.monotonic() - began
 
@@ -49,9 +49,9 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     sources = platform.get(f"/articles/models/{models['article']}/articles")["results"]
     lists = {each["external_id"]: _recs(platform, models["article"], each["external_id"]) for each in sources}
     defaults = _recs(platform, models["popularity"], "default")
-    share = _check(archive, lists, defaults, ArticleSettings.load().max_recs)
+    share = _check(site, lists, defaults, ArticleSettings.load().max_recs)
     source = max(lists, key=lambda each: sum(float(rec["score"]) for rec in lists[each][:SHOWN]))
-    title = _by_id(archive)[source].title
+    title = _by_id(site)[source].title
     return [
         Produced(
             "articles",
@@ -77,13 +77,13 @@ def _dag(platform: Platform) -> dict[str, Any] | None:
     return next((dag for dag in dags if dag["dag_id"] == DAG), None)
 
 
-def _start(platform: Platform, archive: Archive, address: str) -> str:
-    """Start a run of the DAG; give its path in Airflow's API."""
+def _start(platform: Platform, site: Gazette, address: str) -> str:
+    """Start a run of the DAG; return its path in Airflow's API."""
     conf = {
-        "run_at": archive.end.isoformat(),
+        "run_at": site.end.isoformat(),
         "site_base_url": address,
-        "ga_data_bucket": newsroom.events_url(),
-        "days_of_data": newsroom.DAYS,
+        "ga_data_bucket": gazette.events_url(),
+        "days_of_data": gazette.DAYS,
     }
     return platform.trigger(DAG, f"demo__{datetime.now(UTC).isoformat()}", conf)
 
@@ -103,28 +103,28 @@ def _finished(platform: Platform, path: str, say: Callable[[str], None]) -> bool
 
 
 def _recs(platform: Platform, model: int, source: str) -> list[Rec]:
-    """Ask for a list by its model: about the current one the API may say for some minutes what it said before."""
-    return platform.get(RECS, site=SITE, model_id=model, source_entity_id=source, size=MOST)["results"]
+    """Read a list by its model: for the current model the API may answer from its cache."""
+    return platform.get(RECS, site=SITE, model_id=model, source_entity_id=source, size=MAX_SIZE)["results"]
 
 
-def _check(archive: Archive, lists: dict[str, list[Rec]], defaults: list[Rec], max_recs: int) -> float:
-    """Check all lists; give the share of the first ones that have the topic of their source."""
-    known = _by_id(archive)
+def _check(site: Gazette, lists: dict[str, list[Rec]], defaults: list[Rec], max_recs: int) -> float:
+    """Check all lists; return the share of the first recommendations on the topic of their source."""
+    articles = _by_id(site)
     if len(lists) <= SHOWN or not defaults:
         raise DemoError(
             f"recommendations were expected, found {len(defaults)} defaults, lists of {len(lists)} articles"
         )
-    length = min(max_recs, len(lists) - 1, MOST)
+    length = min(max_recs, len(lists) - 1, MAX_SIZE)
     shares = []
     for source, recs in lists.items():
         if len(recs) != length:
             raise DemoError(f"{length} recommendations for article {source} were expected, found {len(recs)}")
-        first = [known[_id(rec)].topic == known[source].topic for rec in recs[:SHOWN] if _id(rec) in known]
+        first = [articles[_id(rec)].topic == articles[source].topic for rec in recs[:SHOWN] if _id(rec) in articles]
         shares.append(sum(first) / len(recs[:SHOWN]))
     for rec in [*defaults, *(rec for recs in lists.values() for rec in recs)]:
-        article, found = known.get(_id(rec)), rec["recommended_article"]
+        article, found = articles.get(_id(rec)), rec["recommended_article"]
         if article is None or article.fault or (found["title"], found["path"]) != (article.title, article.path):
-            raise DemoError(f"{found} is recommended; the newsroom has {article}")
+            raise DemoError(f"{found} is recommended; the site has {article}")
         if rec["model"]["status"] != "current":
             raise DemoError(f"a current model was expected, found {rec['model']}")
     share = sum(shares) / len(shares)
@@ -136,7 +136,7 @@ def _check(archive: Archive, lists: dict[str, list[Rec]], defaults: list[Rec], m
 
 
 def _picture(title: str, related: list[Rec], defaults: list[Rec]) -> Table:
-    """Show both lists side by side."""
+    """Return a table with both lists side by side."""
     table = Table(title=f"What goes below “{escape(title)}”", title_justify="left", title_style="bold", box=box.ROUNDED)
     for heading in ("related to it", "score", "the site's defaults", "score"):
         table.add_column(heading, justify="right" if heading == "score" else "left", overflow="fold")
@@ -146,8 +146,8 @@ def _picture(title: str, related: list[Rec], defaults: list[Rec]) -> Table:
     return table
 
 
-def _by_id(archive: Archive) -> dict[str, Article]:
-    return {article.external_id: article for article in archive.articles}
+def _by_id(site: Gazette) -> dict[str, Article]:
+    return {article.external_id: article for article in site.articles}
 
 
 def _id(rec: Rec) -> str:

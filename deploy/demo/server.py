@@ -1,4 +1,4 @@
-"""A web server of the demo: what its made-up newsroom and music service answer from."""
+"""Web server of the demo's fictitious news site and music service."""
 
 import os
 import threading
@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 @contextmanager
 def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     """
-    Serve on a free port while the block runs, and give the address.
+    Serve on a free port while the block runs; yields the base URL.
 
-    Only this machine reaches it, unless `QUARTET_DEMO_HOST` names an address of this machine that others reach.
+    The server listens on 127.0.0.1, or on the address of this machine that `QUARTET_DEMO_HOST` names.
     """
     host = os.environ.get("QUARTET_DEMO_HOST") or "127.0.0.1"
-    with ThreadingHTTPServer((host, 0), handler) as server:  # pyright: ignore[reportArgumentType]  # a partial is one
+    with ThreadingHTTPServer((host, 0), handler) as server:  # pyright: ignore[reportArgumentType]  # a partial of one
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

@@ -72,11 +72,11 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
 
             mlflow_server.serve(instance, platform.mlflow_port, console)
         case "demo":
-            from deploy.demo import base, newsroom, posts
+            from deploy.demo import base, gazette, posts
 
             base.provide(console)
             posts.provide(console)
-            newsroom.provide(console)
+            gazette.provide(console)
             commands.up(instance, console)
             os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
         case "airflow":

@@ -26,7 +26,7 @@ def token(url: str, user: str, password: str) -> str:
 def main() -> int:
     """Provide the demo's data and run the demo; return 0 if every result is as expected."""
     from deploy.demo import __main__ as demo
-    from deploy.demo import base, newsroom, posts
+    from deploy.demo import base, gazette, posts
 
     console = Console(soft_wrap=True)
     url, user = os.environ["QUARTET_URL"], os.environ.get("QUARTET_ADMIN_USER") or "admin"
@@ -39,7 +39,7 @@ def main() -> int:
     os.environ["QUARTET_DEMO_HOST"] = socket.gethostbyname(socket.gethostname())
     base.provide(console)
     posts.provide(console)
-    newsroom.provide(console)
+    gazette.provide(console)
     _train(Platform(url))
     return demo.main()
 

@@ -1,15 +1,23 @@
-"""Figures of a run."""
+"""Figures of a run, as PNG."""
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from include.articles import report
+from include.articles.layout import RunFiles
+from include.articles.plan import Plan
+from include.core.frames import read_frame
+from include.core.storage import read_bytes
 
 INK, BAR, LINE = "#30343b", "#94a3b8", "#0f766e"
 
 
 def gaps(seconds: np.ndarray, max_gap_seconds: float) -> bytes:
-    """Draw how long the gaps between two events are, in minutes, on logarithmic axes, with the cut-off; PNG."""
+    """Histogram of the gaps between two events in minutes, on logarithmic axes, with the cut-off."""
     minutes = seconds[seconds > 0] / 60
     bins = np.geomspace(minutes.min(), minutes.max() * 1.0001, 60) if len(minutes) else np.array([0.1, 1, 10])
     return _histogram(
@@ -23,12 +31,12 @@ def gaps(seconds: np.ndarray, max_gap_seconds: float) -> bytes:
 
 
 def scores(values: np.ndarray) -> bytes:
-    """Draw how the scores of recommendations are distributed; PNG."""
+    """Histogram of the scores of recommendations."""
     return _histogram(values, np.linspace(0, 1, 51), "Scores of the recommendations", "score")
 
 
 def ages(days: np.ndarray) -> bytes:
-    """Draw how old the recommended articles are, in days; PNG."""
+    """Histogram of the ages of recommended articles in days."""
     days = days[np.isfinite(days)]
     top = max(float(days.max()), 1.0) if len(days) else 1.0
     return _histogram(days, np.linspace(0, top, 51), "Age of the recommended articles", "days")
@@ -59,3 +67,23 @@ def _histogram(
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=110, metadata={"Software": None})
     return image.getvalue()
+
+
+def of_run(files: RunFiles, plan: Plan, steps: Mapping[str, Any]) -> dict[str, bytes]:
+    """
+    Return the figures of a run, by name.
+
+    Args:
+        files: of the run.
+        plan: of the run.
+        steps: what each step counted; a step that was skipped is missing.
+    """
+    found = {}
+    if "save_predictions" in steps:
+        lists = read_frame(files.recommendations("article"))
+        age = report.ages_days(read_frame(files.articles), plan.run_at)
+        found["scores.png"] = scores(lists["score"].to_numpy())
+        found["ages.png"] = ages(age.reindex(lists["target"]).to_numpy())
+    if plan.settings.save_figures and plan.train:
+        found["gaps.png"] = read_bytes(files.gaps)
+    return found

@@ -1,6 +1,6 @@
-"""The parameters of a run: which may be set where, and what is pinned for all of its tasks.
+"""The parameters of a run: which can be set where, and how they are pinned for all of its tasks.
 
-Of several values the first of these counts: the run's own, the site's, an Airflow Variable's, the environment's, the
+The first of these that has a value counts: the run itself, the site, the Airflow Variable, the environment, the
 default.
 """
 
@@ -15,8 +15,31 @@ VARIABLE = "article_recs"
 _NAMES = {"integer": ["integer"], "number": ["number", "string"], "boolean": ["boolean"], "string": ["string"]}
 
 
+def schemas(site: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """
+    Return what a run can be started with: name → JSON schema, whose `default` is the value of the site.
+
+    Args:
+        site: the parameters of the site.
+    """
+    return {
+        "run_at": {
+            "default": None,
+            "type": ["null", "string"],
+            "format": "date-time",
+            "description": "instant of the run",
+        },
+        "train": {
+            "default": None,
+            "type": ["null", "boolean"],
+            "description": "make models; empty: yes, but no in a backfill",
+        },
+        **{name: {"default": site.get(name), **schema(name)} for name in PARAMETERS},
+    }
+
+
 def schema(name: str) -> dict[str, Any]:
-    """Describe a parameter as JSON schema; null means: not given. Numbers may be text, so that `inf` can be said."""
+    """Return the JSON schema of a parameter; null means: not set. Numbers may be text, so that `inf` can be given."""
     properties = ArticleSettings.model_json_schema(by_alias=False)["properties"][name]
     described = {key: value for key, value in properties.items() if key not in ("anyOf", "title", "default")}
     for option in properties.get("anyOf", []):
@@ -30,12 +53,11 @@ def schema(name: str) -> dict[str, Any]:
 
 def resolve(*layers: Mapping[str, Any]) -> ArticleSettings:
     """
-    Give the settings of a run.
+    Return the settings of a run.
 
     Args:
-        layers: values by the names of `PARAMETERS`, in lower or upper case; the first that has one counts, `None` and
-            the empty text are none. Other names are left alone in a run's own values, so the caller passes only those
-            that are meant.
+        layers: values by the names of `PARAMETERS`, in lower or upper case; the first layer that has a value counts,
+            `None` and the empty text count as none. Other names are rejected, so callers pass only parameters.
 
     Raises:
         BadDataError: a name is not a parameter, or a value is not allowed.
@@ -51,12 +73,12 @@ def resolve(*layers: Mapping[str, Any]) -> ArticleSettings:
 
 
 def pinned(settings: ArticleSettings) -> dict[str, str]:
-    """Give the parameters as text that `restored` reads back exactly."""
+    """Return the parameters as text that `restored` reads back exactly."""
     values = settings.model_dump(include=set(PARAMETERS))
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def restored(values: Mapping[str, str]) -> ArticleSettings:
-    """Give the settings of a run back, whatever the environment says by now about the run's parameters."""
+    """Return the settings of a run from its pinned parameters; the environment no longer affects these."""
     absent = {name: ArticleSettings.model_fields[name].default for name in PARAMETERS if name not in values}
     return ArticleSettings.load(**absent, **values)

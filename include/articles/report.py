@@ -1,6 +1,10 @@
-"""What a run did, in numbers: for its report, its page in MLflow, its note."""
+"""The report of a run: what each step counted, for `run.json`, the MLflow run and the note of the DAG run."""
 
-from collections.abc import Mapping
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -8,18 +12,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.articles.filters import coded
+from include.articles import retention
+from include.articles.interactions.columns import coded
+from include.articles.layout import RunFiles
+from include.articles.plan import Plan
 from include.articles.settings import DAY_SECONDS
+from include.core.storage import StoragePath, read_bytes, write_whole
+
+log = logging.getLogger(__name__)
 
 TOP = 10
-"""So many first places of two lists are compared."""
+"""Number of first ranks compared between two lists."""
+PROGRESS_SECONDS = 5
+ARTEFACT_RUNS = 14
+"""Number of runs whose artefacts are kept."""
+STEPS = (
+    "fetch_data",
+    "filter_events",
+    "scrape_metadata",
+    "build_interactions",
+    "save_defaults",
+    "train_model",
+    "save_predictions",
+)
+"""The steps that a report describes."""
+Counts = dict[str, Any]
+
+
+def build(plan: Plan, steps: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of a run: its plan, the versions of libraries, and the counts of its steps, by name."""
+    return {**plan.as_json(), "versions": versions(), "steps": dict(steps)}
 
 
 def size(rows: pd.DataFrame) -> dict[str, int]:
-    """Count the rows of a table with `client_id` and `external_id`, their readers, articles, and pairs of both."""
+    """Count rows, readers, articles, and pairs of both, of a table with `client_id` and `external_id`."""
     readers, _ = coded(rows["client_id"])
-    articles, known = coded(rows["external_id"])
-    pairs = pd.unique(readers.astype(np.int64) * max(len(known), 1) + articles)
+    articles, external_ids = coded(rows["external_id"])
+    pairs = pd.unique(readers.astype(np.int64) * max(len(external_ids), 1) + articles)
     return {
         "rows": len(rows),
         "readers": len(pd.unique(readers)),
@@ -28,7 +57,12 @@ def size(rows: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def describe_lists(lists: pd.DataFrame, ages_days: pd.Series) -> dict[str, float]:
+def lag_hours(events: pd.DataFrame, run_at: datetime) -> float:
+    """Return the hours from the newest event to the instant of the run."""
+    return round((pd.Timestamp(run_at) - events["activity_time"].max()).total_seconds() / 3600, 3)
+
+
+def describe_lists(lists: pd.DataFrame, ages_days: pd.Series) -> Counts:
     """
     Describe recommendation lists.
 
@@ -37,7 +71,7 @@ def describe_lists(lists: pd.DataFrame, ages_days: pd.Series) -> dict[str, float
         ages_days: age of each article in days, indexed by external id.
 
     Returns:
-        Number of sources, of rows and of distinct targets, median age of the targets in days, share of scores of 0.
+        Numbers of sources, rows and distinct targets, median age of the targets in days, share of scores of 0.
     """
     ages = ages_days.reindex(lists["target"])
     return {
@@ -50,21 +84,21 @@ def describe_lists(lists: pd.DataFrame, ages_days: pd.Series) -> dict[str, float
 
 
 def ages_days(articles: pd.DataFrame, run_at: datetime) -> pd.Series:
-    """Give the age of each article in days, 0 for one of the future, indexed by external id."""
+    """Return the age of each article in days, 0 for publication times in the future, indexed by external id."""
     seconds = (pd.Timestamp(run_at) - articles["published_at"]).dt.total_seconds()
     return pd.Series((seconds / DAY_SECONDS).clip(lower=0).to_numpy(), index=articles["external_id"].astype(str))
 
 
 def overlap(lists: pd.DataFrame, before: pd.DataFrame) -> float | None:
     """
-    Give the mean share of each source's first places (at most 10) that its earlier list has in its first places, too.
+    Return the mean share of a source's first `TOP` targets that were among the first of its earlier list, too.
 
     Args:
         lists: columns `source`, `rank` and `target`.
         before: the same of the earlier model.
 
     Returns:
-        0 to 1, over the sources that both have; `None` when there are none.
+        0 to 1, over the sources that both have; `None` if there are none.
     """
     now, then = (each.loc[each["rank"] <= TOP, ["source", "target"]].astype(str) for each in (lists, before))
     now = now[now["source"].isin(then["source"])]
@@ -76,28 +110,37 @@ def overlap(lists: pd.DataFrame, before: pd.DataFrame) -> float | None:
 
 
 def versions() -> dict[str, str]:
-    """Give the releases of the libraries that the numbers depend on."""
+    """Return the versions of the libraries on which the results depend."""
     return {name: version(name) for name in ("implicit", "msgspec", "numpy", "pandas", "scipy")}
 
 
-def summary(found: Mapping[str, Any]) -> str:
-    """Say in a few words what a run did, from its report."""
-    steps = found["steps"]
-    fetched, pages = steps["fetch_data"], steps["scrape_metadata"]
+def summary(report: Mapping[str, Any]) -> str:
+    """Return the text of the DAG run's note."""
+    steps = report["steps"]
+    fetched, scraped = steps["fetch_data"], steps["scrape_metadata"]
     parts = [
         f"{fetched['rows']:,} events of {fetched['files']:,} objects, {fetched['new_files']:,} of them new",
-        f"{pages['creates']:,} articles new, {pages['updates']:,} refreshed, {sum(pages['errors'].values()):,} errors",
+        f"{scraped['creates']:,} articles new, {scraped['updates']:,} refreshed, "
+        f"{sum(scraped['errors'].values()):,} errors",
     ]
     if "train_model" in steps:
         parts.append(f"{steps['train_model']['readers']:,} readers x {steps['train_model']['articles']:,} articles")
     for step, name in (("save_defaults", "defaults"), ("save_predictions", "related articles")):
-        if made := steps.get(step):
-            parts.append(f"{name}: model {made['model_id']} is {made['status']}, {made['recommendations']:,} rows")
+        if saved := steps.get(step):
+            parts.append(f"{name}: model {saved['model_id']} is {saved['status']}, {saved['recommendations']:,} rows")
     return "; ".join(parts)
 
 
+def keep_artefacts(files: RunFiles, folder: StoragePath) -> None:
+    """Copy the report and the tables of a run below *folder*, which keeps those of the newest runs."""
+    for path in files.artefacts:
+        with suppress(FileNotFoundError):
+            write_whole(folder / files.folder.name / path.name, read_bytes(path))
+    retention.remove_old_runs(folder, ARTEFACT_RUNS, math.inf)
+
+
 def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Give all numbers of nested objects under names joined by dots."""
+    """Return all numbers of nested objects under names joined by dots."""
     found: dict[str, float] = {}
     for name, value in numbers.items():
         if isinstance(value, Mapping):
@@ -105,3 +148,16 @@ def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[f"{prefix}{name}"] = value
     return found
+
+
+def progress_logger(what: str) -> Callable[..., None]:
+    """Return a function that logs progress, at most every `PROGRESS_SECONDS` and at the end."""
+    last = time.monotonic()
+
+    def log_progress(done: int, total: int | None = None) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last >= PROGRESS_SECONDS:
+            last = time.monotonic()
+            log.info("%d%s %s", done, f" of {total}" if total else "", what)
+
+    return log_progress

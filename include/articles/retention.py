@@ -1,9 +1,9 @@
-"""What of the articles may go, besides what each run cleans up itself: extracts, and tables of runs that failed."""
+"""What housekeeping may remove: extracts that no run reads, and files of runs that failed or whose site is gone."""
 
-import re
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
+from include.articles import layout
 from include.core.retention import (
     Cleaning,
     Counts,
@@ -18,70 +18,84 @@ from include.core.retention import (
 from include.core.storage import StoragePath, walk_objects
 
 RUNS_KEPT = 3
-"""Folders of a site's newest runs that stay in any case."""
-_EXTRACT = re.compile(r"([^/]+)/extracts/([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}-[0-9a-z-]+\.(?:parquet|txt)")
-_RUN = re.compile(r"([^/]+)/runs/([0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})/.+")
+"""Number of a site's newest runs whose files are always kept."""
+
+
+class ArticleRetention(RetentionSettings):
+    """How long extracts and files of runs are kept."""
+
+    extracts_days: float = days_kept(60, "extracts of article events, beyond the dates that a run reads,")
+    article_runs_days: float = days_kept(30, "tables of article runs that failed, or whose site is gone,")
 
 
 def clean_extracts(
     folder: StoragePath, sweeper: Sweeper, now: float, before: float, days: Callable[[str], float]
 ) -> Removed:
     """
-    Remove extracts of events that no run reads any more; one that is wanted all the same is made again.
+    Remove extracts of dates that no run reads; one that is needed again is made again.
 
     Args:
-        folder: of the workflow.
-        sweeper: of the storage.
+        folder: the workflow's folder.
+        sweeper: removes objects from the storage.
         now: seconds since 1970.
-        before: only extracts that were made before go, so that a backfill keeps what it has just made.
-        days: gives of how many days before today those of a site are kept.
+        before: only extracts older than this are removed, so that a backfill keeps those it has just made.
+        days: returns for how many days before today the extracts of a site are kept.
     """
     today = datetime.fromtimestamp(now, UTC).date()
-    listed = walk_objects(folder)
     old = {
         name: stored
-        for name, stored in listed.items()
-        if (match := _EXTRACT.fullmatch(name))
+        for name, stored in walk_objects(folder).items()
+        if (extract := layout.site_and_date_of_extract(name))
         and stored.changed < before
-        and _date(match[2], today) < today - timedelta(days=days(match[1]))
+        and extract[1] < today - timedelta(days=days(extract[0]))
     }
     return sweeper.sweep(folder, old, "extracts")
 
 
 def clean_runs(folder: StoragePath, sweeper: Sweeper, before: float) -> Removed:
-    """Remove the tables of runs in which nothing has changed since *before*; a site's newest runs stay."""
+    """Remove the files of runs in which nothing has changed since *before*; a site's newest runs are kept."""
     listed = walk_objects(folder)
     runs: dict[str, dict[str, float]] = {}
-    owner = {name: (match[1], match[2]) for name in listed if (match := _RUN.fullmatch(name))}
+    owner = {name: found for name in listed if (found := layout.site_and_run_of_file(name))}
     for name, (site, run) in owner.items():
         changed = runs.setdefault(site, {})
         changed[run] = max(changed.get(run, 0), listed[name].changed)
-    doomed = {
-        (site, run)
-        for site, changed in runs.items()
-        for run in sorted(changed, key=lambda run: changed[run], reverse=True)[RUNS_KEPT:]
-        if changed[run] < before
-    }
-    old = {name: listed[name] for name, run in owner.items() if run in doomed}
-    return sweeper.sweep(folder, old, f"files of {len(doomed)} runs")
+    old_runs = {(site, run) for site, changed in runs.items() for run in _old(changed, RUNS_KEPT, before)}
+    old = {name: listed[name] for name, run in owner.items() if run in old_runs}
+    return sweeper.sweep(folder, old, f"files of {len(old_runs)} runs")
 
 
-def _date(text: str, otherwise: date) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:  # no such day
-        return otherwise
+def remove_old_runs(folder: StoragePath, keep: int, before: float) -> int:
+    """
+    Remove the folders of old runs of a site, at the end of each run.
+
+    Args:
+        folder: contains the folders of the runs.
+        keep: number of the most recently changed folders to keep.
+        before: folders in which something has changed since are kept, too; in seconds since 1970.
+
+    Returns:
+        The number of removed folders.
+    """
+    changed: dict[str, float] = {}
+    found = walk_objects(folder)
+    for name, stored in found.items():
+        run = name.partition("/")[0]
+        changed[run] = max(changed.get(run, 0), stored.changed)
+    old = _old(changed, keep, before)
+    for name in found:
+        if name.partition("/")[0] in old:
+            (folder / name).unlink(missing_ok=True)
+    return len(old)
 
 
-class ArticleRetention(RetentionSettings):
-    """How long what the articles workflow leaves behind is kept."""
-
-    extracts_days: float = days_kept(60, "extracts of article events, beyond the dates that a run reads,")
-    article_runs_days: float = days_kept(30, "tables of article runs that failed, or whose newsroom is gone,")
+def _old(changed: Mapping[str, float], keep: int, before: float) -> set[str]:
+    """Return the runs that last changed before an instant, without the newest ones."""
+    return {run for run in sorted(changed, key=lambda run: changed[run], reverse=True)[keep:] if changed[run] < before}
 
 
 def clean_articles(cleaning: Cleaning) -> Counts:
-    """Remove extracts that no run reads, and what runs have left that did not come to their own cleaning."""
+    """Remove extracts that no run reads, and files of runs that did not get to clean up."""
     from include.articles import parameters
     from include.articles.settings import ArticleSettings
     from include.articles.sites.configuration import load_sites

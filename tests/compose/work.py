@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from deploy.demo import newsroom as demo
+from deploy.demo import gazette
 from deploy.demo.songs import generate, music
 from tests.compose.stack import Stack
 
@@ -31,31 +31,31 @@ def day_conf(day: date, engine: str) -> dict[str, str]:
     return {"day": f"{day}", "engine": engine, "spins_base": base, "listeners_base": base}
 
 
-NEWSROOM = """
+SERVE_GAZETTE = """
 import os, socket, time
-from deploy.demo import newsroom
+from deploy.demo import gazette
 os.environ["QUARTET_DEMO_HOST"] = socket.gethostbyname(socket.gethostname())
-archive = newsroom.archive()
-with newsroom.serve(archive.articles) as address:
-    print("newsroom", address, archive.end.isoformat(), newsroom.events_url(), flush=True)
+site = gazette.load()
+with gazette.serve(site.articles) as address:
+    print("gazette", address, site.end.isoformat(), gazette.events_url(), flush=True)
     time.sleep(7200)
 """
 
 
 @contextmanager
-def newsroom(stack: Stack) -> Iterator[dict[str, Any]]:
-    """Have the site of the demo's newsroom up while the block runs; give the params of a run over it."""
+def serve_gazette(stack: Stack) -> Iterator[dict[str, Any]]:
+    """Serve the demo's news site while the block runs; yields the params of a run over it."""
     container = stack.compose(
-        "--profile", "demo", "run", "--detach", "--rm", "--no-deps", "demo", "python", "-c", NEWSROOM
+        "--profile", "demo", "run", "--detach", "--rm", "--no-deps", "demo", "python", "-c", SERVE_GAZETTE
     )
     name = container.split()[-1]
     try:
 
         def announced() -> list[str] | None:
             shown = subprocess.run(["docker", "logs", name], capture_output=True, text=True).stdout
-            return next((row.split() for row in shown.splitlines() if row.startswith("newsroom ")), None)
+            return next((row.split() for row in shown.splitlines() if row.startswith("gazette ")), None)
 
-        _, address, end, events = stack.wait(announced, 120, "the newsroom's site")
-        yield {"run_at": end, "site_base_url": address, "ga_data_bucket": events, "days_of_data": demo.DAYS}
+        _, address, end, events = stack.wait(announced, 120, "the news site")
+        yield {"run_at": end, "site_base_url": address, "ga_data_bucket": events, "days_of_data": gazette.DAYS}
     finally:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True)

@@ -14,9 +14,10 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo import articles, audience, newsroom, posts, ratings, songs
+from deploy.demo import articles, audience, gazette, posts, ratings, songs
 from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
+from deploy.demo.gazette import Article, Gazette
 from deploy.demo.report import Produced, show
 from deploy.demo.songs import generate, music
 from include.core.database.engine import open_engine
@@ -183,69 +184,69 @@ def test_an_error_of_the_audience_api_is_told():
         audience._answer({"error_code": 503, "error_message": "no database"})
 
 
-def newsroom_of(count: int = 8, *faults: str) -> newsroom.Archive:
-    """Give an archive whose articles are all on one topic."""
+def gazette_of(count: int = 8, *faults: str) -> Gazette:
+    """Return a site whose articles are all on one topic."""
     made = [
-        newsroom.Article(str(number), f"Title [{number}]", "food", f"slug-{number}", "2026-03-09T08:00:00+00:00", fault)
+        Article(str(number), f"Title [{number}]", "food", f"slug-{number}", "2026-03-09T08:00:00+00:00", fault)
         for number, fault in zip(range(count), [*faults, *[None] * count], strict=False)
     ]
-    return newsroom.Archive(datetime(2026, 3, 10, tzinfo=UTC), made)
+    return Gazette(datetime(2026, 3, 10, tzinfo=UTC), made)
 
 
-def rec(article: newsroom.Article, score: float = 0.5, status: str = "current", **changed) -> dict:
+def rec(article: Article, score: float = 0.5, status: str = "current", **changed) -> dict:
     shown = {"external_id": article.external_id, "title": article.title, "path": article.path} | changed
     return {"score": f"{score:.6f}", "model": {"id": 1, "status": status}, "recommended_article": shown}
 
 
-def related(archive: newsroom.Archive) -> dict[str, list[dict]]:
-    return {each.external_id: [rec(other) for other in archive.articles if other != each] for each in archive.articles}
+def related(site: Gazette) -> dict[str, list[dict]]:
+    return {each.external_id: [rec(other) for other in site.articles if other != each] for each in site.articles}
 
 
 def test_right_recommendations_pass():
-    archive = newsroom_of()
-    assert articles._check(archive, related(archive), [rec(archive.articles[0])], 20) == 1
-    short = {source: recs[:5] for source, recs in related(archive).items()}
-    assert articles._check(archive, short, [rec(archive.articles[0])], 5) == 1
+    site = gazette_of()
+    assert articles._check(site, related(site), [rec(site.articles[0])], 20) == 1
+    short = {source: recs[:5] for source, recs in related(site).items()}
+    assert articles._check(site, short, [rec(site.articles[0])], 5) == 1
 
 
 @pytest.mark.parametrize(
     ("problem", "expected"),
     [
-        (lambda archive, lists, defaults: defaults.clear(), "found 0 defaults, lists of 8"),
-        (lambda archive, lists, defaults: [lists.popitem() for _ in range(3)], "lists of 5 articles"),
-        (lambda archive, lists, defaults: lists["3"].pop(), "7 recommendations for article 3 were expected, found 6"),
-        (lambda archive, lists, defaults: lists["3"].append(rec(archive.articles[0])), "7 recommend.* found 8"),
-        (lambda archive, lists, defaults: defaults.append(rec(archive.articles[1], title="")), "the newsroom has Art"),
-        (lambda archive, lists, defaults: defaults.append(rec(archive.articles[1], path="/o")), "the newsroom has Art"),
-        (lambda archive, lists, defaults: defaults.append(rec(newsroom_of(9).articles[8])), "the newsroom has None"),
-        (lambda archive, lists, defaults: defaults.append(rec(archive.articles[1], status="stale")), "a current model"),
+        (lambda site, lists, defaults: defaults.clear(), "found 0 defaults, lists of 8"),
+        (lambda site, lists, defaults: [lists.popitem() for _ in range(3)], "lists of 5 articles"),
+        (lambda site, lists, defaults: lists["3"].pop(), "7 recommendations for article 3 were expected, found 6"),
+        (lambda site, lists, defaults: lists["3"].append(rec(site.articles[0])), "7 recommend.* found 8"),
+        (lambda site, lists, defaults: defaults.append(rec(site.articles[1], title="")), "the site has Art"),
+        (lambda site, lists, defaults: defaults.append(rec(site.articles[1], path="/o")), "the site has Art"),
+        (lambda site, lists, defaults: defaults.append(rec(gazette_of(9).articles[8])), "the site has None"),
+        (lambda site, lists, defaults: defaults.append(rec(site.articles[1], status="stale")), "a current model"),
     ],
 )
 def test_wrong_recommendations_are_told(problem, expected):
-    archive = newsroom_of()
-    lists, defaults = related(archive), [rec(archive.articles[0])]
-    problem(archive, lists, defaults)
+    site = gazette_of()
+    lists, defaults = related(site), [rec(site.articles[0])]
+    problem(site, lists, defaults)
     with pytest.raises(DemoError, match=expected):
-        articles._check(archive, lists, defaults, 20)
+        articles._check(site, lists, defaults, 20)
 
 
-@pytest.mark.parametrize("fault", newsroom.FAULTS)
+@pytest.mark.parametrize("fault", gazette.FAULTS)
 def test_an_article_that_must_not_be_recommended_is_told(fault):
-    archive = newsroom_of(8, fault)
+    site = gazette_of(8, fault)
     with pytest.raises(DemoError, match=fault):
-        articles._check(archive, related(archive), [rec(archive.articles[1])], 20)
+        articles._check(site, related(site), [rec(site.articles[1])], 20)
 
 
 def test_recommendations_on_other_topics_are_told():
-    archive = newsroom_of()
-    lists = related(archive)
-    mixed = [replace(each, topic=f"topic {number % 3}") for number, each in enumerate(archive.articles)]
+    site = gazette_of()
+    lists = related(site)
+    mixed = [replace(each, topic=f"topic {number % 3}") for number, each in enumerate(site.articles)]
     with pytest.raises(DemoError, match=r"60% of the first 5 were expected on the planted topic, found \d\d%"):
-        articles._check(newsroom.Archive(archive.end, mixed), lists, [rec(mixed[0])], 20)
+        articles._check(Gazette(site.end, mixed), lists, [rec(mixed[0])], 20)
 
 
 def test_related_articles_are_shown_beside_the_defaults():
-    first, second, third = newsroom_of(3).articles
+    first, second, third = gazette_of(3).articles
     shown = console()
     shown.print(articles._picture("A [title]", [rec(second, 0.25), rec(third)], [rec(first, 1)]))
     assert [
@@ -283,10 +284,10 @@ def test_without_its_site_the_demo_leaves_article_recommendations_out(home):
 
 
 def test_what_is_missing_for_a_run_is_told(home):
-    (home / "sites.yaml").write_text(newsroom.ENTRY.format(domain="d.example", events="file:///e", days=14))
-    with pytest.raises(DemoError, match=r"deploy\.demo\.newsroom makes it"):
+    (home / "sites.yaml").write_text(gazette.ENTRY.format(domain="d.example", events="file:///e", days=14))
+    with pytest.raises(DemoError, match=r"deploy\.demo\.gazette makes it"):
         articles.run(Answers(), lambda text: None)
-    write_json(home / "data/demo-gazette/newsroom.json", {"end": "2026-03-10T00:00:00+00:00", "articles": []})
+    write_json(home / "data/demo-gazette/gazette.json", {"end": "2026-03-10T00:00:00+00:00", "articles": []})
     dags = [{"dag_id": articles.DAG + "_2", "is_paused": False}, {"dag_id": articles.DAG, "is_paused": True}]
     with pytest.raises(DemoError, match="article_recs__demo_gazette is paused"):
         articles.run(Answers(dags={"dags": dags}), lambda text: None)

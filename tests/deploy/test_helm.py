@@ -20,7 +20,7 @@ from deploy.helm import executor
 from deploy.production.users import SERVICE_CONNECTION
 from include.core.settings import ROOT
 from quartet.hooks.storage import StorageHook
-from quartet.workflows.articles import ArticlesHook
+from quartet.workflows.articles import CONNECTION as ARTICLES_CONNECTION
 
 HELM = ROOT / "deploy/helm"
 CHART = "1.22.0"
@@ -210,7 +210,7 @@ def test_settings_are_allowed(values, monkeypatch):
     ("name", "kind"),
     [
         (StorageHook.default_conn_name, "aws"),
-        (ArticlesHook.default_conn_name, "postgres"),
+        (ARTICLES_CONNECTION, "postgres"),
         (SERVICE_CONNECTION, "http"),
         ("spark_default", "spark"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.demo import newsroom
+from deploy.demo import gazette
 from include.core.settings import ROOT
 from tests.support.platform import Platform, wait_for
 
@@ -42,7 +42,7 @@ KILLED = (
 class Articles:
     """The workflow as its users see it."""
 
-    def __init__(self, platform: Platform, archive: newsroom.Archive, address: str) -> None:
+    def __init__(self, platform: Platform, archive: gazette.Gazette, address: str) -> None:
         self.platform, self.archive, self.address = platform, archive, address
 
     def get(self, path: str, **query: Any) -> Any:
@@ -76,11 +76,11 @@ class Articles:
         found = {}
         for article in self.get(f"/articles/models/{model_id}/articles")["results"]:
             source = article["external_id"]
-            rows = self.get("/articles/recs", site=newsroom.SITE, model_id=model_id, source_entity_id=source)["results"]
+            rows = self.get("/articles/recs", site=gazette.SITE, model_id=model_id, source_entity_id=source)["results"]
             found[source] = [(row["rank"], row["recommended_article"]["external_id"], row["score"]) for row in rows]
         return found
 
-    def served(self, kind: str, site: str = newsroom.SITE, status: str = "current") -> list[int]:
+    def served(self, kind: str, site: str = gazette.SITE, status: str = "current") -> list[int]:
         """Give the ids of models as they are now; the API may say for some minutes what it read before."""
         with closing(sqlite3.connect(self.platform.home / "data/articles.db")) as database:
             where = "site = ? AND type = ? AND status = ?"
@@ -89,13 +89,13 @@ class Articles:
 
 @pytest.fixture(scope="module")
 def articles(platform: Platform) -> Iterator[Articles]:
-    line = [sys.executable, "-m", "deploy.demo.newsroom"]
+    line = [sys.executable, "-m", "deploy.demo.gazette"]
     subprocess.run(line, env=platform.environment, cwd=ROOT, check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUARTET_HOME", str(platform.home))
-        archive = newsroom.archive()
+        archive = gazette.load()
     assert archive
-    with newsroom.serve(archive.articles) as address:
+    with gazette.serve(archive.articles) as address:
         with (platform.home / "sites.yaml").open("a") as own:
             hour = (datetime.now(UTC).hour + 12) % 24
             own.write(DAILY_POST.format(hour=hour, home=platform.home, address=address))
@@ -124,7 +124,7 @@ def undisturbed(articles: Articles) -> dict[str, list[tuple[int, str, str]]]:
     return articles.lists(models["article"])
 
 
-def test_no_newsroom_is_called_by_itself(articles):
+def test_no_site_is_requested_by_itself(articles):
     dag = articles.get("/api/v2/dags/article_recs__washington_city_paper")
     assert dag["timetable_summary"] is None
     assert dag["next_dagrun_run_after"] is None

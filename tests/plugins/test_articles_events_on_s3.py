@@ -12,8 +12,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
-from include.articles import events
-from include.articles.events import collect, events_url, list_events
+from include.articles.events import archive as events
+from include.articles.events.archive import collect, events_url, list_events
 from include.articles.settings import ArticleSettings
 from include.core.storage import StoragePath, walk_objects
 from quartet.hooks.storage import StorageHook

@@ -10,7 +10,7 @@ from quartet.hooks.storage import StorageHook
 from tests.include.articles.runner import Runner
 
 
-def test_events_tables_and_report_may_lie_in_s3(s3_storage, tmp_path):
+def test_events_tables_and_report_may_lie_in_s3(s3_storage, tmp_path, monkeypatch):
     local = Runner(tmp_path / "local", make_url(f"sqlite:///{tmp_path}/local.db"))
     plan = local.plan(save_figures=True)
     local.run(plan)
@@ -23,7 +23,7 @@ def test_events_tables_and_report_may_lie_in_s3(s3_storage, tmp_path):
         tmp_path / "remote",
         make_url(f"sqlite:///{tmp_path}/remote.db"),
         storage=StorageHook().path("articles"),
-        open_events=lambda url: ObjectStoragePath(url, conn_id=StorageHook.default_conn_name),
+        open_url=lambda url: ObjectStoragePath(url, conn_id=StorageHook.default_conn_name),
     )
     plan = remote.plan(ga_data_bucket=f"{s3_storage}/bucket", save_figures=True)
     found = remote.run(plan)
@@ -32,10 +32,11 @@ def test_events_tables_and_report_may_lie_in_s3(s3_storage, tmp_path):
         pd.testing.assert_frame_equal(remote.served(kind), local.served(kind))
     again = remote.run(remote.plan("again", ga_data_bucket=f"{s3_storage}/bucket"))
     assert again["fetch_data"]["new_files"] == 0
-    report, images = remote.pipeline(plan).report()
+    monkeypatch.setenv("ARTICLE_RECS_ARTIFACTS_URL", f"{s3_storage}/artefacts")
+    remote.run(plan, ["report"])
+    report, figures = remote.recorded
     assert report["steps"]["save_predictions"]["status"] == "current"
-    assert len(images) == 3
-    remote.pipeline(plan).keep_artefacts(StorageHook().path("artefacts"))
-    kept = StorageHook().path("artefacts", plan.folder_name, "run.json")
-    assert kept.exists()
+    assert len(figures) == 3
+    artefacts = ObjectStoragePath(f"{s3_storage}/artefacts", conn_id=StorageHook.default_conn_name)
+    assert (artefacts / "demo-gazette" / remote.files(plan).folder.name / "run.json").exists()
     assert not any(Path(tmp_path / "remote").rglob("*.parquet"))

@@ -1,1 +1,1 @@
-"""The database of the article recommendations: articles, models, recommendations."""
+"""The database of the article recommendations: tables, schema, queries, publication of models."""

@@ -1,4 +1,4 @@
-"""The tables `article` and `path`: what is known of a site's articles, and paths that are none."""
+"""The tables `article` and `path`: the articles of the sites, and paths that are known not to be articles."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GONE = "gone"
-"""Why an article is excluded that its site no longer has."""
+"""Reason to exclude an article that its site no longer has."""
 PART_ROWS = 1_000
-KEY_BYTES = 2_000
-"""Longest id or path: an entry of PostgreSQL's indexes holds 2,704 bytes, and the site goes in with it."""
+MAX_KEY_BYTES = 2_000
+"""Limit of ids and paths: an entry of a PostgreSQL index holds 2,704 bytes, and includes the site."""
 
 
 @dataclass(frozen=True)
 class StoredArticle:
-    """What is stored of an article."""
+    """A row of `article`."""
 
     id: int
     external_id: str
@@ -35,14 +35,14 @@ class StoredArticle:
     path: str
     published_at: datetime | None
     excluded_reason: str | None
-    """Why it must not be recommended; `None`: it may be."""
+    """Why it must not be recommended; `None` if it may be."""
     missing_count: int
-    """Runs in a row that found it gone."""
+    """Number of runs in a row that did not find it."""
     updated_at: datetime
 
 
 def read(engine: Engine, site: str, external_ids: Iterable[str]) -> dict[str, StoredArticle]:
-    """Look articles up; give external id → article for those that are known."""
+    """Return external id → article for the stored ones among *external_ids*."""
     columns = [ARTICLE.c[name] for name in StoredArticle.__dataclass_fields__]
     found = {}
     for part in _parts(filter(_is_key, external_ids)):
@@ -52,16 +52,16 @@ def read(engine: Engine, site: str, external_ids: Iterable[str]) -> dict[str, St
 
 
 def ids(engine: Engine, site: str, external_ids: Iterable[str]) -> dict[str, int]:
-    """Give external id → id in the database for the articles that are known."""
-    return {external_id: known.id for external_id, known in read(engine, site, external_ids).items()}
+    """Return external id → id in the database for the stored ones among *external_ids*."""
+    return {external_id: article.id for external_id, article in read(engine, site, external_ids).items()}
 
 
 def upsert(engine: Engine, site: str, articles: Iterable[Metadata], now: datetime) -> None:
     """
-    Store articles as they have been found, new ones and known ones; others may do the same at the same time.
+    Insert or update articles; safe with concurrent writers.
 
-    An article without a time of publication keeps the one it has. One whose id or path is no text or longer than
-    `KEY_BYTES` is left out, which is logged.
+    An article without a publication time keeps the stored one. An article whose id or path is not valid text or longer
+    than `MAX_KEY_BYTES` is left out and logged.
     """
     latest: dict[str, Metadata] = {}
     for article in articles:
@@ -82,7 +82,7 @@ def upsert(engine: Engine, site: str, articles: Iterable[Metadata], now: datetim
             "created_at": now,
             "updated_at": now,
         }
-        for _, article in sorted(latest.items())  # all in the same order, so that two of them cannot deadlock
+        for _, article in sorted(latest.items())  # in a fixed order, so that two writers cannot deadlock
     ]
     statement = _insert(engine, ARTICLE)
     new = statement.excluded
@@ -103,25 +103,25 @@ def note_missing(
     engine: Engine, site: str, external_ids: Iterable[str], run_at: datetime, now: datetime, limit: int = 3
 ) -> None:
     """
-    Count that a run has found articles gone; after *limit* runs in a row they are excluded.
+    Count a run that did not find articles; after *limit* such runs in a row the articles are excluded.
 
-    A run counts once, however often it is tried: what has changed since its instant is left alone. So is what a
-    later run has looked at, when an old one is run again.
+    A retried run counts once: rows updated since its instant are left alone. So are rows that a later run has updated
+    when an old run is repeated.
 
     Args:
         engine: the database.
         site: the articles' site.
-        external_ids: articles that the site no longer has; unknown ones are passed over.
-        run_at: the run's instant.
-        now: the time.
-        limit: runs in a row.
+        external_ids: articles that the site no longer has; unknown ones are ignored.
+        run_at: the instant of the run.
+        now: the present time.
+        limit: number of runs in a row.
     """
     count = ARTICLE.c.missing_count + 1
     is_gone = and_(count >= limit, ARTICLE.c.excluded_reason.is_(None))
     changes = {
         "missing_count": count,
         "excluded_reason": case((is_gone, GONE), else_=ARTICLE.c.excluded_reason),
-        "updated_at": max(now, run_at),  # the clock of the scheduler, which gave the instant, may be ahead
+        "updated_at": max(now, run_at),  # the instant comes from the scheduler, whose clock may be ahead
     }
     for part in _parts(sorted(filter(_is_key, external_ids))):
         own = and_(ARTICLE.c.site == site, ARTICLE.c.external_id.in_(part), ARTICLE.c.updated_at < run_at)
@@ -130,10 +130,9 @@ def note_missing(
 
 def rejected_paths(engine: Engine, site: str, paths: Iterable[str], today: datetime) -> set[str]:
     """
-    Tell which paths are known not to be articles and need no other look.
+    Return the paths that are known not to be articles and need no further request.
 
-    A page may become an article in its first hours, so one that was rejected on this UTC date for the first time is
-    looked at once more.
+    A page may become an article in its first hours, so a path first rejected on this UTC date is requested once more.
     """
     midnight = today.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     is_fresh = and_(PATH.c.created_at >= midnight, PATH.c.updated_at == PATH.c.created_at)
@@ -145,7 +144,7 @@ def rejected_paths(engine: Engine, site: str, paths: Iterable[str], today: datet
 
 
 def reject_paths(engine: Engine, site: str, rows: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Remember paths that are no articles, each with the reason; what cannot be a key is not remembered."""
+    """Store paths that are not articles, each with the reason; paths that cannot be keys are left out."""
     values = [
         {"site": site, "path": path, "exclude_reason": reason, "created_at": now, "updated_at": now}
         for path, reason in sorted(dict(rows).items())
@@ -160,7 +159,7 @@ def reject_paths(engine: Engine, site: str, rows: Iterable[tuple[str, str]], now
 
 
 def forget_paths(engine: Engine, site: str, paths: Iterable[str]) -> None:
-    """Forget that paths were no articles: another look has found that they are."""
+    """Delete rejected paths: they have turned out to be articles."""
     for part in _parts(sorted(filter(_is_key, paths))):
         _write(engine, delete(PATH).where(PATH.c.site == site, PATH.c.path.in_(part)))
 
@@ -178,14 +177,14 @@ def _write(engine: Engine, statement: Executable, rows: Sequence[dict[str, Any]]
 
 
 def _insert(engine: Engine, table: Table) -> Any:
-    """Make an INSERT that knows ON CONFLICT."""
+    """Return an INSERT that supports ON CONFLICT."""
     return {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[engine.dialect.name](table)
 
 
 def _is_key(text: str) -> bool:
-    """Tell whether a text can be stored and found; PostgreSQL has no NUL, and no half of a surrogate pair is text."""
+    """Return whether a text can be stored and found: no NUL, which PostgreSQL lacks, and no lone surrogate."""
     try:
-        return len(text.encode()) <= KEY_BYTES and "\0" not in text
+        return len(text.encode()) <= MAX_KEY_BYTES and "\0" not in text
     except UnicodeEncodeError:
         return False
 

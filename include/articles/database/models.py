@@ -1,4 +1,4 @@
-"""The table `model`: the models of a run, from their creation until they are deleted. Its rows are the truth."""
+"""The table `model`: the models of each run, from creation to deletion."""
 
 import logging
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ from include.core.errors import BadDataError
 
 log = logging.getLogger(__name__)
 
-ERROR_CHARACTERS = 4_000
-CLEANED_MODELS = 3
-"""Most models that one cleaning deletes."""
-ABANDONED = timedelta(hours=24)
-"""How long a model may be pending or failed."""
+MAX_ERROR_CHARACTERS = 4_000
+MAX_CLEANED_MODELS = 3
+"""Maximum number of models that one clean-up deletes."""
+ABANDONED_AFTER = timedelta(hours=24)
+"""How long a model may be pending or failed before it is deleted."""
 
 
 class NoRecommendationsError(BadDataError):
@@ -30,7 +30,7 @@ class NoRecommendationsError(BadDataError):
 
 
 class ShrunkError(BadDataError):
-    """A model has far fewer sources than the one it is to replace."""
+    """A model has far fewer sources than the model it would replace."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Model:
     type: str
     status: Status
     data_as_of: datetime
-    """Instant of its run."""
+    """The instant of its run."""
     run_id: str
     error: str | None
     created_at: datetime
@@ -53,13 +53,10 @@ def open_models(
     engine: Engine, site: str, run_id: str, types: Iterable[str], run_at: datetime, now: datetime
 ) -> dict[str, int]:
     """
-    Make sure that a run has a model of each type to fill.
+    Return a model of each type for a run to fill, as type → id.
 
-    A model that an earlier try left pending is emptied and used again, one that failed is replaced by a new one. One
-    that has been promoted stays as it is: look at its status before filling it.
-
-    Returns:
-        Type → id of the model.
+    A model that an earlier attempt left pending is emptied and reused, a failed one is replaced. A promoted one stays
+    as it is: check its status before filling it.
     """
     return {each: _open(engine, site, each, run_id, run_at, now) for each in types}
 
@@ -77,10 +74,10 @@ def _open(engine: Engine, site: str, type: str, run_id: str, run_at: datetime, n
                 row = {"site": site, "type": type, "run_id": run_id, "data_as_of": run_at, "status": Status.PENDING}
                 connection.execute(insert(MODEL), row | {"created_at": now, "updated_at": now})
     except IntegrityError:
-        log.info("%s: another try of %s has opened its %s model just now", site, run_id, type)
+        log.info("%s: another attempt of %s has just opened its %s model", site, run_id, type)
     model = _first(engine, own)
     if model is None:
-        raise ModelStatusError(f"{site}: the {type} model of {run_id} has been deleted just now")
+        raise ModelStatusError(f"{site}: the {type} model of {run_id} has just been deleted")
     if model.status == Status.PENDING:
         recommendations.empty(engine, model.id)
     return model.id
@@ -88,7 +85,7 @@ def _open(engine: Engine, site: str, type: str, run_id: str, run_at: datetime, n
 
 def read(engine: Engine, model_id: int) -> Model:
     """
-    Give a model.
+    Return a model.
 
     Raises:
         ModelStatusError: there is none with this id.
@@ -97,20 +94,20 @@ def read(engine: Engine, model_id: int) -> Model:
 
 
 def current(engine: Engine, site: str, type: str) -> Model | None:
-    """Give the model that is served."""
+    """Return the model that is served; `None` if there is none."""
     return _first(engine, _current(site, type))
 
 
 @retry(seconds=RESTART_SECONDS).wraps
 def note_error(engine: Engine, site: str, run_id: str, error: str) -> None:
-    """Keep the text of an error with the run's pending models; they may still be filled by another try."""
+    """Store the text of an error with the run's pending models; a retry may still fill them."""
     with engine.begin() as connection:
         connection.execute(update(MODEL).where(_pending(site, run_id)).values(error=_bounded(error)))
 
 
 @retry(seconds=RESTART_SECONDS).wraps
 def fail(engine: Engine, site: str, run_id: str, error: str, now: datetime) -> None:
-    """Say that the run's pending models will never be served; a text that was noted before stays."""
+    """Mark the run's pending models as failed; an error stored before is kept."""
     reason = func.coalesce(MODEL.c.error, _bounded(error))
     values = {"status": Status.FAILED, "error": reason, "updated_at": now}
     with engine.begin() as connection:
@@ -120,25 +117,25 @@ def fail(engine: Engine, site: str, run_id: str, error: str, now: datetime) -> N
 @retry(seconds=RESTART_SECONDS).wraps
 def promote(engine: Engine, model_id: int, now: datetime, max_shrink: float | None = None) -> Status:
     """
-    Serve a pending model instead of the current one of its site and type, in one transaction.
+    Replace the current model of a site and type by a pending one, in one transaction. Idempotent.
 
     Args:
         engine: the database.
         model_id: a model whose recommendations are all written.
-        now: the time.
+        now: the present time.
         max_shrink: share of the current model's sources that the new one may lack; `None`: any.
 
     Returns:
-        `current`, or `stale` when the current model is of a later run. Asked again, the same.
+        `current`, or `stale` if the current model is of a later run.
 
     Raises:
         NoRecommendationsError: the model has no recommendation.
-        ShrunkError: it lacks more sources than it may.
-        ModelStatusError: it has failed, or there is no such model.
+        ShrunkError: the model lacks more sources than allowed.
+        ModelStatusError: the model has failed or does not exist.
     """
     with engine.begin() as connection:
         hold_group(connection, model_id)
-        # from here on statements see what others wrote while this one waited for them
+        # statements from here on see what others wrote while this one waited for the lock
         own = _found(_one(connection, MODEL.c.id == model_id), model_id)
         if own.status in (Status.CURRENT, Status.STALE):
             return own.status
@@ -161,18 +158,18 @@ def promote(engine: Engine, model_id: int, now: datetime, max_shrink: float | No
 
 def clean_up(engine: Engine, site: str, retention: int, now: datetime) -> dict[str, int]:
     """
-    Delete old models: stale ones but the newest of a type, and what has been pending or failed for `ABANDONED`.
+    Delete old models: all but the newest stale ones of a type, and models pending or failed for `ABANDONED_AFTER`.
 
-    At most `CLEANED_MODELS` are deleted, the oldest first; the current ones never.
+    At most `MAX_CLEANED_MODELS` are deleted, the oldest first; current models never.
 
     Args:
         engine: the database.
         site: the models' site.
-        retention: stale models of a type that are kept, 0 or more.
-        now: the time.
+        retention: number of stale models kept of each type, 0 or more.
+        now: the present time.
 
     Returns:
-        How many `models` and `recommendations` were deleted.
+        Numbers of deleted `models` and `recommendations`.
     """
     with engine.connect() as connection:
         newest_first = select(MODEL).where(MODEL.c.site == site).order_by(MODEL.c.data_as_of.desc(), MODEL.c.id.desc())
@@ -182,8 +179,8 @@ def clean_up(engine: Engine, site: str, retention: int, now: datetime) -> dict[s
         if model.status == Status.STALE:
             stale.setdefault(model.type, []).append(model)
     old = {model.id for kept in stale.values() for model in kept[retention:]}
-    doomed = [model.id for model in models if model.id in old or _is_abandoned(model, now)][-CLEANED_MODELS:]
-    deleted = [_delete(engine, model_id, now - ABANDONED) for model_id in reversed(doomed)]
+    doomed = [model.id for model in models if model.id in old or _is_abandoned(model, now)][-MAX_CLEANED_MODELS:]
+    deleted = [_delete(engine, model_id, now - ABANDONED_AFTER) for model_id in reversed(doomed)]
     cleaned = {
         "models": sum(rows is not None for rows in deleted),
         "recommendations": sum(rows or 0 for rows in deleted),
@@ -203,12 +200,12 @@ def _check_sources(own: Model, new: int, old: int, max_shrink: float) -> None:
 @retry(seconds=RESTART_SECONDS).wraps
 def _delete(engine: Engine, model_id: int, abandoned: datetime | None = None) -> int | None:
     """
-    Delete a model that is stale or has failed, or was last touched before *abandoned*, its recommendations first.
+    Delete a model that is stale or failed, or was last updated before *abandoned*; its recommendations go first.
 
     Returns:
-        How many recommendations it had; `None` when it is in use or gone.
+        The number of its recommendations; `None` if the model is in use or no longer exists.
     """
-    if abandoned is not None:  # so that nobody promotes what is half deleted
+    if abandoned is not None:  # so that a half-deleted model cannot be promoted
         lost = and_(MODEL.c.id == model_id, MODEL.c.status == Status.PENDING, MODEL.c.updated_at < abandoned)
         with engine.begin() as connection:
             connection.execute(update(MODEL).where(lost).values(status=Status.FAILED))
@@ -227,7 +224,7 @@ def _delete(engine: Engine, model_id: int, abandoned: datetime | None = None) ->
 
 
 def _is_abandoned(model: Model, now: datetime) -> bool:
-    return model.status in (Status.PENDING, Status.FAILED) and model.updated_at < now - ABANDONED
+    return model.status in (Status.PENDING, Status.FAILED) and model.updated_at < now - ABANDONED_AFTER
 
 
 def _pending(site: str, run_id: str) -> Any:
@@ -264,4 +261,4 @@ def _model(row: Any) -> Model:
 
 
 def _bounded(error: str) -> str:
-    return error.encode(errors="replace").decode().replace("\0", "")[:ERROR_CHARACTERS]
+    return error.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_CHARACTERS]

@@ -17,7 +17,7 @@ from include.core.database.errors import RESTART_SECONDS, retry
 from include.core.errors import BadDataError
 
 PART_ROWS = 10_000
-"""Most rows that one transaction writes or deletes: who reads and writes beside it hardly waits."""
+"""Maximum number of rows that one transaction writes or deletes, so that others hardly wait for it."""
 SCORE_DECIMALS = 6
 LIST_COLUMNS = {
     "source": RECOMMENDATION.c.source_entity_id,
@@ -25,7 +25,7 @@ LIST_COLUMNS = {
     "article_id": RECOMMENDATION.c.recommended_article_id,
     "score": RECOMMENDATION.c.score,
 }
-"""Column of a table of lists → column of the database."""
+"""Column of a table of lists → column of the database table."""
 
 
 class BadRecommendationsError(BadDataError):
@@ -34,26 +34,26 @@ class BadRecommendationsError(BadDataError):
 
 @dataclass(frozen=True)
 class Size:
-    """How much a model holds."""
+    """Size of a model."""
 
     rows: int
     sources: int
     targets: int
-    """Distinct articles that are recommended."""
+    """Number of distinct articles that are recommended."""
 
 
 @retry(seconds=RESTART_SECONDS).wraps
 def write(engine: Engine, model_id: int, lists: pd.DataFrame, now: datetime) -> None:
     """
-    Write the lists of a pending model; what it had is replaced.
+    Write the lists of a pending model, replacing those it has.
 
-    That takes several transactions: until it is promoted nobody is shown a model, and another try begins anew.
+    This takes several transactions: a model is not served before it is promoted, and a retry begins anew.
 
     Args:
         engine: the database.
         model_id: a pending model.
-        lists: columns `source` (text), `rank` (from 1), `article_id` and `score` (0 to 1); others are left out.
-        now: the time.
+        lists: columns `source` (text), `rank` (from 1), `article_id` and `score` (0 to 1); others are ignored.
+        now: the present time.
 
     Raises:
         BadRecommendationsError: the lists must not be stored; nothing has changed.
@@ -66,7 +66,7 @@ def write(engine: Engine, model_id: int, lists: pd.DataFrame, now: datetime) -> 
         "created_at": (now, RECOMMENDATION.c.created_at.type),
         "updated_at": (now, RECOMMENDATION.c.updated_at.type),
     }
-    # as part of the statement they are not sent with each row: half the time on PostgreSQL
+    # literals are not sent with each row, which halves the time on PostgreSQL
     literals = {name: _literal(engine, value, kind) for name, (value, kind) in fixed.items()}
     statement = insert(RECOMMENDATION).values(literals)
     following = _rows(lists)
@@ -78,22 +78,22 @@ def write(engine: Engine, model_id: int, lists: pd.DataFrame, now: datetime) -> 
 
 def check(lists: pd.DataFrame) -> None:
     """
-    Look for what must never be served.
+    Check lists for rows that must never be served.
 
     Raises:
         BadRecommendationsError: a column is missing; a row has no source, no article, a rank below 1, or a score that
-            is no number from 0 to 1; an article is twice in the list of a source.
+            is not a number from 0 to 1; an article occurs twice in the list of a source.
     """
     if missing := LIST_COLUMNS.keys() - set(lists.columns):
         raise BadRecommendationsError(f"lists have no column {', '.join(sorted(missing))}")
-    problems = {
+    checks = {
         "no source": lists["source"].isna() | (lists["source"] == ""),
         "no article": lists["article_id"].isna(),
         "a rank below 1": ~(lists["rank"] >= 1),
         "a score that is not from 0 to 1": ~lists["score"].between(0, 1),
         "an article that the list has already": lists.duplicated(["source", "article_id"]),
     }
-    for problem, bad in problems.items():
+    for problem, bad in checks.items():
         if bad.any():
             first = lists.loc[bad.to_numpy(), list(LIST_COLUMNS)].iloc[0].to_dict()
             raise BadRecommendationsError(f"{bad.sum()} of {len(lists)} recommendations have {problem}, as {first}")
@@ -115,13 +115,13 @@ def empty(engine: Engine, model_id: int) -> None:
 
 
 def delete_part(connection: Connection, model_id: int) -> int:
-    """Delete at most `PART_ROWS` recommendations of a model; give how many."""
+    """Delete at most `PART_ROWS` recommendations of a model; return how many."""
     part = select(RECOMMENDATION.c.id).where(RECOMMENDATION.c.model_id == model_id).limit(PART_ROWS)
     return connection.execute(delete(RECOMMENDATION).where(RECOMMENDATION.c.id.in_(part))).rowcount
 
 
 def size(connection: Connection, model_id: int) -> Size:
-    """Count what a model holds."""
+    """Return the size of a model."""
     counts = (
         func.count(),
         func.count(RECOMMENDATION.c.source_entity_id.distinct()),
@@ -131,7 +131,7 @@ def size(connection: Connection, model_id: int) -> Size:
 
 
 def read_lists(engine: Engine, model_id: int) -> pd.DataFrame:
-    """Give the lists of a model as columns `source`, `rank`, `external_id` (of the target) and `score`, in order."""
+    """Return the lists of a model as columns `source`, `rank`, `external_id` (of the target) and `score`, in order."""
     columns = {
         "source": RECOMMENDATION.c.source_entity_id,
         "rank": RECOMMENDATION.c.rank,
@@ -153,6 +153,6 @@ def _rows(lists: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _literal(engine: Engine, value: Any, kind: TypeEngine[Any]) -> Any:
-    """Give a value as part of a statement."""
+    """Return a value as a literal of a statement."""
     write_ = kind.dialect_impl(engine.dialect).literal_processor(engine.dialect)
     return literal_column(write_(value) if write_ else str(value))

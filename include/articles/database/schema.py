@@ -1,4 +1,4 @@
-"""The version of the database's schema, and the way to the newest one."""
+"""The version of the database schema, and its upgrade to the newest one."""
 
 import logging
 import threading
@@ -16,11 +16,11 @@ HEAD = "0002"
 """The newest version."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "article_recs_version"
-"""Where the version is kept: a name of our own, because Airflow and MLflow have `alembic_version`."""
+"""Table of the version; not `alembic_version`, which Airflow and MLflow use."""
 ADVISORY_LOCK = 4_717_297_652_208_001
-"""Number of the lock on PostgreSQL under which the schema is changed; any that nobody else uses."""
+"""Key of the PostgreSQL lock that is held while the schema is changed; an arbitrary number."""
 
-_one_at_a_time = threading.Lock()  # Alembic keeps the migration that runs in module variables
+_one_at_a_time = threading.Lock()  # Alembic keeps the state of a migration in module variables
 
 
 class SchemaError(BadDataError):
@@ -28,7 +28,7 @@ class SchemaError(BadDataError):
 
 
 def version(engine: Engine) -> str | None:
-    """Give the version of the schema; `None`: the database is empty."""
+    """Return the version of the schema; `None` if the database is empty."""
     statement = select(column("version_num")).select_from(table(VERSION_TABLE))
     try:
         with engine.connect() as connection:
@@ -41,12 +41,12 @@ def version(engine: Engine) -> str | None:
 
 def upgrade(engine: Engine) -> None:
     """
-    Bring the database to the newest version, whole or not at all; other processes may do the same at the same time.
+    Upgrade the database to the newest version, in one transaction; safe with concurrent upgrades.
 
-    When it is there already, this is one query.
+    If the database is up to date, this takes one query.
 
     Raises:
-        SchemaError: the database has a version that this program does not know, as one of a newer program.
+        SchemaError: the database has an unknown version, such as that of a newer release.
     """
     retry(seconds=RESTART_SECONDS)(_upgrade, engine)
 
@@ -54,7 +54,7 @@ def upgrade(engine: Engine) -> None:
 def _upgrade(engine: Engine) -> None:
     if (found := version(engine)) == HEAD:
         return
-    from alembic import command  # slow to load, and hardly ever needed
+    from alembic import command  # slow to import, and rarely needed
     from alembic.config import Config
     from alembic.util import CommandError
 
@@ -68,4 +68,4 @@ def _upgrade(engine: Engine) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise SchemaError(f"the database has version {found}, {HEAD} or an older one was expected") from error
-    log.info("The database is at version %s now; it was at %s", HEAD, found)
+    log.info("Upgraded the database to version %s from %s", HEAD, found)

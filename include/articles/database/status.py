@@ -1,6 +1,6 @@
-"""What a model may be, and how its status is kept from changing.
+"""The status of a model, and locks that keep it from changing.
 
-pending → current → stale → deleted; pending → failed → deleted; pending → stale for a run that a newer one overtook.
+pending → current → stale → deleted; pending → failed → deleted; pending → stale for a run overtaken by a newer one.
 """
 
 from enum import StrEnum
@@ -21,24 +21,24 @@ class Status(StrEnum):
 
 
 class ModelStatusError(BadDataError):
-    """A model is not in the status that is needed, or is not there."""
+    """A model does not have the required status, or does not exist."""
 
 
 def hold(connection: Connection, model_id: int, *expected: Status) -> None:
     """
-    Keep the status of a model from changing until the transaction ends.
+    Lock the status of a model until the transaction ends.
 
     Raises:
-        ModelStatusError: it is none of those expected, or there is no such model.
+        ModelStatusError: the status is not among those expected, or the model does not exist.
     """
-    # the lock that an UPDATE takes, too; the stronger one would wait for rows that refer to the model
+    # the same lock as UPDATE takes; a stronger one would wait for writers of rows that refer to the model
     found = connection.scalar(select(MODEL.c.status).where(MODEL.c.id == model_id).with_for_update(key_share=True))
     if found not in expected:
         raise ModelStatusError(f"model {model_id} is {found or 'gone'}, {' or '.join(expected)} was expected")
 
 
 def hold_group(connection: Connection, model_id: int) -> None:
-    """Keep the status of all models of the same site and type from changing until the transaction ends."""
+    """Lock the status of all models of the same site and type until the transaction ends."""
     own = connection.execute(select(MODEL.c.site, MODEL.c.type).where(MODEL.c.id == model_id)).first()
     if own is not None:
         group = select(MODEL.c.id).where(MODEL.c.site == own.site, MODEL.c.type == own.type)

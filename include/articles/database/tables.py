@@ -1,4 +1,4 @@
-"""The tables of the article recommendations. `migrations/` makes them; a test compares both."""
+"""The tables of the article recommendations. `migrations/` creates them; a test compares both."""
 
 from sqlalchemy import (
     CheckConstraint,
@@ -17,6 +17,8 @@ from sqlalchemy import (
 from include.core.database.columns import BIG_ID, Instant
 
 METADATA = MetaData()
+DEFAULT_SOURCE = "default"
+"""Source of the recommendations of a popularity model, in place of an article."""
 
 ARTICLE = Table(
     "article",
@@ -27,8 +29,8 @@ ARTICLE = Table(
     Column("title", Text, nullable=False, server_default=""),
     Column("path", Text, nullable=False, server_default=""),
     Column("published_at", Instant),
-    Column("excluded_reason", Text),  # empty: may be recommended
-    Column("missing_count", Integer, nullable=False, server_default="0"),  # runs in a row that found it gone
+    Column("excluded_reason", Text),  # null: may be recommended
+    Column("missing_count", Integer, nullable=False, server_default="0"),  # runs in a row that did not find it
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("site", "external_id", name="article_site_external_id_key"),
@@ -59,7 +61,7 @@ MODEL = Table(
         postgresql_where=text("status = 'current'"),
         sqlite_where=text("status = 'current'"),
     ),
-    sqlite_autoincrement=True,  # an id is never given twice, as on PostgreSQL
+    sqlite_autoincrement=True,  # ids are never reused, as on PostgreSQL
 )
 
 RECOMMENDATION = Table(
@@ -81,7 +83,7 @@ RECOMMENDATION = Table(
     Index("recommendation_source_model_idx", "source_entity_id", "model_id"),
     Index("recommendation_recommended_article_id_idx", "recommended_article_id"),
 )
-"""`model_id` is indexed by the first column of the unique key."""
+"""`model_id` is indexed as the first column of the unique key."""
 
 PATH = Table(
     "path",

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 from sqlalchemy import URL, make_url
 
-from include.articles import pipeline
+from include.articles import pipeline, publishing, report
 from include.articles.database.models import ShrunkError
-from include.articles.events import NoEventsError, TooManyBadLinesError
-from include.articles.pipeline import NothingLeftError, NoTrainingError
-from include.articles.run import NoPlanError
-from tests.include.articles.runner import END, NEWSROOM, STEPS, Runner
+from include.articles.events.archive import NoEventsError, TooManyBadLinesError
+from include.articles.pipeline import NothingLeftError
+from include.articles.plan import NoPlanError
+from include.core.errors import NothingToDoError
+from tests.include.articles.runner import END, GAZETTE, STEPS, Runner
 
 BOTH = ("popularity", "article")
 
@@ -47,7 +48,7 @@ def test_from_events_to_served_lists(runner):
     assert set(defaults["source"]) == {"default"}
     assert defaults["score"].iloc[0] == 1
     assert defaults["score"].is_monotonic_decreasing
-    topics = NEWSROOM.articles.set_index("external_id")["topic"]
+    topics = GAZETTE.articles.set_index("external_id")["topic"]
     first = lists[lists["rank"] == 1]
     assert (first["source"].map(topics) == first["target"].map(topics)).mean() > 0.35  # by chance 0.17
     assert sorted(runner.asked) == sorted(set(runner.asked))  # each page once
@@ -67,14 +68,17 @@ def test_the_report_tells_what_happened(lone):
     assert steps["filter_events"]["after"]["articles"] <= steps["filter_events"]["before"]["articles"]
     assert steps["save_predictions"]["status"] == "current"
     assert 0 <= steps["filter_events"]["lag_hours"] < 1
-    folder = lone.root / "demo-gazette" / "runs" / plan.folder_name
-    assert not (folder / "gaps.png").exists()
+    assert set(lone.recorded[1]) == {"scores.png", "ages.png"}
+    assert not lone.files(plan).gaps.exists()
     later = lone.plan("next", END + timedelta(hours=2), save_figures=True)
     lone.run(later)
     assert lone.report(later)["steps"]["save_predictions"]["overlap_with_previous"] > 0.5
-    _, images = lone.pipeline(later).report()
-    assert set(images) == {"scores.png", "ages.png", "gaps.png"}
-    assert all(image.startswith(b"\x89PNG") for image in images.values())
+    recorded, figures = lone.recorded
+    assert recorded == lone.report(later)
+    assert set(figures) == {"scores.png", "ages.png", "gaps.png"}
+    assert all(figure.startswith(b"\x89PNG") for figure in figures.values())
+    assert lone.notes[-1] == report.summary(recorded)
+    assert lone.measured["job_time"] == 60
 
 
 def test_the_same_run_gives_the_same_lists(runner):
@@ -116,7 +120,7 @@ def test_a_step_that_dies_is_done_again_with_the_same_end(lone, step, monkeypatc
     def die(*_, **__):
         raise DeathError
 
-    names = {"create_model": "schema", "fetch_data": "write_json", "filter_events": "_without_unused"}
+    names = {"create_model": "schema", "fetch_data": "write_json", "filter_events": "without_unused"}
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.Pipeline, "_done", die)  # all is written, and nobody knows
         if step in names:
@@ -138,7 +142,7 @@ def test_a_failed_run_leaves_what_is_served_and_goes_on_when_it_is_cleared(runne
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.recommendations, "write", break_)
+        patch.setattr(publishing.recommendations, "write", break_)
         runner.run(plan, STEPS[:5])
         with pytest.raises(OSError, match="disk"):
             runner.run(plan, ["save_defaults"])
@@ -192,7 +196,7 @@ def test_a_backfill_fills_extracts_and_articles_and_makes_no_models(lone):
     plan = lone.plan(train=False)
     found = lone.run(plan, STEPS[:4])
     assert found["scrape_metadata"]["creates"] > 30
-    with pytest.raises(NoTrainingError, match="param train"):
+    with pytest.raises(NothingToDoError, match="param train"):
         lone.run(plan, ["build_interactions"])
     lone.run(plan, ["clean_up", "report"])
     assert lone.models() == {}
@@ -226,7 +230,7 @@ def test_events_that_will_not_do_fail_with_the_reason(lone):
     with pytest.raises(TooManyBadLinesError, match="ARTICLE_RECS_MAX_BAD_LINE_RATIO"):
         lone.run(plan, STEPS[:2])
     plan = lone.plan("c", min_reader_seconds=1e6)
-    with pytest.raises(NothingLeftError, match="rows step by step"):
+    with pytest.raises(NothingLeftError, match="rows by step"):
         lone.run(plan, STEPS[:5])
     errors = lone.rows("SELECT run_id, error FROM model WHERE type = 'article' ORDER BY run_id")
     assert [row.error.partition(":")[0] for row in errors] == [
@@ -242,13 +246,14 @@ def test_a_step_without_its_first_task_says_so(lone):
 
 
 def test_artefacts_are_copied_and_old_ones_go(lone, monkeypatch):
+    monkeypatch.setenv("ARTICLE_RECS_ARTIFACTS_URL", f"file://{lone.root}/artefacts")
+    monkeypatch.setattr(report, "ARTEFACT_RUNS", 2)
+    folder = lone.root / "artefacts" / "demo-gazette"
     for number in range(4):
         plan = lone.plan(f"run{number}", END + timedelta(hours=number), train=number == 0)
         lone.run(plan, STEPS[:8] if number == 0 else STEPS[:4])
         lone.run(plan, ["report"])
-        monkeypatch.setattr(pipeline, "ARTEFACT_RUNS", 2)
-        lone.pipeline(plan).keep_artefacts(lone.root / "artefacts")
         if number == 0:
-            kept = {path.name for path in (lone.root / "artefacts" / plan.folder_name).iterdir()}
+            kept = {path.name for path in (folder / lone.files(plan).folder.name).iterdir()}
     assert {"run.json", "interactions.parquet", "matrix.npz", "article_vectors.npz", "weights.parquet"} <= kept
-    assert sum(any(path.iterdir()) for path in (lone.root / "artefacts").iterdir()) == 2
+    assert sum(any(path.iterdir()) for path in folder.iterdir()) == 2

@@ -4,8 +4,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from include.articles import retention, run
-from include.articles.run import Plan
+from include.articles import layout, plan, retention
+from include.articles.plan import Plan
 from include.articles.settings import ArticleSettings
 from include.core.retention import Removed, Sweeper
 
@@ -62,10 +62,10 @@ def test_tables_of_old_runs_go_as_a_whole_and_the_newest_stay(tmp_path):
     folders = []
     for number in range(5):
         instant = datetime(2026, 3, 10 + number, tzinfo=UTC)
-        plan = Plan("a", f"run-{number}", instant, True, ArticleSettings())
-        folders.append(plan.folder_name)
-        run.pin(tmp_path / "a/runs" / plan.folder_name, plan)
-        fill(tmp_path / "a/runs" / plan.folder_name, "events.parquet")
+        files = layout.run_files(tmp_path, "a", instant, f"run-{number}")
+        folders.append(files.folder.name)
+        plan.pin(files, Plan("a", f"run-{number}", instant, True, ArticleSettings()))
+        fill(files.folder, "events.parquet")
         time.sleep(0.01)  # the store tells their order
     fill(tmp_path, f"a/runs/{folders[0]}/late.json", "a/runs/mine/events.parquet", f"b/runs/{folders[0]}/plan.json")
     assert retention.clean_runs(tmp_path, Sweeper(tmp_path), NOW - DAY) == Removed()
@@ -73,3 +73,12 @@ def test_tables_of_old_runs_go_as_a_whole_and_the_newest_stay(tmp_path):
     left = sorted(path.name for path in (tmp_path / "a/runs").iterdir())
     assert left == sorted([folders[0], folders[3], folders[4], "mine"])
     assert names(tmp_path / "b") == [f"runs/{folders[0]}/plan.json"]
+
+
+def test_old_folders_go_and_the_newest_stay(tmp_path):
+    for number in range(6):
+        fill(tmp_path, f"run{number}/plan.json")
+    now = time.time()
+    assert retention.remove_old_runs(tmp_path, 2, now - 60) == 0  # all changed since
+    assert retention.remove_old_runs(tmp_path, 2, now + 60) == 4
+    assert len([path for path in tmp_path.iterdir() if any(path.iterdir())]) == 2

@@ -6,16 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.articles.dwell import build_interactions, fix_dtypes, time_activities
-from include.articles.filters import filter_activities, filter_articles, filter_emailnewsletter, filter_flyby_users
-from include.articles.identity import add_external_ids, join_articles
-from include.articles.matrix import aggregate_times, scale_matrix
-from include.articles.popularity import calculate_defaults, rank_defaults
-from include.articles.ranking import rank_recommendations
-from include.articles.records import EVENT_ACTION, EVENT_CATEGORY
+from include.articles.events.records import EVENT_ACTION, EVENT_CATEGORY
+from include.articles.interactions.dwell import build_interactions, fix_dtypes, time_activities
+from include.articles.interactions.filters import (
+    filter_activities,
+    filter_articles,
+    filter_emailnewsletter,
+    filter_flyby_users,
+)
+from include.articles.interactions.identity import add_external_ids, join_articles
+from include.articles.models.matrix import aggregate_times, scale_matrix
+from include.articles.models.popularity import calculate_defaults, rank_defaults
+from include.articles.models.ranking import rank_recommendations
+from include.articles.models.training import train_model
+from include.articles.models.weights import get_weights
 from include.articles.sites.adapters import adapter_of
-from include.articles.training import train_model
-from include.articles.weights import get_weights
 from tests.include.articles.chain import ARTICLES, EXAMPLE, RUN_AT, SITE, A, B, events, published
 
 HALF_LIFE = 59.631698

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, in the transaction of the connection that it is given."""
+"""Entry point of Alembic: runs the migrations in the transaction of the given connection."""
 
 from alembic import context
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Table
 from starlette.datastructures import QueryParams
 
+from include.articles.database.serving import Order, RecommendationQuery
 from include.articles.database.tables import MODEL, RECOMMENDATION
-from include.articles.serving import Order, Wanted
 from quartet.api.articles.schemas import RefusedError
 
 DEFAULT_SIZE, SIZES = 100, range(1, 500)
@@ -53,9 +53,9 @@ MODELS = [
 ARTICLES = [_described("model_id", "a model", "path", type="integer"), SITE]
 
 
-def wanted(query: QueryParams, site: str) -> Wanted:
+def wanted(query: QueryParams, site: str) -> RecommendationQuery:
     """Read which recommendations of a site are asked for; raises `RefusedError`."""
-    return Wanted(
+    return RecommendationQuery(
         site=site,
         type=query.get("model_type") or "article",
         model_id=_model_id(query.get("model_id")),

@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import URL, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from include.articles import serving
-from include.articles.serving import Order, Wanted
+from include.articles.database import serving
+from include.articles.database.serving import Order, RecommendationQuery
 from include.articles.settings import ArticleSettings
 from include.articles.sites.configuration import Site
 from include.core.database.engine import open_engine
@@ -74,7 +74,7 @@ class Desk:
         self._opened: Engine | None = None
         self._stack = ExitStack()
 
-    async def recommendations(self, wanted: Wanted) -> bytes:
+    async def recommendations(self, wanted: RecommendationQuery) -> bytes:
         """Give recommendations; where there are none, the defaults of the site."""
         site = label(wanted.site)
 

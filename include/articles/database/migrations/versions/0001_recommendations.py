@@ -11,7 +11,7 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make the tables `article`, `model` and `recommendation`."""
+    """Create the tables `article`, `model` and `recommendation`."""
     op.create_table(
         "article",
         sa.Column("id", ID, primary_key=True),

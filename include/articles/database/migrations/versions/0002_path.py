@@ -11,7 +11,7 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make the table `path`."""
+    """Create the table `path`."""
     op.create_table(
         "path",
         sa.Column("id", ID, primary_key=True),

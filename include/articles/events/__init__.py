@@ -1,0 +1,1 @@
+"""The events of a run: their archive, the extract of each object, the records in it."""

@@ -1,0 +1,1 @@
+"""From interactions to recommendation lists: the matrix, the defaults, the models of related articles, the ranking."""

@@ -1,0 +1,74 @@
+"""The plan of a run: its site, instant and parameters, pinned by its first task for all others."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from include.articles import parameters
+from include.articles.layout import RunFiles
+from include.articles.settings import ArticleSettings
+from include.core.errors import BadDataError
+from include.core.storage import read_json, write_json
+
+
+class NoPlanError(BadDataError):
+    """The run's first task has not run, or its folder was removed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run works on."""
+
+    site: str
+    run_id: str
+    run_at: datetime
+    train: bool
+    """Whether the run makes models; otherwise it only fills extracts and articles."""
+    settings: ArticleSettings
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan in the form in which it is pinned."""
+        return {
+            "site": self.site,
+            "run_id": self.run_id,
+            "run_at": self.run_at.isoformat(),
+            "train": self.train,
+            "parameters": parameters.pinned(self.settings),
+        }
+
+
+def parse_run_at(text: str) -> datetime:
+    """
+    Return the instant of a run, in UTC.
+
+    Raises:
+        BadDataError: *text* is not ISO 8601, or has no offset.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadDataError(
+            f"run_at: an instant such as 2026-03-10T12:00:00+00:00 was expected, found {text!r}"
+        ) from None
+    if found.tzinfo is None:
+        raise BadDataError(f"run_at: an instant with its offset was expected, such as {text}+00:00")
+    return found.astimezone(UTC)
+
+
+def pin(files: RunFiles, plan: Plan) -> None:
+    """Write the plan of a run."""
+    write_json(files.plan, plan.as_json())
+
+
+def load(files: RunFiles) -> Plan:
+    """
+    Read the plan of a run.
+
+    Raises:
+        NoPlanError: there is none.
+    """
+    found = read_json(files.plan)
+    if found is None:
+        raise NoPlanError(f"{files.plan} does not exist: clear the run from its first task, create_model")
+    settings = parameters.restored(found["parameters"])
+    return Plan(found["site"], found["run_id"], parse_run_at(found["run_at"]), found["train"], settings)

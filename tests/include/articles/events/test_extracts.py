@@ -1,0 +1,242 @@
+"""Extracts: what is counted of an object, how damage comes out, when an object is read again."""
+
+import gzip
+import io
+import json
+import logging
+import random
+from datetime import date
+from itertools import pairwise
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.articles.events import extracts
+from include.articles.events.extracts import Extract
+from include.articles.events.records import Rows
+from include.core.storage import StoredObject, read_bytes
+from tests.include.articles.archive import lines, name, put, record
+
+DAY = date(2026, 3, 10)
+GOOD = lines([record()])
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Give what extracts an object with the given bytes, and reads the extract back."""
+
+    def made(data: bytes) -> tuple[Extract, list[dict]]:
+        (tmp_path / "object.gz").write_bytes(data)
+        extract = extracts.make(tmp_path / "object.gz", f"{DAY}/{'0' * 32}", tmp_path / "extracts")
+        assert extract
+        assert extracts.existing(tmp_path / "extracts", DAY) == {f"{DAY}/{'0' * 32}": extract}
+        rows = extracts.load(tmp_path / "extracts" / extract.name) if extract.readable else None
+        return extract, rows.to_pylist() if rows else []
+
+    return made
+
+
+@pytest.fixture
+def naps(monkeypatch) -> list[float]:
+    """Give the seconds that are waited, without waiting."""
+    waited: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
+    return waited
+
+
+def counts(extract: Extract) -> tuple[int, int, int, int]:
+    return extract.rows, extract.lines, extract.bad_lines, extract.anonymous
+
+
+def test_the_name_of_an_extract_says_what_was_counted(make):
+    data = lines([record(), record("amp-2"), record(client=None), b"bad", b"", record(path=None)])
+    extract, rows = make(gzip.compress(data))
+    assert extract.name == f"2026-03-10/{'0' * 32}-3-5-1-1.parquet"
+    assert counts(extract) == (3, 5, 1, 1)
+    assert [(each["client_id"], each["landing_page_path"]) for each in rows] == [
+        ("amp-1", "/article/101/alpha/"),
+        ("amp-2", "/article/101/alpha/"),
+        ("amp-1", None),
+    ]
+
+
+def test_a_gzip_of_nothing_is_an_extract_of_nothing(make):
+    assert counts(make(gzip.compress(b""))[0]) == (0, 0, 0, 0)
+    assert counts(make(gzip.compress(b"\n\n \n"))[0]) == (0, 0, 0, 0)
+
+
+def test_the_last_line_needs_no_newline(make):
+    assert make(gzip.compress(GOOD * 2)[:])[1] == make(gzip.compress((GOOD * 2)[:-1]))[1]
+
+
+def test_members_of_a_gzip_are_one_text(make):
+    text = GOOD * 5
+    whole = make(gzip.compress(text))
+    cut = len(GOOD) + 7  # within the second line
+    assert make(gzip.compress(text[:cut]) + gzip.compress(text[cut:])) == whole
+    assert make(gzip.compress(text) + b"\0" * 100) == whole
+
+
+NOISE = random.Random(0).randbytes(1_000)  # so that the compressed text is long enough to be cut inside
+LONG = gzip.compress(lines([record(client=NOISE.hex()) for _ in range(20)]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LONG[: len(LONG) // 2],
+        LONG[:-4],
+        LONG[:10],
+        LONG[:1],
+        GOOD,
+        b"not gzip",
+        LONG[:-8] + b"abcd" + LONG[-4:],
+        LONG[:50] + b"abcd" + LONG[54:],
+        LONG + b"not gzip",
+    ],
+    ids=["half", "no end", "header", "a byte", "plain", "text", "checksum", "inside", "after the end"],
+)
+def test_an_object_that_is_not_whole_gzip_is_kept_as_unreadable(make, caplog, data):
+    extract, _ = make(data)
+    assert extract == Extract(f"2026-03-10/{'0' * 32}-unreadable.txt", readable=False)
+    assert "object.gz is not whole gzip" in caplog.text
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1_000])
+def test_blocks_do_not_matter(make, monkeypatch, size):
+    text = lines([record(), b"bad", b"", record("amp-2"), record(client=None)]) * 3
+    whole = make(gzip.compress(text))
+    monkeypatch.setattr(extracts, "BLOCK_BYTES", size)
+    assert make(gzip.compress(text)) == whole
+
+
+def test_a_text_without_lines_does_not_fill_the_memory(make, monkeypatch):
+    monkeypatch.setattr(extracts, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(extracts, "MAX_LINE_BYTES", 1_000)
+    assert len(GOOD) < 1_000
+    endless = b"x" * 100_000
+    assert max(len(each) for part in extracts._blocks(gzip.compress(endless)) for each in part) < 1_200
+    assert counts(make(gzip.compress(GOOD + endless + b"\n" + GOOD))[0]) == (2, 3, 1, 0)
+    hidden = GOOD.replace(b'{"app_id"', b'{"other": "' + endless + b'", "app_id"')
+    assert counts(make(gzip.compress(GOOD + hidden + GOOD))[0]) == (2, 3, 1, 0)
+
+
+@settings(max_examples=50)
+@given(
+    texts=st.lists(
+        st.sampled_from([GOOD[:-1], b"bad", b"", b"{", lines([record(client=None)])[:-1]]) | st.binary(max_size=9)
+    ),
+    cuts=st.lists(st.integers(0, 2_000), max_size=3),
+    block=st.integers(1, 500),
+)
+def test_what_is_counted_is_that_of_the_single_lines(texts, cuts, block):
+    data = b"\n".join(texts)
+    edges = sorted({0, *(min(cut, len(data)) for cut in cuts), len(data)})
+    members = [gzip.compress(data[start:end]) for start, end in pairwise(edges)]
+    expected = Rows()
+    for line in data.split(b"\n"):
+        expected.add_lines([line])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extracts, "BLOCK_BYTES", block)
+        table, found = extracts._read(b"".join(members) or gzip.compress(b""))
+    assert (found.lines, found.bad_lines, found.anonymous) == (expected.lines, expected.bad_lines, expected.anonymous)
+    assert found.lines == sum(bool(line.strip()) for line in data.split(b"\n"))
+    assert table.to_pylist() == expected.take().to_pylist()
+
+
+def test_a_key_belongs_to_an_object_in_one_state(monkeypatch):
+    stored = StoredObject("a.gz", 10, 1.0, "etag")
+    key = extracts.key_of(name(), stored)
+    assert key.startswith("2026-03-10/")
+    assert key == extracts.key_of(name(), StoredObject("another name in its listing", 10, 1.0, "etag"))
+    others = [
+        extracts.key_of(name(), StoredObject("a.gz", 11, 1.0, "etag")),
+        extracts.key_of(name(), StoredObject("a.gz", 10, 2.0, "etag")),
+        extracts.key_of(name(), StoredObject("a.gz", 10, 1.0, "other")),
+        extracts.key_of(name(1), stored),
+    ]
+    monkeypatch.setattr(extracts, "FORMAT_VERSION", extracts.FORMAT_VERSION + 1)
+    others.append(extracts.key_of(name(), stored))
+    assert len({key, *others}) == 6
+
+
+def test_other_files_are_no_extracts(tmp_path):
+    folder = tmp_path / "2026-03-10"
+    folder.mkdir()
+    for other in ("readme.txt", f"{'0' * 32}.parquet", f"{'0' * 32}-1-1-0.parquet", f".{'0' * 32}-1-1-0-0.parquet.tmp"):
+        (folder / other).touch()
+    assert extracts.existing(tmp_path, DAY) == {}
+    assert extracts.existing(tmp_path, date(2026, 3, 9)) == {}
+
+
+def test_an_object_that_is_gone_gives_nothing(tmp_path, naps):
+    assert extracts.make(tmp_path / "object.gz", f"{DAY}/{'0' * 32}", tmp_path / "extracts") is None
+    assert naps == []
+
+
+def failing(times: int, error: OSError):
+    """Make a reader of objects that fails at first."""
+    left = [error] * times
+
+    def read(path):
+        if left:
+            raise left.pop()
+        return read_bytes(path)
+
+    return read
+
+
+def test_a_passing_error_is_waited_for(tmp_path, monkeypatch, naps, caplog):
+    put(tmp_path, name(), [record()])
+    monkeypatch.setattr(extracts, "read_bytes", failing(2, TimeoutError("slow")))
+    extract = extracts.make(tmp_path / name(), f"{DAY}/{'0' * 32}", tmp_path / "extracts")
+    assert extract
+    assert counts(extract) == (1, 1, 0, 0)
+    assert naps == [2, 4]
+    assert [each.levelno for each in caplog.records] == [logging.WARNING] * 2
+
+
+def test_the_third_error_is_raised(tmp_path, monkeypatch, naps):
+    put(tmp_path, name(), [record()])
+    monkeypatch.setattr(extracts, "read_bytes", failing(3, ConnectionResetError("reset by peer")))
+    with pytest.raises(ConnectionResetError, match="reset by peer"):
+        extracts.make(tmp_path / name(), f"{DAY}/{'0' * 32}", tmp_path / "extracts")
+    assert naps == [2, 4]
+    assert not (tmp_path / "extracts").exists()
+
+
+def test_what_is_forbidden_is_not_asked_for_again(tmp_path, monkeypatch, naps):
+    monkeypatch.setattr(extracts, "read_bytes", failing(9, PermissionError("no")))
+    with pytest.raises(PermissionError):
+        extracts.make(tmp_path / name(), f"{DAY}/{'0' * 32}", tmp_path / "extracts")
+    assert naps == []
+
+
+def test_a_damaged_extract_is_as_good_as_none(tmp_path, make):
+    extract, rows = make(gzip.compress(GOOD * 100))
+    path = tmp_path / "extracts" / extract.name
+    whole = path.read_bytes()
+    assert len(rows) == 100
+    for data in (b"", b"PAR1", whole[: len(whole) // 2], whole[:4] + b"\xff" * 40 + whole[44:]):
+        path.write_bytes(data)
+        assert extracts.load(path) is None
+    path.unlink()
+    assert extracts.load(path) is None
+
+
+def test_an_extract_is_plain_parquet_with_instants_in_utc(tmp_path, make):
+    extract, _ = make(gzip.compress(GOOD))
+    schema = pq.ParquetFile(tmp_path / "extracts" / extract.name).schema
+    assert str(schema.column(2).logical_type).startswith("Timestamp(isAdjustedToUTC=true, timeUnit=milliseconds")
+    rows = pq.read_table(io.BytesIO((tmp_path / "extracts" / extract.name).read_bytes())).to_pylist()
+    assert json.dumps(rows, default=str) == json.dumps(
+        [
+            {
+                "client_id": "amp-1",
+                "landing_page_path": "/article/101/alpha/",
+                "activity_time": "2026-03-10 11:00:00+00:00",
+            }
+        ]
+    )

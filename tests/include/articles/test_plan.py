@@ -1,0 +1,39 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from include.articles import plan as plans
+from include.articles.layout import RunFiles
+from include.articles.plan import NoPlanError, Plan
+from include.articles.settings import ArticleSettings
+from include.core.errors import BadDataError
+
+RUN_AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def plan(run_id="manual__1"):
+    return Plan("the-post", run_id, RUN_AT, True, ArticleSettings(max_recs=5))
+
+
+def test_a_plan_is_read_as_it_was_pinned(tmp_path):
+    plans.pin(RunFiles(tmp_path), plan())
+    found = plans.load(RunFiles(tmp_path))
+    assert found.as_json() == plan().as_json()
+    assert found.settings.max_recs == 5
+
+
+def test_without_a_plan_the_error_names_the_next_step(tmp_path):
+    with pytest.raises(NoPlanError, match="clear the run from its first task, create_model"):
+        plans.load(RunFiles(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["2026-03-10T12:00:00Z", "2026-03-10T14:00:00+02:00", "2026-03-10T07:00:00-05:00"])
+def test_an_instant_is_in_utc(text):
+    assert plans.parse_run_at(text) == RUN_AT
+    assert plans.parse_run_at(text).tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["2026-03-10T12:00:00", "yesterday", "2026-13-10T12:00:00Z", ""])
+def test_an_instant_without_offset_or_sense_is_refused(text):
+    with pytest.raises(BadDataError, match="run_at: an instant"):
+        plans.parse_run_at(text)
