@@ -87,5 +87,5 @@ def test_progress_is_told():
 
 
 def test_a_system_without_solution_says_what_may_help():
-    with pytest.raises(NotFiniteError, match=r"regularization 0\.0, a larger one may work"):
+    with pytest.raises(NotFiniteError, match=r"regularization 0\.0; a larger one may work"):
         train_model(matrix(3, 4), 10, 0.0, 2, 1)
