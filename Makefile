@@ -44,7 +44,7 @@ check: $(READY)  ## lint what changed and run its unit tests; a minute at most
 	@$(PYTHON) -m deploy.check
 
 test: $(READY)  ## unit tests with coverage, then the tests on a real platform
-	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: the tests on real data are left out",:)
+	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: tests that need real data are skipped",:)
 	@began=$$(date +%s); $(UNIT) && middle=$$(date +%s) && $(E2E) && \
 	echo "unit tests: $$((middle - began)) s, end-to-end tests: $$(($$(date +%s) - middle)) s"
 
