@@ -110,7 +110,7 @@ def post_all(running: Platform, count: int, clients: int = 8) -> tuple[list[str]
 def ledger_lines(running: Platform, prefix: str = "burst") -> Counter[str]:
     """Count the rows of the ledger as the lines they came in."""
     from include.core.storage import Store
-    from include.ratings.ledger import Ledger
+    from include.ratings.data.ledger import Ledger
 
     path = running.home / "data" / "ratings" / "training_table"
     rows = Ledger(Store(path, str(path))).rows()
@@ -174,15 +174,15 @@ def selection(running: Platform) -> None:
 def ledger(_: Platform | None = None) -> None:
     """Ten thousand commits of one row."""
     from include.core.storage import Store
-    from include.ratings.ledger import Ledger
-    from include.ratings.rows import Rating
+    from include.ratings.data.ledger import Ledger
+    from include.ratings.data.rows import Rating
 
     with tempfile.TemporaryDirectory() as folder:
         table = Ledger(Store(Path(folder), folder))
         began = time.monotonic()
         for number in range(10_000):
             table.append({f"f{number:05}.txt": [Rating(str(number), "1", 3.0, number)]}, 0, "run")
-            if table.crowded():
+            if table.is_crowded():
                 table.compact()
         line("10,000 commits of one row, compacted on the way", f"{time.monotonic() - began:.0f} s")
         began = time.monotonic()

@@ -5,14 +5,22 @@ Compares algorithms by cross-validation on the training data of one version: wee
 
 | task | reads | writes |
 |---|---|---|
-| `pin` | the newest training version, or that of the params | its name and that of the base data |
-| `plan` | settings and params | the list of (algorithm, fold); refused when an algorithm cannot be made |
+| `pin` | the newest training version, or that of the params | its number and the checksum of the base data |
+| `plan` | settings and params | the list of (algorithm, fold); fails if an algorithm cannot be constructed |
 | `evaluate` | base data and that training version | RMSE, MAE, seconds and size of one algorithm on one fold |
 | `report` | all of these | an MLflow run with a child for each algorithm, table and chart |
 
-With the param `use` the next trainings use the algorithm that was chosen.
-All algorithms get the same folds. One that fails is reported in its row. `evaluate` is mapped and runs in the pool
-`ratings_selection`, which leaves slots for arriving data. `make mlflow` shows the runs and the chart.
+With the param `use`, trainings use the chosen algorithm from now on. All algorithms get the same folds. If one fails,
+its row says why. `evaluate` is mapped and runs in the pool `ratings_selection`, which leaves slots for arriving data.
+`make mlflow` shows the runs and the chart.
+
+**Try it**: trigger it with a conf; two fast algorithms take a minute.
+
+```json
+{"algorithms": ["BaselineOnly", "SVD"], "options": {"SVD": {"n_epochs": 10}}, "folds": 3}
+```
+
+**Does not guard against** overfitting of the choice: the best of many on the same folds is a little too good there.
 """
 
 from airflow.sdk import Param, dag, get_current_context, task
@@ -45,72 +53,48 @@ SETTINGS = RatingsSettings.load()
         "folds": Param(5, type="integer", minimum=2, maximum=20, description="number of folds"),
         "seed": Param(0, type="integer", minimum=0, maximum=2**32 - 1, description="random state of folds and fits"),
         "training": Param(None, type=["null", "integer"], minimum=0, description="training version; empty: the newest"),
-        "max_fit_seconds": Param(None, type=["null", "number"], exclusiveMinimum=0, description="limit for a choice"),
+        "max_fit_seconds": Param(
+            None, type=["null", "number"], exclusiveMinimum=0, description="longest fit of a chosen algorithm, seconds"
+        ),
         "use": Param(False, type="boolean", description="train with the chosen algorithm from now on"),
     },
 )
 def ratings_model_selection():
-    """Find out which algorithm predicts best."""
+    """Compare algorithms and choose the best one."""
 
     @task
     def pin() -> dict:
-        """Fix the data that all work on."""
-        from include.ratings import base, selection
-        from quartet.hooks import movielens
-        from quartet.hooks.storage import StorageHook
+        """Pin the data that all algorithms are compared on."""
+        from quartet.workflows.ratings import ratings_run
 
-        store = StorageHook().store("ratings")
-        base_data = base.provide(store.path, RatingsSettings.load().movielens_100k, movielens.fetch)
-        return selection.pin(store, base_data, get_current_context()["params"]["training"])
+        with ratings_run(get_current_context()) as run:
+            return run.pin()
 
     @task
     def plan() -> list[dict]:
-        """List what is evaluated, after a look whether every algorithm can be made."""
-        from dataclasses import asdict
+        """List each algorithm on each fold, every algorithm checked."""
+        from quartet.workflows.ratings import ratings_run
 
-        from include.ratings import selection
-
-        params = get_current_context()["params"]
-        cells = selection.cells(params["algorithms"], params["options"], params["folds"], params["seed"])
-        return [asdict(cell) for cell in cells]
+        with ratings_run(get_current_context()) as run:
+            return run.plan()
 
     @task(pool="ratings_selection", map_index_template="{{ cell_name }}")
     def evaluate(cell: dict, data: dict) -> dict:
         """Measure one algorithm on one fold."""
-        from dataclasses import asdict
+        from quartet.workflows.ratings import ratings_run
 
-        from include.ratings import selection
-        from quartet.hooks.storage import StorageHook
-
-        context, params = get_current_context(), get_current_context()["params"]
+        context = get_current_context()
         context["cell_name"] = f"{cell['algorithm']}, fold {cell['fold']}"
-        rows = selection.rows(StorageHook().store("ratings"), data)
-        return asdict(selection.evaluate(rows, selection.Cell(**cell), params["folds"], params["seed"]))
+        with ratings_run(context) as run:
+            return run.evaluate(cell, data)
 
     @task
     def report(outcomes: list[dict], data: dict) -> dict:
-        """Compare, choose, keep table and chart."""
-        from include.ratings import charts, selection
-        from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.registry import RegistryHook
-        from quartet.hooks.storage import StorageHook
+        """Compare, choose, record table and chart."""
+        from quartet.workflows.ratings import ratings_run
 
-        context, params = get_current_context(), get_current_context()["params"]
-        run = context["dag_run"]
-        found = selection.compare(outcomes, params["options"], params["max_fit_seconds"])
-        title = f"{params['folds']}-fold cross-validation, training version {data['training_version']}: {found.note}"
-        RegistryHook().record(
-            "ratings_selection",
-            run.run_id,
-            params={**data, "folds": params["folds"], "seed": params["seed"]},
-            tags={"chosen": str(found.chosen)},
-            children=found.by_algorithm(),
-            files={"comparison.csv": found.table(), "comparison.svg": charts.comparison(found, title)},
-        )
-        at = run.run_after.isoformat()
-        selection.save(StorageHook().path("ratings"), run.run_id, at, found, use=params["use"])
-        AirflowApiHook().note(context, title)
-        return {"chosen": found.chosen}
+        with ratings_run(get_current_context()) as run:
+            return run.report(outcomes, data)
 
     data = pin()
     report(evaluate.partial(data=data).expand(cell=plan()), data)

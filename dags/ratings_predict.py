@@ -5,11 +5,21 @@ Starts when pairs to predict arrive and when there is a new champion.
 
 | task | reads | writes |
 |---|---|---|
-| `predict` | the champion; files below `ratings/streaming/` that it has not answered | an answer for each |
+| `predict` | the champion; files below `ratings/streaming/` that it has not predicted | a prediction file for each |
 
-An answer is the object `ratings/predict/<model version>/<same name>`, exactly one for each file and version; a bad
-file is refused with its reason. Files without any answer come first, then those that an earlier model has answered.
-What lands meanwhile makes a further run, and what is left then is done there. Without a champion the files wait.
+A prediction file is the object `ratings/predict/<model version>/<same name>`, exactly one for each file and version; a
+bad file is refused with its reason. Files without any prediction come first, then those that only an earlier model has
+predicted. Files that land meanwhile start a further run, which also takes over what is left then. Without a champion
+the files wait.
+
+**Try it**: post pairs to `/ratings/predict`, which starts a run by itself; or trigger it, which predicts what waits.
+
+```json
+{}
+```
+
+**Does not guard against** unknown ids: a user or movie without ratings is predicted by a mean, and
+`/ratings/predictions/<name>/why` says so.
 """
 
 from airflow.sdk import dag, get_current_context, task
@@ -28,28 +38,15 @@ from quartet.alerts.failure import run_failed
     tags=["ratings"],
 )
 def ratings_predict():
-    """Answer what was asked with the champion."""
+    """Predict the submitted pairs with the champion."""
 
     @task
     def predict() -> None:
-        """Answer all files that the champion has not answered."""
-        import time
+        """Predict all files that the champion has not predicted."""
+        from quartet.workflows.ratings import ratings_run
 
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        from include.ratings import answering, reports, state_metrics
-        from quartet.hooks import metrics
-        from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.storage import StorageHook
-
-        context, storage = get_current_context(), StorageHook()
-        root = storage.path("ratings")
-        report = answering.answer_all(root, storage.path, context["dag_run"].run_id, clock=time.time)
-        reports.write(root, report)
-        metrics.send("ratings", lambda: state_metrics.queue(root, time.time()))
-        AirflowApiHook().note(context, report.note)
-        if report.made == "nothing":
-            raise AirflowSkipException(report.note)
+        with ratings_run(get_current_context()) as run:
+            run.predict()
 
     predict()
 

@@ -1,7 +1,7 @@
 """
 # Train the rating model
 
-Starts when training data arrive, once when it is first switched on, and by hand. Every run works on what `ingest`
+Starts when training data arrives, once when it is first switched on, and by hand. Every run works on what `ingest`
 pinned.
 
 | task | reads | writes |
@@ -11,8 +11,16 @@ pinned.
 
 A file is taken once, ever. With the param `model` a run makes that earlier model version the champion; with
 `training` it goes back to that earlier version of the training table; with `reprocess` it trains the newest data with
-today's options and code although nothing is new.
-A run with nothing to do skips `train` and says so in its note.
+today's options and code even if nothing is new. A run with nothing to do skips `train` and says so in its note.
+
+**Try it**: trigger it with a conf, and see `/ratings/models` for the model that it made or reused.
+
+```json
+{"reprocess": true}
+```
+
+**Does not guard against** ratings that are valid but false: they are trained on. The promotion guard
+(`RATINGS_MAX_RMSE_RISE`) rejects a model that got worse, a rollback undoes the rest.
 """
 
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, get_current_context, task
@@ -33,7 +41,7 @@ from quartet.alerts.failure import run_failed
     params={
         "model": Param(None, type=["null", "integer"], minimum=1, description="model version to go back to"),
         "training": Param(None, type=["null", "integer"], minimum=0, description="training version to go back to"),
-        "reprocess": Param(False, type="boolean", description="train although nothing is new"),
+        "reprocess": Param(False, type="boolean", description="train even if nothing is new"),
     },
 )
 def ratings_train():
@@ -41,49 +49,19 @@ def ratings_train():
 
     @task
     def ingest() -> dict:
-        """Take in what has landed, or restore what was asked for, and pin what is trained."""
-        import time
+        """Ingest what has landed, or restore what was asked for, and pin what is trained on."""
+        from quartet.workflows.ratings import ratings_run
 
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        from include.ratings import base, pipeline, reports
-        from include.ratings.settings import RatingsSettings
-        from quartet.hooks import movielens
-        from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.storage import StorageHook
-
-        context = get_current_context()
-        run, params = context["dag_run"], context["params"]
-        store, settings = StorageHook().store("ratings"), RatingsSettings.load()
-        asked = pipeline.Asked(
-            params["model"], params["training"], params["reprocess"], run.triggering_user_name or "quartet"
-        )
-        base_data = base.provide(store.path, settings.movielens_100k, movielens.fetch)
-        plan = pipeline.pin(store, base_data, settings, asked, run.run_id, time.time())
-        if plan.empty:
-            reports.write(store.path, report := pipeline.nothing_done(plan))
-            AirflowApiHook().note(context, report.note)
-            raise AirflowSkipException(report.note)
-        return pipeline.as_json(plan)
+        with ratings_run(get_current_context()) as run:
+            return run.ingest()
 
     @task(outlets=[RATINGS_MODEL])
     def train(plan: dict) -> None:
         """Fit, register and promote."""
-        import time
-        from datetime import UTC, datetime
+        from quartet.workflows.ratings import ratings_run
 
-        from include.ratings import pipeline, reports, state_metrics
-        from include.ratings.settings import RatingsSettings
-        from quartet.hooks import metrics
-        from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.hooks.registry import RegistryHook
-        from quartet.hooks.storage import StorageHook
-
-        store, settings, at = StorageHook().store("ratings"), RatingsSettings.load(), datetime.now(UTC).isoformat()
-        report = pipeline.train_and_promote(store, pipeline.Plan(**plan), RegistryHook(), settings, at)
-        reports.write(store.path, report)
-        metrics.send("ratings", lambda: state_metrics.current(store, time.time()))
-        AirflowApiHook().note(get_current_context(), report.note)
+        with ratings_run(get_current_context()) as run:
+            run.train(plan)
 
     train(ingest())
 

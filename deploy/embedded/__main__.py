@@ -72,7 +72,8 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
 
             mlflow_server.serve(instance, platform.mlflow_port, console)
         case "demo":
-            from deploy.demo import base, gazette, posts
+            from deploy.demo import gazette, posts
+            from deploy.demo.ratings import base
 
             base.provide(console)
             posts.provide(console)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from include.core.storage import StoragePath
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -38,24 +41,52 @@ class NewModel:
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    """`recipe` (what decides the model, as sha256) and `dag_run_id` among them."""
+    """Among them `recipe` (sha256 of everything that determines the model) and `dag_run_id`."""
     requirements: list[str]
     """What loading it needs, as pip requirements."""
 
 
 class Registry(Protocol):
-    """Keeps models, a version for each training, and which of them is the champion."""
+    """Registry of models: a version for each training, and which of them is the champion."""
 
     def find(self, name: str, recipe: str) -> ModelVersion | None:
-        """Give the version of the model *name* that was trained by *recipe*, if there is one."""
+        """Return the version of the model *name* that was trained by *recipe*, if there is one."""
         ...
 
     def register(self, name: str, new: NewModel) -> ModelVersion:
-        """Keep a model as a new version, whole or not at all."""
+        """Register a model as a new version, whole or not at all."""
         ...
 
     def promote(self, name: str, version: int) -> None:
         """Make *version* the champion."""
+        ...
+
+    def record(
+        self,
+        experiment: str,
+        run: str,
+        *,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        files: Mapping[str, bytes],
+        metrics: Mapping[str, float] = _NOTHING,
+        children: Mapping[str, Mapping[str, Any]] = _NOTHING,
+    ) -> str:
+        """
+        Record the result of a DAG run as one run with children; a later record of the same run replaces it.
+
+        Args:
+            experiment: where to.
+            run: name of the DAG run.
+            params: parameters of the run.
+            tags: tags of the run.
+            files: name → content of the files kept with it.
+            metrics: metrics of the run.
+            children: name → values of its child runs; numbers become metrics, the rest parameters.
+
+        Returns:
+            Id of the run in the registry.
+        """
         ...
 
 
@@ -68,7 +99,7 @@ class RegisteredVersion:
 
 
 class ModelVersions(Protocol):
-    """The versions of one registered model and their runs, as far as removing needs them."""
+    """The versions of one registered model and their runs, for removing them."""
 
     def versions(self) -> dict[int, RegisteredVersion]:
         """Return all versions."""

@@ -5,7 +5,6 @@ Ages count from the last change as the store recorded it.
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,8 +181,8 @@ class Cleaning:
     """Removes objects from the storage, or only counts them in a dry run."""
     now: float
     """Seconds since 1970."""
-    open_registry: Callable[[str], AbstractContextManager[ModelVersions]]
-    """Opens the versions of a registered model, by its name."""
+    model_versions: Callable[[str], ModelVersions]
+    """Returns the versions of a registered model, by its name."""
     variable: Callable[[str], Any]
     """Reads an Airflow Variable that holds a JSON object; returns an empty one if it is not set."""
 

@@ -1,4 +1,7 @@
-"""Lets MLflow load a ratings model: `mlflow.pyfunc.load_model("models:/ratings@champion").predict(frame)`."""
+"""Loads a ratings model for MLflow: `mlflow.pyfunc.load_model("models:/ratings@champion").predict(frame)`.
+
+Every registered model version names this module as its loader, so it stays where it is.
+"""
 
 import pickle
 from pathlib import Path
@@ -22,5 +25,5 @@ class RatingModel:
 
 
 def _load_pyfunc(path: str) -> RatingModel:
-    """Load what the training has logged; MLflow calls this by name."""
+    """Load the artefact that a training has logged; MLflow calls this by name."""
     return RatingModel(pickle.loads(Path(path).read_bytes())["algo"])  # noqa: S301 - from our own registry

@@ -1,237 +1,293 @@
-"""The two steps of `ratings_train`: pin what a run works on, then train, register and promote exactly that."""
+"""The steps of the DAGs `ratings_train`, `ratings_predict` and `ratings_model_selection`."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from importlib.metadata import version as installed
 from logging import getLogger
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.core.code import code_version
+from include.core.errors import NothingToDoError
 from include.core.registry import ModelVersion, NewModel, Registry
-from include.core.storage import StoragePath, Store, read_json
-from include.ratings import base, models, reports, training
-from include.ratings.ingest import ingest
-from include.ratings.ledger import Ledger, UnknownVersionError
+from include.core.storage import StoragePath, Store
+from include.ratings import layout, report
+from include.ratings.data import base, landing
+from include.ratings.models import cards, champion
+from include.ratings.models.champion import read_champion
+from include.ratings.predictions import files, predict
+from include.ratings.report import Report
+from include.ratings.request import Run, SelectionRequest
 from include.ratings.settings import RatingsSettings
+
+if TYPE_CHECKING:
+    from include.ratings.data.ledger import Ledger
+    from include.ratings.models.training import TrainingData
+    from include.ratings.plan import Plan
 
 log = getLogger(__name__)
 
 MODEL = "ratings"
+"""Name of the registered model."""
 LOADER = "include.ratings.mlflow_model"
+SELECTION = "ratings_selection"
+"""Name of the registry's experiment for model selections."""
+MAX_FILES_REPORTED = 100
+
+Metrics = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What somebody asked a run for, by its params."""
+class Dependencies:
+    """What a run reaches outside itself."""
 
-    model: int | None = None
-    """Make this model version the champion."""
-    training: int | None = None
-    """Go back to this ledger version."""
-    reprocess: bool = False
-    """Train the newest data with today's options and code, also when nothing is new."""
-    by: str = "quartet"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run works on, pinned; JSON all through."""
-
-    run: str
-    by: str
-    reason: str
-    """Why there is something to do, or why not."""
-    model: int | None = None
-    """The version to go back to; then nothing is trained."""
-    ledger_versions: list[int] = field(default_factory=list)
-    """To train on, in this order."""
-    asked: bool = False
-    """Somebody asked for it: no guard, and the alias moves also without new data."""
-    base_sha256: str = ""
-    algorithm: str = "SVD"
-    options: dict[str, Any] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def empty(self) -> bool:
-        """There is nothing to do."""
-        return self.model is None and not self.ledger_versions
+    store: Store
+    """The workflow's folder."""
+    stored: Callable[[str], StoragePath]
+    """Returns a path below the root of the platform's storage."""
+    registry: Registry
+    fetch_base: Callable[[], tuple[bytes, str]]
+    """Downloads the base data: content of `u.data`, address."""
+    clock: Callable[[], datetime]
+    """Returns the time, with its zone."""
+    note: Callable[[str], object]
+    """Sets the note of the DAG run."""
+    measure: Callable[[Callable[[], Metrics]], None]
+    """Sends the metrics that a function returns; errors of it are logged."""
 
 
-def pin(store: Store, base_data: base.Base, settings: RatingsSettings, asked: Asked, run: str, now: float) -> Plan:
+class Pipeline:
     """
-    Take in what has landed (or restore what was asked for) and fix what the run trains on.
+    The steps of a DAG run. Each may die at any line and be run again.
 
-    Args:
-        store: the workflow's folder.
-        base_data: the base ratings.
-        settings: of the workflow.
-        asked: the params of the run.
-        run: name of the DAG run.
-        now: seconds since 1970.
-
-    Raises:
-        UnknownVersionError: the model or ledger version asked for does not exist.
+    Delta, Surprise and what draws charts are imported by the steps that need them, so that predicting starts fast.
     """
-    champion = models.champion(store.path)
-    if asked.model is not None:
-        if models.read_card(store.path, asked.model) is None:
-            raise UnknownVersionError(f"model version {asked.model} does not exist")
-        return Plan(run, asked.by, f"back to model {asked.model}", model=asked.model, asked=True)
-    algorithm = read_json(store.path / "algorithm.json") or {}
-    ledger = Ledger(store.below("training_table"))
-    files: list[str] = []
-    counts: dict[str, int] = {}
-    if asked.training is not None:
-        version = ledger.restored_by(run) or ledger.restore(asked.training, run, asked.by)
-        versions, reason = [version], f"back to training version {asked.training} as version {version}"
-    else:
-        found = ingest(store, base_data.rows, run, now, coalesce=settings.coalesce)
-        files, counts = found.files, found.counts()
-        versions, reason = _to_train(ledger, champion, asked, settings)
-    return Plan(
-        run=run,
-        by=asked.by,
-        reason=reason,
-        ledger_versions=versions,
-        asked=asked.reprocess or asked.training is not None,
-        base_sha256=base_data.sha256,
-        algorithm=algorithm.get("algorithm", settings.algorithm),
-        options=algorithm.get("options", settings.algorithm_options),
-        files=files,
-        counts=counts,
-    )
 
+    def __init__(self, dependencies: Dependencies, settings: RatingsSettings, run: Run) -> None:
+        self.dependencies = dependencies
+        self.settings = settings
+        self.run = run
+        self.store = dependencies.store
+        self.root = dependencies.store.path
+        self.registry = dependencies.registry
 
-def _to_train(
-    ledger: Ledger, champion: models.Champion | None, asked: Asked, settings: RatingsSettings
-) -> tuple[list[int], str]:
-    if asked.reprocess:
-        return [ledger.head()], "asked to reprocess"
-    versions = ledger.data_versions(after=champion.decided if champion else 0)
-    if versions:
-        return versions[-1:] if settings.coalesce else versions, "new training data"
-    if champion is None:
-        return [ledger.head()], "first model"
-    return [], f"nothing to do: training version {champion.decided} is the newest"
+    def ingest(self) -> dict[str, Any]:
+        """
+        Ingest what has landed, or restore what was asked for, and pin what the run trains on.
 
+        Returns:
+            A `Plan` as JSON.
 
-def train_and_promote(
-    store: Store, plan: Plan, registry: Registry, settings: RatingsSettings, at: str
-) -> reports.Report:
-    """
-    Do what *plan* says; done twice it is done once.
+        Raises:
+            NothingToDoError: there is nothing new.
+            UnknownVersionError: the model or table version asked for does not exist.
+        """
+        from include.ratings.plan import make_plan
 
-    Args:
-        store: the workflow's folder.
-        plan: what `pin` fixed.
-        registry: keeps the models.
-        settings: of the workflow.
-        at: UTC, ISO 8601; the time of promotions.
-    """
-    if plan.model is not None:
-        _promote(store.path, plan, registry, plan.model, at, decided=None)
-        return reports.Report("train", plan.run, [f"model {plan.model}"], [plan.model], "reused", plan.reason)
-    ledger = Ledger(store.below("training_table"))
-    base_data = base.load(store.path, plan.base_sha256)
-    outcomes, made = [], []
-    for version in plan.ledger_versions:
-        data = training.TrainingData.of(base_data.rows, ledger.rows(version))
-        card, reused = _model_for(store.path, plan, registry, settings, data, version)
-        made.append((card.version, reused))
-        outcomes.append(_decide(store.path, plan, registry, settings, card, version, at))
-    return reports.Report(
-        pipeline="train",
-        dag_run_id=plan.run,
-        input=plan.files or [f"training version {version}" for version in plan.ledger_versions],
-        output=[version for version, _ in made],
-        made="reused" if all(reused for _, reused in made) else "computed",
-        reason=f"{plan.reason}; {'; '.join(outcomes)}",
-        counts=plan.counts,
-    )
+        plan = make_plan(self.run, self.store, self._provide_base(), self.settings, self._now())
+        if plan.is_empty:
+            self._finish(Report("train", self.run.id, [], [], "nothing", plan.reason, plan.counts))
+        return asdict(plan)
 
+    def train(self, plan: Mapping[str, Any]) -> None:
+        """Train, register and promote what `ingest` has pinned. Idempotent."""
+        from include.ratings.plan import Plan
 
-def _model_for(
-    root: StoragePath,
-    plan: Plan,
-    registry: Registry,
-    settings: RatingsSettings,
-    data: training.TrainingData,
-    version: int,
-) -> tuple[ModelVersion, bool]:
-    recipe = training.Recipe(data.fingerprint(), plan.base_sha256, plan.algorithm, plan.options, settings.seed)
-    found = registry.find(MODEL, recipe.tags()["recipe"])
-    reused = found is not None
-    if found is None:
+        done = self._train(Plan(**plan))
+        self._finish(done, lambda: report.state_metrics(self.store, self._now()))
+
+    def predict(self) -> None:
+        """
+        Predict the landed files that the champion has not predicted, those without any prediction first.
+
+        Raises:
+            NothingToDoError: there is no such file, or no champion.
+            DamagedObjectError: the champion's artefact is not what was written; clients who wait see the error.
+            OSError: the storage is not available.
+        """
+        self._finish(self._predict(), lambda: report.queue_metrics(self.root, self._now()))
+
+    def pin(self) -> dict[str, Any]:
+        """
+        Pin the data that all algorithms are compared on.
+
+        Raises:
+            UnknownVersionError: the table version asked for does not exist.
+        """
+        base_data, ledger = self._provide_base(), self._ledger()
+        asked = self._selection().training
+        version = ledger.head() if asked is None else asked
+        ledger.check_version(version)
+        return {"training_version": version, "base_sha256": base_data.sha256}
+
+    def plan(self) -> list[dict[str, Any]]:
+        """
+        Return what is evaluated: each algorithm on each fold.
+
+        Raises:
+            BadDataError: an algorithm cannot be constructed, or options are given for one that is not compared.
+        """
+        from include.ratings.models import selection
+
+        asked = self._selection()
+        cells = selection.cells(asked.algorithms, asked.options, asked.folds, asked.seed)
+        return [asdict(cell) for cell in cells]
+
+    def evaluate(self, cell: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+        """Measure one algorithm on one fold of the pinned *data*."""
+        from include.ratings.models import selection
+
+        asked = self._selection()
+        rows = self._training_data(data["base_sha256"], data["training_version"]).rows
+        return asdict(selection.evaluate(rows, selection.Cell(**cell), asked.folds, asked.seed))
+
+    def report(self, outcomes: list[dict[str, Any]], data: Mapping[str, Any]) -> dict[str, Any]:
+        """Compare the outcomes, choose an algorithm, record table and chart."""
+        from include.ratings.models import chart, selection
+
+        asked = self._selection()
+        found = selection.compare(outcomes, asked.options, asked.max_fit_seconds)
+        title = f"{asked.folds}-fold cross-validation, training version {data['training_version']}: {found.note}"
+        self.registry.record(
+            SELECTION,
+            self.run.id,
+            params={**data, "folds": asked.folds, "seed": asked.seed},
+            tags={"chosen": str(found.chosen)},
+            children=found.by_algorithm(),
+            files={"comparison.csv": found.table(), "comparison.svg": chart.draw(found, title)},
+        )
+        selection.save(self.root, self.run.id, self.run.due.isoformat(), found, use=asked.use)
+        self.dependencies.note(title)
+        return {"chosen": found.chosen}
+
+    def _finish(self, done: Report, measure: Callable[[], Metrics] | None = None) -> None:
+        report.write(self.root, done)
+        if measure:
+            self.dependencies.measure(measure)
+        if done.made == "nothing":
+            raise NothingToDoError(done.note)
+        self.dependencies.note(done.note)
+
+    def _train(self, plan: "Plan") -> Report:
+        if plan.model is not None:
+            self._promote(plan, plan.model)
+            return Report("train", plan.run, [f"model {plan.model}"], [plan.model], "reused", plan.reason)
+        outcomes, output, reused = [], [], []
+        for version in plan.ledger_versions:
+            card, is_reused = self._model_for(plan, version)
+            cards.write_card(self.root, card)
+            output.append(card.version)
+            reused.append(is_reused)
+            outcomes.append(self._decide(plan, card, version))
+        return Report(
+            pipeline="train",
+            dag_run_id=plan.run,
+            input=plan.files or [f"training version {version}" for version in plan.ledger_versions],
+            output=output,
+            made="reused" if all(reused) else "computed",
+            reason=f"{plan.reason}; {'; '.join(outcomes)}",
+            counts=plan.counts,
+        )
+
+    def _model_for(self, plan: "Plan", version: int) -> tuple[ModelVersion, bool]:
+        """Return the model of this version of the training table, and whether it was trained before."""
+        from include.ratings.models import training
+
+        data = self._training_data(plan.base_sha256, version)
+        recipe = training.Recipe(data.fingerprint(), plan.base_sha256, plan.algorithm, plan.options, self.settings.seed)
+        if found := self.registry.find(MODEL, recipe.tags()["recipe"]):
+            log.info("Training version %d: model %d has the same recipe and is reused", version, found.version)
+            return found, True
         trained = training.train(data, recipe)
         tags = {"training_version": str(version), "dag_run_id": plan.run, "quartet": code_version()}
+        params = {"algorithm": plan.algorithm, "seed": self.settings.seed, "training_version": version, **plan.options}
         new = NewModel(
             artefact=trained.artefact,
             loader_module=LOADER,
-            params={"algorithm": plan.algorithm, "seed": settings.seed, "training_version": version, **plan.options},
+            params=params,
             metrics=trained.metrics,
             tags=recipe.tags() | tags,
             requirements=[f"{name}=={installed(name)}" for name in ("scikit-surprise", "numpy", "pandas")],
         )
-        found = registry.register(MODEL, new)
+        found = self.registry.register(MODEL, new)
         log.info("Training version %d: model %d fitted, %s", version, found.version, trained.metrics)
-    else:
-        log.info("Training version %d: model %d has the same recipe and is reused", version, found.version)
-    models.write_card(root, found)
-    return found, reused
+        return found, False
 
+    def _decide(self, plan: "Plan", card: ModelVersion, version: int) -> str:
+        """Promote a model unless it is worse than the champion; return the outcome in a few words."""
+        current = read_champion(self.root)
+        if current and current.version == card.version:
+            champion.settle(self.root, version)
+            self.registry.promote(MODEL, card.version)
+            return f"model {card.version} is the champion"
+        if current and not plan.asked and version <= current.decided:  # an old run that was cleared
+            return f"model {card.version} is left: training version {current.decided} has been decided"
+        best = cards.read_card(self.root, current.version) if current and not plan.asked else None
+        if reason := champion.why_not_promoted(best, card, self.settings.rmse_rise_limit):
+            champion.settle(self.root, version)
+            log.warning("Model %d is not promoted: %s", card.version, reason)
+            return f"model {card.version} is not promoted: {reason}"
+        self._promote(plan, card.version, decided=version)
+        return f"model {card.version} is the new champion"
 
-def _decide(
-    root: StoragePath,
-    plan: Plan,
-    registry: Registry,
-    settings: RatingsSettings,
-    card: ModelVersion,
-    version: int,
-    at: str,
-) -> str:
-    champion = models.champion(root)
-    if champion and champion.version == card.version:
-        models.settle(root, version)
-        registry.promote(MODEL, card.version)
-        return f"model {card.version} is the champion"
-    if champion and not plan.asked and version <= champion.decided:  # an old run that was cleared
-        return f"model {card.version} is left: training version {champion.decided} has been decided"
-    if reason := None if plan.asked else _why_not(root, champion, card, settings):
-        models.settle(root, version)
-        log.warning("Model %d is not promoted: %s", card.version, reason)
-        return f"model {card.version} is not promoted: {reason}"
-    _promote(root, plan, registry, card.version, at, decided=version)
-    return f"model {card.version} is the new champion"
+    def _promote(self, plan: "Plan", version: int, decided: int | None = None) -> None:
+        at = self.dependencies.clock().isoformat()
+        self.registry.promote(MODEL, version)
+        champion.promote(self.root, version, at, by=plan.by, reason=plan.reason, run=plan.run, decided=decided)
+        log.info("Model %d is the champion (%s)", version, plan.reason)
 
+    def _predict(self) -> Report:
+        current = read_champion(self.root)
+        if current is None:
+            counts = {"files_waiting": len(landing.landed(self.root, "streaming"))}
+            return Report("predict", self.run.id, [], [], "nothing", "no champion yet", counts)
+        version = current.version
+        pending = predict.pending(self.root, current, self._now())
+        if not pending.all:
+            reason = f"nothing to do: model {version} has predicted all files"
+            return Report("predict", self.run.id, [], [version], "nothing", reason)
+        model = self._load(version)
+        counts = predict.predict_all(self.root, pending, model, current, run=self.run.id, clock=self._now)
+        return Report(
+            pipeline="predict",
+            dag_run_id=self.run.id,
+            input=[each.name for each in pending.all][:MAX_FILES_REPORTED],
+            output=[version],
+            made="computed" if counts.get("computed") else "reused",
+            reason=f"predicted by model {version}",
+            counts={f"files_{name}": count for name, count in sorted(counts.items())},
+        )
 
-def _why_not(
-    root: StoragePath, champion: models.Champion | None, card: ModelVersion, settings: RatingsSettings
-) -> str | None:
-    best = models.read_card(root, champion.version) if champion else None
-    limit = settings.rmse_rise_limit
-    if best is None or limit is None or best.tags["base_sha256"] != card.tags["base_sha256"]:
-        return None
-    rise = card.metrics["holdout_rmse"] - best.metrics["holdout_rmse"]
-    if rise <= limit:
-        return None
-    return (
-        f"holdout RMSE {card.metrics['holdout_rmse']:.4f} is {rise:.4f} above that of model {best.version}, "
-        f"RATINGS_MAX_RMSE_RISE allows {limit:g}"
-    )
+    def _load(self, version: int) -> Any:
+        """Load the model of a version; a failure is recorded for clients who wait."""
+        from include.ratings.models import training
 
+        try:
+            card = cards.read_card(self.root, version)
+            if card is None:
+                raise FileNotFoundError(f"model {version} has no card")
+            model = training.load(self.dependencies.stored(card.artefact), card.sha256)
+        except (OSError, ValueError) as error:
+            files.record_failure(self.root, version, str(error), self.run.id)
+            raise
+        files.clear_failure(self.root, version)
+        return model
 
-def _promote(root: StoragePath, plan: Plan, registry: Registry, version: int, at: str, decided: int | None) -> None:
-    registry.promote(MODEL, version)
-    models.promote(root, version, at, by=plan.by, reason=plan.reason, run=plan.run, decided=decided)
-    log.info("Model %d is the champion (%s)", version, plan.reason)
+    def _provide_base(self) -> base.Base:
+        return base.provide(self.root, self.settings.movielens_100k, self.dependencies.fetch_base)
 
+    def _training_data(self, base_sha256: str, version: int) -> "TrainingData":
+        from include.ratings.models.training import TrainingData
 
-def nothing_done(plan: Plan) -> reports.Report:
-    """Report a run that had nothing to do."""
-    return reports.Report("train", plan.run, [], [], "nothing", plan.reason, plan.counts)
+        return TrainingData.of(base.load(self.root, base_sha256).rows, self._ledger().rows(version))
 
+    def _ledger(self) -> "Ledger":
+        from include.ratings.data.ledger import Ledger
 
-def as_json(plan: Plan) -> dict[str, Any]:
-    """Give *plan* as it goes from task to task."""
-    return asdict(plan)
+        return Ledger(layout.training_table(self.store))
+
+    def _selection(self) -> SelectionRequest:
+        return SelectionRequest.from_params(self.run.params)
+
+    def _now(self) -> float:
+        return self.dependencies.clock().timestamp()

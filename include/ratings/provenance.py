@@ -1,17 +1,16 @@
-"""Which data made which model, which model made which prediction: the way back from any line."""
+"""Provenance: which data made which model, and which model made which prediction."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from include.core.registry import ModelVersion
 from include.core.storage import StoragePath, read_bytes
-from include.ratings import models, prediction
-from include.ratings.ledger import Ledger
-from include.ratings.rows import parse_file, parse_pair
-
-
-class UnknownPredictionError(LookupError):
-    """There is no such prediction, or no such line in it."""
+from include.ratings import layout
+from include.ratings.data.ledger import Ledger
+from include.ratings.data.rows import parse_file, parse_pair
+from include.ratings.errors import UnknownPredictionError
+from include.ratings.models import cards
+from include.ratings.predictions import files
 
 
 def why(root: StoragePath, ledger: Ledger, name: str, version: int, line: int | None = None) -> dict[str, Any]:
@@ -22,19 +21,20 @@ def why(root: StoragePath, ledger: Ledger, name: str, version: int, line: int | 
         root: the workflow's folder.
         ledger: the submitted ratings.
         name: the file.
-        version: the model version that answered.
+        version: the model version that predicted it.
         line: a line of it, from 1; `None`: the file as a whole.
 
     Raises:
-        UnknownPredictionError: the model has not answered the file, or the line is beyond its end.
+        UnknownPredictionError: the model has not predicted the file, or the line is beyond its end.
     """
-    made, card = prediction.made(root, name, version), models.read_card(root, version)
-    if made is None or card is None:
-        raise UnknownPredictionError(f"model {version} has not answered {name}")
-    files = ledger.files(models.training_version(card))
+    record, card = files.read_record(root, name, version), cards.read_card(root, version)
+    if record is None or card is None:
+        raise UnknownPredictionError(f"model {version} has not predicted {name}")
+    training_version = cards.training_version(card)
+    submitted = ledger.files(training_version)
     return {
         "filename": name,
-        "streaming": {"path": f"streaming/{name}", "sha256": made["streaming_sha256"], "rows": made["rows"]},
+        "streaming": {"path": f"streaming/{name}", "sha256": record["streaming_sha256"], "rows": record["rows"]},
         "model": {
             "version": version,
             "created_at": card.created_at,
@@ -42,43 +42,43 @@ def why(root: StoragePath, ledger: Ledger, name: str, version: int, line: int | 
             "tags": card.tags,
             "metrics": card.metrics,
         },
-        "training": {"version": models.training_version(card), "files": list(files)},
+        "training": {"version": training_version, "files": list(submitted)},
         "dag_runs": {
-            "ingest": sorted(set(files.values())),
+            "ingest": sorted(set(submitted.values())),
             "training": card.tags["dag_run_id"],
-            "prediction": made["dag_run_id"],
+            "prediction": record["dag_run_id"],
         },
-        "unknown": {"users": made["unknown_users"], "movies": made["unknown_movies"]},
-        "line": None if line is None else _line(root, made, name, version, line),
+        "unknown": {"users": record["unknown_users"], "movies": record["unknown_movies"]},
+        "line": None if line is None else _line(root, record, name, version, line),
     }
 
 
-def _line(root: StoragePath, made: dict[str, Any], name: str, version: int, line: int) -> dict[str, Any]:
-    if not 1 <= line <= made["rows"]:
-        raise UnknownPredictionError(f"{name}: line 1 to {made['rows']} was expected, found {line}")
-    pair = parse_file(read_bytes(root / "streaming" / name), parse_pair)[line - 1]
-    answered = read_bytes(root / "predict" / str(version) / name).decode().split("\n")[line - 1]
+def _line(root: StoragePath, record: dict[str, Any], name: str, version: int, line: int) -> dict[str, Any]:
+    if not 1 <= line <= record["rows"]:
+        raise UnknownPredictionError(f"{name}: line 1 to {record['rows']} was expected, found {line}")
+    pair = parse_file(read_bytes(layout.landed_file(root, "streaming", name)), parse_pair)[line - 1]
+    predicted = read_bytes(layout.prediction_file(root, version, name)).decode().split("\n")[line - 1]
     return {
         "number": line,
         "user": pair.user,
         "movie": pair.movie,
-        "rating": float(answered.split(" ")[2]),
-        "user_known": pair.user not in made["unknown_users"],
-        "movie_known": pair.movie not in made["unknown_movies"],
+        "rating": float(predicted.split(" ")[2]),
+        "user_known": pair.user not in record["unknown_users"],
+        "movie_known": pair.movie not in record["unknown_movies"],
     }
 
 
 def versions_used(root: StoragePath) -> list[int]:
-    """List the ledger versions that models were trained on."""
-    return sorted({models.training_version(card) for card in _cards(root)})
+    """Return the versions of the training table that models were trained on."""
+    return sorted({cards.training_version(card) for card in _all_cards(root)})
 
 
 def models_trained_on(root: StoragePath, training_version: int) -> list[int]:
-    """List the model versions that were trained on *training_version* of the ledger, newest first."""
-    return [card.version for card in _cards(root) if models.training_version(card) == training_version]
+    """Return the model versions that were trained on this version of the training table, newest first."""
+    return [card.version for card in _all_cards(root) if cards.training_version(card) == training_version]
 
 
-def _cards(root: StoragePath) -> Iterator[ModelVersion]:
-    for version in models.versions(root):
-        if card := models.read_card(root, version):
+def _all_cards(root: StoragePath) -> Iterator[ModelVersion]:
+    for version in cards.versions(root):
+        if card := cards.read_card(root, version):
             yield card

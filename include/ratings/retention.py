@@ -1,4 +1,4 @@
-"""What of the ratings may go: old reports, answers that were given anew, models that nobody refers to."""
+"""What housekeeping may delete: old reports, outdated predictions, unused models, small table files."""
 
 import logging
 import re
@@ -19,89 +19,92 @@ from include.core.retention import (
     days_kept,
 )
 from include.core.storage import StoragePath, StoredObject, find_object, list_objects, walk_objects
-from include.ratings import models
-from include.ratings.prediction import FAILURE
+from include.ratings import layout
+from include.ratings.layout import FAILURE
+from include.ratings.models import cards
+from include.ratings.models.champion import read_champion
 
 log = logging.getLogger(__name__)
 
 REPORTS_SHOWN = 100
-"""The API shows the reports of so many runs of a DAG."""
-_ANSWER = re.compile(r"([1-9][0-9]*)/([^/]+)")
+"""Number of runs per DAG whose reports the API shows."""
+_PREDICTION = re.compile(r"([1-9][0-9]*)/([^/]+)")
 
 
 def clean_reports(root: StoragePath, sweeper: Sweeper, before: float) -> Removed:
-    """Remove the reports of runs that were written *before*; the newest of each pipeline stay."""
+    """Remove reports that were written before the instant *before*; the newest of each kind of run stay."""
     done = Removed()
-    for pipeline in ("train", "predict"):
-        listed = {name: each for name, each in list_objects(root / "jobs" / pipeline).items() if name.endswith(".json")}
+    for job in layout.REPOS:
+        folder = layout.reports(root, job)
+        listed = {name: each for name, each in list_objects(folder).items() if name.endswith(".json")}
         newest_first = sorted(listed, key=lambda name: listed[name].changed, reverse=True)
         old = {name: listed[name] for name in newest_first[REPORTS_SHOWN:] if listed[name].changed < before}
-        done += sweeper.sweep(root / "jobs" / pipeline, old, f"of {len(listed)} reports")
+        done += sweeper.sweep(folder, old, f"of {len(listed)} reports")
     return done
 
 
 def clean_predictions(root: StoragePath, sweeper: Sweeper, before: float) -> Removed:
     """
-    Remove answers of former champions that were given *before* and that the champion has given, too.
+    Remove predictions of former champions from before the instant *before*, if the champion has predicted the file.
 
-    The last answer to a file always stays. How an answer was made goes after it.
+    The last prediction for a file always stays. The record of a prediction is removed after it.
     """
-    champion = models.champion(root)
+    champion, predictions, records = read_champion(root), layout.predictions(root), layout.prediction_records(root)
     if champion is None:
-        log.info("%s: no champion, all answers stay", root / "predict")
+        log.info("%s: no champion, all predictions stay", predictions)
         return Removed()
-    given, made = walk_objects(root / "predict"), walk_objects(root / "predict_made")
-    answered = {name for version, name in _parts(given) if version == champion.version}
-    outdated = {f"{version}/{name}" for version, name in _parts(given) if version != champion.version}
+    found, recorded = walk_objects(predictions), walk_objects(records)
+    predicted = {name for version, name in _parts(found) if version == champion.version}
+    outdated = {f"{version}/{name}" for version, name in _parts(found) if version != champion.version}
     gone = {
-        each: given[each]
+        each: found[each]
         for each in outdated
-        if given[each].changed < before and each.partition("/")[2] in {*answered, FAILURE}
+        if found[each].changed < before and each.partition("/")[2] in {*predicted, FAILURE}
     }
-    done = sweeper.sweep(root / "predict", gone, f"of {len(outdated)} answers of former champions")
-    left = walk_objects(root / "predict")
+    done = sweeper.sweep(predictions, gone, f"of {len(outdated)} predictions of former champions")
+    left = walk_objects(predictions)
     orphans = {
         each: stored
-        for each, stored in made.items()
-        if (match := _ANSWER.fullmatch(each.removesuffix(".json")))
+        for each, stored in recorded.items()
+        if (match := _PREDICTION.fullmatch(each.removesuffix(".json")))
         and int(match[1]) != champion.version
         and stored.changed < before
         and (match[0] not in left or (sweeper.dry_run and match[0] in gone))
     }
-    return done + sweeper.sweep(root / "predict_made", orphans, "records of them")
+    return done + sweeper.sweep(records, orphans, "records of them")
 
 
 def _parts(listed: Mapping[str, StoredObject]) -> list[tuple[int, str]]:
-    return [(int(match[1]), match[2]) for name in listed if (match := _ANSWER.fullmatch(name))]
+    return [(int(match[1]), match[2]) for name in listed if (match := _PREDICTION.fullmatch(name))]
 
 
 def superseded(root: StoragePath, registered: Mapping[int, RegisteredVersion], keep: int) -> list[int]:
     """
-    List the model versions that nobody needs, oldest first.
+    Return the unused model versions, oldest first.
 
-    These stay: the champion and the last *keep* champions before it, the newest *keep* versions, a version with an
-    alias, one whose answers are there; with *keep* 0 all.
+    These are used: the champion and the last *keep* champions before it, the newest *keep* versions, a version with an
+    alias, a version with predictions; if *keep* is 0, all.
     """
-    champion = models.champion(root)
+    champion = read_champion(root)
     if champion is None or not keep:
         return []
     newest = sorted(registered, reverse=True)[:keep]
     aliased = {version for version, each in registered.items() if each.aliases}
-    answering = {version for version, _ in _parts(walk_objects(root / "predict"))}
-    used = {champion.version, *champion.previous[:keep], *newest, *aliased, *answering}
+    predicting = {version for version, _ in _parts(walk_objects(layout.predictions(root)))}
+    used = {champion.version, *champion.previous[:keep], *newest, *aliased, *predicting}
     return sorted(registered.keys() - used)
 
 
 def remove_models(root: StoragePath, registry: ModelVersions, sweeper: Sweeper, keep: int) -> dict[str, int]:
     """
-    Remove the model versions that nobody needs: card, registry entry, files, run, in this order.
+    Remove the unused model versions: card, registry entry, files, run, in this order.
 
-    Without its card a version cannot be gone back to; without its entry no training takes it up again. What a killed
-    try leaves is whole, or a run without a version: its files and itself go the next time.
+    Without its card a version cannot be rolled back to; without its entry no training reuses it. If this is killed, a
+    version is either complete or a run without a version, whose files and entry are removed the next time.
 
     Args:
         root: the workflow's folder.
-        registry: the registry.
+        registry: versions of the model.
         sweeper: of the storage.
         keep: see `superseded`.
 
@@ -124,16 +127,15 @@ def remove_models(root: StoragePath, registry: ModelVersions, sweeper: Sweeper, 
 
 
 def _remove(root: StoragePath, registry: ModelVersions, sweeper: Sweeper, version: int, run_id: str) -> bool:
-    name = f"{version}.json"
-    card, stored = models.read_card(root, version), find_object(root / "models" / name)
+    card, stored = cards.read_card(root, version), find_object(layout.card_file(root, version))
     if card and stored:
-        sweeper.sweep(root / "models", {name: stored}, f"card of model {version}")
+        sweeper.sweep(layout.cards(root), {stored.name: stored}, f"card of model {version}")
     if not sweeper.dry_run:
-        now, champion = registry.find(version), models.champion(root)
-        if (now and now.aliases) or champion is None or champion.version == version:  # somebody has just gone back
+        now, champion = registry.find(version), read_champion(root)
+        if (now and now.aliases) or champion is None or champion.version == version:  # a rollback has just happened
             if card:
-                models.write_card(root, card)
-            log.warning("Model %d stays: it has come into use", version)
+                cards.write_card(root, card)
+            log.warning("Model %d stays: it is now in use", version)
             return False
         if now:
             registry.delete_version(version)
@@ -148,24 +150,26 @@ def _remove_run(registry: ModelVersions, sweeper: Sweeper, run_id: str) -> None:
 
 
 class RatingsRetention(RetentionSettings):
-    """How long what the ratings workflow leaves behind is kept."""
+    """How long data of the ratings workflow are kept."""
 
-    reports_days: float = days_kept(90, "reports of ratings runs, beyond the 100 newest that the API shows,")
-    predictions_days: float = days_kept(0, "a former champion's answers that the champion has given, too,")
+    reports_days: float = days_kept(90, "reports of ratings runs, beyond the 100 newest that the API shows")
+    predictions_days: float = days_kept(
+        0, "a former champion's predictions once the current champion has predicted the same file"
+    )
     models: int = Field(
         default=0,
         ge=0,
-        description="newest rating models, and last champions, that are kept besides all that are in use; 0: all are",
+        description="newest rating models, and last champions, to keep besides all that are in use; 0: all",
     )
 
 
 def compact_ratings(cleaning: Cleaning) -> Counts:
-    """Merge the small files of the training table; remove those that no kept version has."""
+    """Merge small files of the training table; remove those that only expired versions use."""
     from include.ratings import provenance
-    from include.ratings.ledger import Ledger
+    from include.ratings.data.ledger import Ledger
     from include.ratings.settings import RatingsSettings
 
-    ledger = Ledger.existing(cleaning.store.below("training_table"))
+    ledger = Ledger.existing(layout.training_table(cleaning.store))
     if ledger is None:
         log.info("There is no training table")
         return {}
@@ -176,7 +180,7 @@ def compact_ratings(cleaning: Cleaning) -> Counts:
 
 
 def clean_ratings(cleaning: Cleaning) -> Counts:
-    """Remove old reports of runs, and answers that the champion has given anew."""
+    """Remove old reports of runs, and predictions that the champion has renewed."""
     settings, root = RatingsRetention.load(), cleaning.store.path
     if before := cleaning.before(settings, "reports_days"):
         clean_reports(root, cleaning.sweeper, before)
@@ -186,12 +190,11 @@ def clean_ratings(cleaning: Cleaning) -> Counts:
 
 
 def remove_unused_models(cleaning: Cleaning) -> Counts:
-    """Remove models that nobody refers to, and what killed trainings have left."""
+    """Remove unused models, and runs that killed trainings have left."""
     settings = RatingsRetention.load()
     keep = settings.models
-    log.info("%s=%d: %s", settings.variable("models"), keep, "others may go" if keep else "all stay")
-    with cleaning.open_registry("ratings") as versions:
-        return remove_models(cleaning.store.path, versions, cleaning.sweeper, keep)
+    log.info("%s=%d: %s", settings.variable("models"), keep, "the others may go" if keep else "all stay")
+    return remove_models(cleaning.store.path, cleaning.model_versions("ratings"), cleaning.sweeper, keep)
 
 
 RETENTION = Retention(
@@ -203,7 +206,7 @@ RETENTION = Retention(
             (
                 Removal(
                     "small files (merged), old table versions",
-                    "for ever, `RATINGS_RETENTION_DAYS`",
+                    "forever, `RATINGS_RETENTION_DAYS`",
                     "those of models",
                 ),
             ),
@@ -213,15 +216,15 @@ RETENTION = Retention(
             clean_ratings,
             (
                 Removal("reports of runs", "90, `REPORTS_DAYS`", "the newest 100"),
-                Removal("answers of former champions", "for ever, `PREDICTIONS_DAYS`", "the last answer to a file"),
+                Removal("predictions of former champions", "forever, `PREDICTIONS_DAYS`", "the last one for a file"),
             ),
         ),
         Rule(
             "remove_models",
             remove_unused_models,
             (
-                Removal("all but the newest models", "for ever; a number, `MODELS`", "champions, alias, answers"),
-                Removal("what killed trainings have left", "1", "every model"),
+                Removal("all but the newest models", "forever; a number, `MODELS`", "champions, aliases, predictions"),
+                Removal("runs that killed trainings have left", "1", "every model"),
             ),
         ),
     ),

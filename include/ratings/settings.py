@@ -8,9 +8,9 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from include.core.errors import BadDataError, SettingsError
 from include.core.settings import Settings
-from include.ratings.algorithms import BUILT_IN, RANDOM_ANSWERS
+from include.ratings.models.algorithms import BUILT_IN, RANDOM_PREDICTIONS
 
-PRODUCTION = [name for name in BUILT_IN if name not in RANDOM_ANSWERS]
+PRODUCTION = [name for name in BUILT_IN if name not in RANDOM_PREDICTIONS]
 IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -97,7 +97,7 @@ class RatingsSettings(Settings):
 
     def check(self) -> None:
         """Construct every algorithm that is named; raises `SettingsError` if one cannot be."""
-        from include.ratings import algorithms
+        from include.ratings.models import algorithms
 
         for variable, name, options in [
             ("RATINGS_ALGORITHM", self.algorithm, self.algorithm_options),

@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo import articles, audience, gazette, posts, ratings, songs
-from deploy.demo import base as demo_base
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.gazette import Article, Gazette
+from deploy.demo.ratings import base as demo_base
 from deploy.demo.report import Produced, show
 from deploy.demo.songs import generate, music
 from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
 from include.core.storage import write_json
-from include.ratings import base
+from include.ratings.data import base
 from include.songs import results
 from include.songs.engines import duckdb_job
 
@@ -45,7 +45,7 @@ def test_without_movielens_it_says_so_loudly_and_generates(home, monkeypatch):
     monkeypatch.setattr(demo_base, "_fetch", refuse)
     shown = console()
     demo_base.provide(shown)
-    assert "MovieLens 100K cannot be had" in text(shown)
+    assert "MovieLens 100K cannot be downloaded" in text(shown)
     assert "generated ratings" in text(shown)
     assert base.stored_source(home / "data" / "ratings") == "generated"
 

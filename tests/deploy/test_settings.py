@@ -21,7 +21,11 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch):
     ("variable", "value", "reason"),
     [
         ("RATINGS_ALGORITHM", "nowhere:Nothing", "cannot be imported"),
-        ("RATINGS_CUSTOM_ALGORITHMS", "include.ratings.rows:Rating", "a subclass of surprise.AlgoBase was expected"),
+        (
+            "RATINGS_CUSTOM_ALGORITHMS",
+            "include.ratings.data.rows:Rating",
+            "a subclass of surprise.AlgoBase was expected",
+        ),
         ("RATINGS_ALGORITHM_OPTIONS", '{"no_such": 1}', "cannot be constructed"),
     ],
 )

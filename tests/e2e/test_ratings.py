@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from include.core.storage import Store
-from include.ratings.ledger import Ledger
+from include.ratings.data.ledger import Ledger
 from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e

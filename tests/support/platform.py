@@ -15,12 +15,12 @@ import httpx
 import psutil
 import pytest
 
+from deploy.demo.ratings.generate import movielens_like
 from deploy.embedded import processes, readiness
 from deploy.embedded.instance import Instance
 from deploy.embedded.supervision import Component, Supervisor
 from include.core.settings import ROOT
-from include.ratings import base
-from include.ratings.generate import movielens_like
+from include.ratings.data import base
 
 T = TypeVar("T")
 

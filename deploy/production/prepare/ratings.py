@@ -5,7 +5,7 @@ from pathlib import Path
 
 def base_ratings() -> None:
     """Store the base ratings from MOVIELENS_100K; if it is not set, the first training downloads them."""
-    from include.ratings import base
+    from include.ratings.data import base
     from include.ratings.settings import RatingsSettings
     from quartet.hooks.storage import StorageHook
 

@@ -2,7 +2,7 @@
 
 from logging import getLogger
 
-from include.ratings import base
+from include.ratings.data import base
 
 log = getLogger(__name__)
 
@@ -15,11 +15,11 @@ def fetch(address: str = ADDRESS) -> tuple[bytes, str]:
     Download the archive.
 
     Returns:
-        Content of `u.data`, its checksum seen to be right, and the address.
+        Content of `u.data`, checksum verified, and the address.
 
     Raises:
-        ConnectionError: it cannot be had.
-        BadDataError: it is not what GroupLens published.
+        ConnectionError: the archive cannot be downloaded.
+        BadDataError: the archive differs from what GroupLens published.
     """
     import httpx
 
@@ -27,7 +27,7 @@ def fetch(address: str = ADDRESS) -> tuple[bytes, str]:
         response = httpx.get(address, timeout=TIMEOUT_SECONDS, follow_redirects=True).raise_for_status()
     except httpx.HTTPError as error:
         raise ConnectionError(
-            f"MovieLens 100K cannot be had from {address} ({type(error).__name__}: {error}); "
+            f"MovieLens 100K cannot be downloaded from {address} ({type(error).__name__}: {error}); "
             "set MOVIELENS_100K to a folder or zip file that holds it"
         ) from error
     log.info("MovieLens 100K fetched from %s, %d bytes", address, len(response.content))

@@ -1,9 +1,7 @@
 """Steps of the DAG `housekeeping`: the workflows' retention rules, and data that belongs to no workflow."""
 
-import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,7 @@ from include.core.retention import Cleaning, Counts, PlatformRetention, Removed,
 from include.core.settings import PlatformSettings
 from quartet.hooks.database import DatabaseHook
 from quartet.hooks.registry import RegistryHook
-from quartet.hooks.registry_versions import ModelVersionsHook, purge_runs
 from quartet.hooks.storage import StorageHook
-
-log = logging.getLogger(__name__)
 
 METADATA, MLFLOW = "quartet_metadata", "quartet_mlflow"
 """Connections to the databases of Airflow and of MLflow's server; either may be missing."""
@@ -46,7 +41,7 @@ class Housekeeping:
         self.storage = StorageHook()
 
     def clean(self, workflow: str, rule: Rule) -> Counts:
-        """Apply a retention rule of the workflow of this name."""
+        """Apply a retention rule of the workflow with this name."""
         return rule.clean(self._cleaning(workflow))
 
     def purge_runs(self) -> Counts:
@@ -57,8 +52,7 @@ class Housekeeping:
         address = PlatformSettings.load().registry_uri
         if address.startswith(("http://", "https://")):
             address = self._address(MLFLOW, "mlflow gc").render_as_string(hide_password=False)
-        with RegistryHook().client() as client:
-            return purge_runs(client, address, cleaning.sweeper, settings.deleted_runs_days)
+        return RegistryHook().purge_runs(address, cleaning.sweeper, settings.deleted_runs_days)
 
     def clean_logs(self) -> Counts:
         """Remove old log files on this machine; remote storage has its own rules."""
@@ -84,14 +78,12 @@ class Housekeeping:
             store=self.storage.store(folder),
             sweeper=Sweeper(self.storage.path(), self.dry_run),
             now=self.now,
-            open_registry=self._open_registry,
+            model_versions=self._model_versions,
             variable=lambda name: Variable.get(name, default={}, deserialize_json=True),
         )
 
-    @contextmanager
-    def _open_registry(self, name: str) -> Iterator[ModelVersions]:
-        with RegistryHook().client() as client:
-            yield ModelVersionsHook(client, name, datetime.fromtimestamp(self.now, UTC))
+    def _model_versions(self, name: str) -> ModelVersions:
+        return RegistryHook().versions(name, datetime.fromtimestamp(self.now, UTC))
 
     def _address(self, conn_id: str, command: str) -> URL:
         """Return the address of another system's database; skip the task if its connection is not defined."""

@@ -1,21 +1,26 @@
-"""The two steps of `ratings_train`, run as its DAG runs them; every task may die and be run again."""
+"""The steps of the workflow, run as its DAGs run them; every task may die and be run again."""
 
 from pathlib import Path
 
 import pytest
 
-from include.core.errors import BadDataError
-from include.ratings import base, models
-from include.ratings.ledger import Ledger, UnknownVersionError
-from include.ratings.pipeline import Plan, as_json
+from include.core.errors import BadDataError, NothingToDoError
+from include.core.storage import read_json
+from include.ratings import layout
+from include.ratings.data import base
+from include.ratings.data.ledger import Ledger
+from include.ratings.errors import UnknownVersionError
+from include.ratings.models import cards, selection
+from include.ratings.models.champion import Champion, promotions, read_champion
+from include.ratings.pipeline import Pipeline
 from include.ratings.settings import RatingsSettings
-from tests.include.ratings.conftest import NOW, Platform
+from tests.support.ratings import NOW, RatingsPlatform
 
 HIGH, LOW = "1 1 5 100\n", "1 1 1 200\n"
 
 
-def champion(platform: Platform) -> models.Champion:
-    found = models.champion(platform.store.path)
+def champion(platform: RatingsPlatform) -> Champion:
+    found = read_champion(platform.store.path)
     assert found is not None
     assert found.version == platform.registry.champion
     return found
@@ -25,19 +30,19 @@ def test_the_first_run_trains_the_base_data_alone(platform):
     report = platform.run()
     assert (report.output, report.made) == ([1], "computed")
     assert champion(platform).version == 1
-    assert models.read_card(platform.store.path, 1).metrics["rows"] == 1_500
+    assert cards.read_card(platform.store.path, 1).metrics["rows"] == 1_500
 
 
 def test_the_first_run_also_takes_what_has_landed(platform):
     platform.drop("a.txt", HIGH)
     platform.run()
-    assert models.read_card(platform.store.path, 1).tags["training_version"] == "1"
+    assert cards.read_card(platform.store.path, 1).tags["training_version"] == "1"
 
 
 def test_a_run_with_nothing_new_has_nothing_to_do(platform):
     platform.run()
     plan = platform.plan()
-    assert plan.empty
+    assert plan.is_empty
     assert plan.reason.startswith("nothing to do")
 
 
@@ -45,7 +50,7 @@ def test_submitted_ratings_are_in_the_model(platform):
     platform.run()
     platform.drop("a.txt", "new film 1 100\nnew film 5 101\n")
     report = platform.run()
-    metrics = models.read_card(platform.store.path, 2).metrics
+    metrics = cards.read_card(platform.store.path, 2).metrics
     assert (metrics["rows_submitted"], metrics["rows_replaced"], metrics["rows"]) == (2, 1, 1_501)
     assert report.counts == {"files": 1, "rows_added": 2, "rows_replaced": 1, "files_refused": 0}
     assert report.note.startswith("new training data; model 2 is the new champion: 1 files, 2 rows added, 1 rows rep")
@@ -66,7 +71,7 @@ def test_without_coalescing_each_file_makes_a_model_in_order(platform):
     for number in range(3):
         platform.drop(f"f{number}.txt", f"u{number} m 3 {number}\n")
     assert platform.run().output == [2, 3, 4]
-    assert [models.training_version(models.read_card(platform.store.path, version)) for version in (2, 3, 4)] == [
+    assert [cards.training_version(cards.read_card(platform.store.path, version)) for version in (2, 3, 4)] == [
         1,
         2,
         3,
@@ -75,15 +80,15 @@ def test_without_coalescing_each_file_makes_a_model_in_order(platform):
 
 
 def test_many_small_commits_are_compacted_on_the_way(platform, monkeypatch):
-    monkeypatch.setattr("include.ratings.ledger.CROWDED", 3)
+    monkeypatch.setattr("include.ratings.data.ledger.MAX_FILES", 3)
     platform.run()
     for number in range(5):
         platform.drop(f"f{number}.txt", f"u{number} m 3 {number}\n")
         platform.plan()
-    ledger = Ledger(platform.store.below("training_table"))
+    ledger = Ledger(layout.training_table(platform.store))
     assert [entry.operation for entry in ledger.history()].count("compact") == 1
     assert platform.run().output == [2]
-    assert models.read_card(platform.store.path, 2).metrics["rows_submitted"] == 5
+    assert cards.read_card(platform.store.path, 2).metrics["rows_submitted"] == 5
 
 
 def test_a_rating_that_was_there_before_counts_as_replaced(platform):
@@ -138,14 +143,14 @@ def test_new_options_train_only_when_asked(platform):
     platform.settings = RatingsSettings(algorithm="SVD", algorithm_options={"n_epochs": 1}, max_rmse_rise="off")
     assert platform.run() is None
     assert platform.run(reprocess=True).output == [2]
-    assert models.read_card(platform.store.path, 2).tags["algorithm"] == "SVD"
+    assert cards.read_card(platform.store.path, 2).tags["algorithm"] == "SVD"
 
 
 class TestGuard:
     """A worse model is kept but not promoted."""
 
     @pytest.fixture
-    def spoiled(self, platform: Platform) -> Platform:
+    def spoiled(self, platform: RatingsPlatform) -> RatingsPlatform:
         platform.run()
         users = {row.user for row in base.load(platform.store.path).rows}
         rows = (f"{user} x{number} 5 1\n" for user in users for number in range(20))
@@ -162,7 +167,7 @@ class TestGuard:
         spoiled.run()
         spoiled.run(model=2, by="ann")
         assert champion(spoiled).version == 2
-        assert models.promotions(spoiled.store.path, 1)[0]["by"] == "ann"
+        assert promotions(spoiled.store.path, 1)[0]["by"] == "ann"
 
     def test_it_is_promoted_when_the_guard_is_off(self, spoiled):
         spoiled.settings = RatingsSettings(algorithm="BaselineOnly", max_rmse_rise="off")
@@ -174,7 +179,7 @@ class TestRollback:
     """Back to a model or to a version of the data; nothing is lost."""
 
     @pytest.fixture
-    def grown(self, platform: Platform) -> Platform:
+    def grown(self, platform: RatingsPlatform) -> RatingsPlatform:
         for name, text in (("", ""), ("a.txt", HIGH), ("b.txt", LOW)):
             if name:
                 platform.drop(name, text)
@@ -186,7 +191,7 @@ class TestRollback:
         report = grown.run(model=1)
         assert (report.output, report.made) == ([1], "reused")
         assert champion(grown).previous == (3, 2)
-        assert len(Ledger(grown.store.below("training_table")).rows()) == 2
+        assert len(Ledger(layout.training_table(grown.store)).rows()) == 2
 
     def test_a_doubled_event_never_undoes_it(self, grown):
         grown.run(model=1)
@@ -212,7 +217,7 @@ class TestRollback:
         grown.run(training=1)
         grown.drop("c.txt", "9 9 3 300\n")
         grown.run()
-        files = Ledger(grown.store.below("training_table")).files()
+        files = Ledger(layout.training_table(grown.store)).files()
         assert list(files) == ["a.txt", "c.txt"]
 
     def test_an_unknown_version_is_refused(self, grown):
@@ -254,10 +259,10 @@ def test_a_training_that_dies_is_run_again_to_the_same_end(platform, step):
     plan = platform.plan()
     with pytest.raises(KilledError):
         platform.train(plan, KilledRegistry(platform.registry, step))
-    platform.train(Plan(**as_json(plan)))
+    platform.train(plan)
     assert len(platform.registry.versions) == 2
     assert (champion(platform).version, champion(platform).decided) == (2, 1)
-    assert len(models.promotions(platform.store.path, 10)) == 2
+    assert len(promotions(platform.store.path, 10)) == 2
 
 
 def test_a_failed_training_keeps_the_champion_and_does_not_block_the_next(platform):
@@ -270,7 +275,7 @@ def test_a_failed_training_keeps_the_champion_and_does_not_block_the_next(platfo
     platform.settings = RatingsSettings(algorithm="BaselineOnly", max_rmse_rise="off")
     platform.drop("b.txt", "1 2 3 1\n")
     platform.run()
-    assert models.read_card(platform.store.path, 2).metrics["rows_submitted"] == 2
+    assert cards.read_card(platform.store.path, 2).metrics["rows_submitted"] == 2
 
 
 def test_ingested_but_not_trained_data_are_trained_by_the_next_run(platform):
@@ -292,9 +297,94 @@ def test_an_old_run_that_is_cleared_does_not_take_the_champion_back(platform):
 
 
 def test_a_run_twice_leaves_the_same_bytes(platform):
+    def contents() -> dict[Path, bytes]:
+        folder = Path(platform.store.path)
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in files if path.relative_to(folder).parts[0] != "jobs"}
+
     platform.drop("a.txt", HIGH)
     plan = platform.plan()
     platform.train(plan)
-    first = {path: path.read_bytes() for path in Path(platform.store.path).rglob("*") if path.is_file()}
+    first = contents()
     platform.train(plan)
-    assert first == {path: path.read_bytes() for path in Path(platform.store.path).rglob("*") if path.is_file()}
+    assert first == contents()
+
+
+def test_a_run_with_nothing_to_do_skips_and_keeps_its_report(platform):
+    platform.run()
+    run = platform.next_run()
+    with pytest.raises(NothingToDoError, match="nothing to do: training version 0 is the newest"):
+        platform.pipeline(run).ingest()
+    report = platform.report("train", run.id)
+    assert (report.made, report.output) == ("nothing", [])
+
+
+def test_a_run_tells_what_it_did_and_how_things_are(platform):
+    report = platform.run()
+    assert platform.notes == [report.note]
+    assert platform.metrics["champion_holdout_rmse"] == platform.registry.versions[0].metrics["holdout_rmse"]
+
+
+def test_params_that_the_dag_does_not_know_are_ignored(platform):
+    assert platform.run(unknown=1).output == [1]
+
+
+class TestSelection:
+    """The steps of `ratings_model_selection`."""
+
+    def select(self, platform: RatingsPlatform, training: int | None = None) -> Pipeline:
+        run = platform.next_run(
+            algorithms=["BaselineOnly", "SVD"],
+            options={"SVD": {"n_epochs": 3}},
+            folds=2,
+            seed=0,
+            training=training,
+            max_fit_seconds=None,
+            use=True,
+        )
+        return platform.pipeline(run)
+
+    def test_the_steps_lead_to_a_record_a_report_and_the_algorithm_in_use(self, platform):
+        platform.run()
+        run = self.select(platform)
+        data, cells = run.pin(), run.plan()
+        assert len(cells) == 4
+        chosen = run.report([run.evaluate(cell, data) for cell in cells], data)["chosen"]
+        record = platform.registry.records[run.run.id]
+        assert (record["experiment"], record["tags"]) == ("ratings_selection", {"chosen": chosen})
+        assert record["params"] == {**data, "folds": 2, "seed": 0}
+        assert set(record["files"]) == {"comparison.csv", "comparison.svg"}
+        note = f"2-fold cross-validation, training version 0: {chosen} is best"
+        assert platform.notes[-1] == note
+        assert read_json(layout.algorithm_file(platform.store.path))["algorithm"] == chosen
+        assert read_json(layout.selection_file(platform.store.path, run.run.due.isoformat()))["chosen"] == chosen
+
+    @pytest.fixture
+    def row_counts(self, monkeypatch) -> list[int]:
+        """Return how many rows each evaluation gets."""
+        found = []
+
+        def evaluate(rows, cell, folds, seed):
+            found.append(len(rows))
+            return selection.Outcome(cell.algorithm, cell.fold)
+
+        monkeypatch.setattr(selection, "evaluate", evaluate)
+        return found
+
+    def test_the_data_are_pinned(self, platform, row_counts):
+        platform.drop("a.txt", "new film 3 1\n")
+        platform.run()
+        data = self.select(platform).pin()
+        platform.drop("b.txt", "new film2 3 1\n")
+        platform.run()
+        assert data["training_version"] == 1
+        earlier = self.select(platform, training=0).pin()
+        assert earlier == data | {"training_version": 0}
+        for pinned in (data, earlier):
+            self.select(platform).evaluate({"algorithm": "SVD", "fold": 0}, pinned)
+        assert row_counts == [1_501, 1_500]
+
+    def test_an_unknown_version_is_refused(self, platform):
+        platform.run()
+        with pytest.raises(UnknownVersionError):
+            self.select(platform, training=9).pin()

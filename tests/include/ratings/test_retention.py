@@ -9,7 +9,8 @@ import pytest
 from include.core.registry import ModelVersion, RegisteredVersion
 from include.core.retention import Removed, Sweeper
 from include.core.storage import StoragePath
-from include.ratings import models, reports, retention
+from include.ratings import report, retention
+from include.ratings.models import cards, champion
 
 AT = "2027-01-15T08:00:00+00:00"
 LATER, EARLIER = time.time() + 86_400, time.time() - 86_400
@@ -20,7 +21,7 @@ class KilledError(Exception):
 
 
 @dataclass
-class Shelf:
+class RegistryInMemory:
     """A registry with versions and runs; the step named in `dies_at` kills."""
 
     root: Path
@@ -36,7 +37,7 @@ class Shelf:
         self.folder(run_id).mkdir(parents=True)
         (self.folder(run_id) / "model.pickle").write_bytes(b"model")
         tags = {"training_version": str(version), "sha256": "0"}
-        models.write_card(self.root / "ratings", ModelVersion(version, AT, run_id, "artefact", tags, {}))
+        cards.write_card(self.root / "ratings", ModelVersion(version, AT, run_id, "artefact", tags, {}))
 
     def versions(self) -> dict[int, RegisteredVersion]:
         return dict(self.registered)
@@ -69,14 +70,14 @@ class Shelf:
         return retention.remove_models(self.root / "ratings", self, Sweeper(self.root, dry_run), keep)
 
     def cards(self) -> list[int]:
-        return sorted(models.versions(self.root / "ratings"))
+        return sorted(cards.versions(self.root / "ratings"))
 
     def files(self) -> list[str]:
         return sorted(path.parent.name for path in (self.root / "mlflow").rglob("*.pickle"))
 
 
 def promote(root: StoragePath, version: int) -> None:
-    models.promote(root, version, AT, by="a", reason="b", run="c")
+    champion.promote(root, version, AT, by="a", reason="b", run="c")
 
 
 @pytest.fixture
@@ -85,15 +86,15 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def registry(tmp_path: Path) -> RegistryInMemory:
     """Give six models; 4 is the champion, 3 was before, 1 has an answer, 2 an alias."""
-    shelf = Shelf(tmp_path)
+    registry = RegistryInMemory(tmp_path)
     for version in range(1, 7):
-        shelf.add(version, *(["mine"] if version == 2 else []))
+        registry.add(version, *(["mine"] if version == 2 else []))
     for version in (3, 4):
         promote(tmp_path / "ratings", version)
     answer(tmp_path / "ratings", 1, "a.txt")
-    return shelf
+    return registry
 
 
 def answer(root: Path, version: int, name: str) -> None:
@@ -106,64 +107,64 @@ def listed(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def test_the_champion_those_before_it_and_all_that_is_referred_to_stay(shelf, root):
-    assert retention.superseded(root, shelf.versions(), keep=1) == [5]  # 6 is the newest, 3 the champion before
+def test_the_champion_those_before_it_and_all_that_is_referred_to_stay(registry, root):
+    assert retention.superseded(root, registry.versions(), keep=1) == [5]  # 6 is the newest, 3 the champion before
     promote(root, 6)
-    assert retention.superseded(root, shelf.versions(), keep=1) == [3, 5]
-    assert retention.superseded(root, shelf.versions(), keep=2) == []  # 6 and 5 are the newest, 4 and 3 were before
+    assert retention.superseded(root, registry.versions(), keep=1) == [3, 5]
+    assert retention.superseded(root, registry.versions(), keep=2) == []  # 6 and 5 are the newest, 4 and 3 were before
 
 
-def test_without_a_champion_or_a_number_nothing_goes(shelf, root):
-    assert retention.superseded(root, shelf.versions(), keep=0) == []
+def test_without_a_champion_or_a_number_nothing_goes(registry, root):
+    assert retention.superseded(root, registry.versions(), keep=0) == []
     (root / "champion.json").unlink()
-    assert retention.superseded(root, shelf.versions(), keep=1) == []
+    assert retention.superseded(root, registry.versions(), keep=1) == []
 
 
-def test_card_entry_files_and_run_go_together_and_once(shelf):
-    card = len((shelf.root / "ratings/models/5.json").read_bytes())
-    assert shelf.remove(1) == {"models": 1, "runs": 0, "objects": 2, "bytes": 5 + card}
-    assert (shelf.cards(), sorted(shelf.registered)) == ([1, 2, 3, 4, 6], [1, 2, 3, 4, 6])
-    assert shelf.files() == ["run1", "run2", "run3", "run4", "run6"]
-    assert "run5" not in shelf.runs
-    assert shelf.remove(1) == {"models": 0, "runs": 0, "objects": 0, "bytes": 0}
+def test_card_entry_files_and_run_go_together_and_once(registry):
+    card = len((registry.root / "ratings/models/5.json").read_bytes())
+    assert registry.remove(1) == {"models": 1, "runs": 0, "objects": 2, "bytes": 5 + card}
+    assert (registry.cards(), sorted(registry.registered)) == ([1, 2, 3, 4, 6], [1, 2, 3, 4, 6])
+    assert registry.files() == ["run1", "run2", "run3", "run4", "run6"]
+    assert "run5" not in registry.runs
+    assert registry.remove(1) == {"models": 0, "runs": 0, "objects": 0, "bytes": 0}
 
 
-def test_a_dry_run_removes_nothing(shelf):
-    before = listed(shelf.root)
-    assert shelf.remove(1, dry_run=True)["models"] == 1
-    assert (listed(shelf.root), sorted(shelf.registered)) == (before, [1, 2, 3, 4, 5, 6])
+def test_a_dry_run_removes_nothing(registry):
+    before = listed(registry.root)
+    assert registry.remove(1, dry_run=True)["models"] == 1
+    assert (listed(registry.root), sorted(registry.registered)) == (before, [1, 2, 3, 4, 5, 6])
 
 
 @pytest.mark.parametrize("step", ["find", "delete_version", "delete_run"])
-def test_what_a_kill_leaves_is_removed_the_next_time_and_the_model_is_never_half_there(shelf, step):
-    shelf.dies_at = step
+def test_what_a_kill_leaves_is_removed_the_next_time_and_the_model_is_never_half_there(registry, step):
+    registry.dies_at = step
     with pytest.raises(KilledError):
-        shelf.remove(1)
-    assert 5 not in shelf.cards()  # nobody can go back to it from now on
-    assert ("run5" in shelf.files()) == (5 in shelf.registered)  # what training may take up again has its file
-    shelf.dies_at = None
-    shelf.remove(1)
-    assert (shelf.cards(), sorted(shelf.registered)) == ([1, 2, 3, 4, 6], [1, 2, 3, 4, 6])
-    assert shelf.files() == ["run1", "run2", "run3", "run4", "run6"]
-    assert shelf.runs == {"run1", "run2", "run3", "run4", "run6"}
+        registry.remove(1)
+    assert 5 not in registry.cards()  # nobody can go back to it from now on
+    assert ("run5" in registry.files()) == (5 in registry.registered)  # what training may take up again has its file
+    registry.dies_at = None
+    registry.remove(1)
+    assert (registry.cards(), sorted(registry.registered)) == ([1, 2, 3, 4, 6], [1, 2, 3, 4, 6])
+    assert registry.files() == ["run1", "run2", "run3", "run4", "run6"]
+    assert registry.runs == {"run1", "run2", "run3", "run4", "run6"}
 
 
-def test_a_model_that_somebody_goes_back_to_meanwhile_stays_whole(shelf, root):
-    shelf.gone_back_to = 5
-    assert shelf.remove(1)["models"] == 0
-    assert models.read_card(root, 5).run_id == "run5"
-    assert (5 in shelf.registered, "run5" in shelf.files()) == (True, True)
+def test_a_model_that_somebody_goes_back_to_meanwhile_stays_whole(registry, root):
+    registry.gone_back_to = 5
+    assert registry.remove(1)["models"] == 0
+    assert cards.read_card(root, 5).run_id == "run5"
+    assert (5 in registry.registered, "run5" in registry.files()) == (True, True)
 
 
-def test_the_files_of_trainings_that_were_killed_go(shelf):
-    shelf.runs.add("killed")
-    shelf.folder("killed").mkdir()
-    (shelf.folder("killed") / "half").write_bytes(b"123")
-    assert shelf.remove(6) == {"models": 0, "runs": 1, "objects": 1, "bytes": 3}
-    assert "killed" not in shelf.runs
+def test_the_files_of_trainings_that_were_killed_go(registry):
+    registry.runs.add("killed")
+    registry.folder("killed").mkdir()
+    (registry.folder("killed") / "half").write_bytes(b"123")
+    assert registry.remove(6) == {"models": 0, "runs": 1, "objects": 1, "bytes": 3}
+    assert "killed" not in registry.runs
 
 
-def test_answers_go_when_the_champion_has_given_them_too(shelf, root):
+def test_answers_go_when_the_champion_has_given_them_too(registry, root):
     for version, name in [(3, "a.txt"), (3, "b.txt"), (4, "a.txt"), (1, "c.txt"), (3, "_failed.json")]:
         answer(root, version, name)
     (root / "predict_made/3/_failed.json.json").unlink()
@@ -188,7 +189,7 @@ def test_without_a_champion_all_answers_stay(root):
 def test_the_newest_reports_stay_however_old_they_are(root, monkeypatch):
     monkeypatch.setattr(retention, "REPORTS_SHOWN", 2)
     for number in range(4):
-        reports.write(root, reports.Report("train", f"run-{number}", [], [], "nothing", ""))
+        report.write(root, report.Report("train", f"run-{number}", [], [], "nothing", ""))
         time.sleep(0.01)  # the store tells their order
     (root / "jobs/train/notes.txt").write_text("mine")
     assert retention.clean_reports(root, Sweeper(root), EARLIER) == Removed()

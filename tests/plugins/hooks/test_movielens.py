@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from include.core.errors import BadDataError
-from include.ratings import base
+from include.ratings.data import base
 from quartet.hooks.movielens import fetch
 
 

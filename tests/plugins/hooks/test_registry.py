@@ -3,17 +3,21 @@
 import hashlib
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 from surprise import BaselineOnly
 
+from deploy.demo.ratings.generate import movielens_like
 from include.core.errors import DamagedObjectError
 from include.core.registry import NewModel
-from include.core.storage import read_bytes
-from include.ratings import base, generate, mlflow_model, training
-from include.ratings.dataset import RatingDataset
+from include.core.storage import read_bytes, walk_objects
+from include.ratings import mlflow_model
+from include.ratings.data import base
+from include.ratings.data.dataset import RatingDataset
+from include.ratings.models import training
 from quartet.hooks.registry import RegistryHook
 from quartet.hooks.storage import StorageHook
 
@@ -55,15 +59,14 @@ def test_the_champion_moves(hook):
     register(hook, "r2")
     for version in (2, 1):
         hook.promote("ratings", version)
-        with hook.client() as client:
-            assert int(client.get_model_version_by_alias("ratings", "champion").version) == version
+        assert int(hook.client().get_model_version_by_alias("ratings", "champion").version) == version
 
 
 def test_a_file_that_reads_back_differently_leaves_no_version(hook, monkeypatch):
     def damaged(path, sha256=None):
         raise DamagedObjectError("damaged")
 
-    monkeypatch.setattr("quartet.hooks.registry.read_bytes", damaged)
+    monkeypatch.setattr("quartet.hooks.registry.hook.read_bytes", damaged)
     with pytest.raises(DamagedObjectError):
         register(hook)
     assert hook.find("ratings", "r1") is None
@@ -71,18 +74,16 @@ def test_a_file_that_reads_back_differently_leaves_no_version(hook, monkeypatch)
 
 
 def test_the_run_of_a_killed_try_is_marked_by_the_next(hook):
-    with hook.client() as client:
-        experiment = hook.experiment(client, "ratings")
-        left = client.create_run(experiment, tags={"recipe": "r1"}).info.run_id
-        register(hook)
-        assert client.get_run(left).info.status == "KILLED"
+    left = hook.client().create_run(hook.experiment("ratings"), tags={"recipe": "r1"}).info.run_id
+    register(hook)
+    assert hook.client().get_run(left).info.status == "KILLED"
 
 
 def test_mlflow_users_can_load_a_model(hook, registry_home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registry_home}/mlflow.db")
     import mlflow.pyfunc
 
-    rows = base.parse(generate.movielens_like(seed=1, ratings=1_500))
+    rows = base.parse(movielens_like(seed=1, ratings=1_500))
     model = BaselineOnly(verbose=False).fit(RatingDataset(rows).full_trainset())
     register(hook, artefact=training.dump(model))
     hook.promote("ratings", 1)
@@ -110,17 +111,36 @@ def test_a_record_has_children_and_files_and_is_replaced_when_made_again(hook):
 
     record(0.9)
     parent = record(0.8)
-    with hook.client() as client:
-        runs = client.search_runs([hook.experiment(client, "selection")])
-        assert sorted(run.info.run_name for run in runs) == ["SVD", "run-1"]
-        (child,) = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
-        assert (child.data.metrics, child.data.params) == ({"rmse": 0.8}, {"options": "{'a': 1}"})
+    runs = hook.client().search_runs([hook.experiment("selection")])
+    assert sorted(run.info.run_name for run in runs) == ["SVD", "run-1"]
+    (child,) = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
+    assert (child.data.metrics, child.data.params) == ({"rmse": 0.8}, {"options": "{'a': 1}"})
     assert StorageHook().path("mlflow", "selection", parent, "artifacts", "table.csv").read_bytes() == b"a,b\n"
 
 
-def test_on_s3_the_credentials_are_in_the_environment_only_while_they_are_used(registry_home, s3_storage):
+def test_on_s3_the_storage_s_connection_is_used_and_the_environment_stays_as_it_is(registry_home, s3_storage):
     hook = RegistryHook()
     before = dict(os.environ)
     version = register(hook)
     assert dict(os.environ) == before
     assert read_bytes(StorageHook().path(version.artefact)) == b"model"
+    names = walk_objects(StorageHook().path("mlflow", "ratings", version.run_id, "artifacts", "model"))
+    assert {"MLmodel", "data/model.pickle", "requirements.txt"} <= set(names)
+
+
+def test_threads_register_side_by_side_on_s3(registry_home, s3_storage):
+    register(RegistryHook())
+    with ThreadPoolExecutor(3) as threads:
+        recipes = [f"thread-{number}" for number in range(6)]
+        artefacts = [recipe.encode() for recipe in recipes]
+        versions = list(threads.map(lambda *arguments: register(RegistryHook(), *arguments), recipes, artefacts))
+    assert sorted(each.version for each in versions) == [2, 3, 4, 5, 6, 7]
+    for version, artefact in zip(versions, artefacts, strict=True):
+        assert read_bytes(StorageHook().path(version.artefact)) == artefact
+
+
+def test_files_go_where_an_earlier_experiment_has_them(hook, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    hook.client().create_experiment("selection", artifact_location=elsewhere.as_uri())
+    run_id = hook.record("selection", "run-1", params={}, tags={}, files={"table.csv": b"a,b\n"})
+    assert (elsewhere / run_id / "artifacts" / "table.csv").read_bytes() == b"a,b\n"

@@ -6,18 +6,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import NothingToDoError
-from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.workflows.common import skipping
 
 CONTEXT = {"dag_run": SimpleNamespace(dag_id="d", run_id="r")}
-
-
-@pytest.fixture
-def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the notes that were set."""
-    found: list[str] = []
-    monkeypatch.setattr(AirflowApiHook, "note", lambda self, run, text: found.append(text))
-    return found
 
 
 def test_a_step_with_nothing_to_do_is_skipped_with_a_note(notes):

@@ -14,17 +14,22 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from deploy.demo.ratings.generate import movielens_like
 from include.core.storage import write_json, write_whole
-from include.ratings import answering, base, generate, landing, models, pipeline, prediction, training
-from include.ratings.ledger import Ledger
+from include.ratings import layout
+from include.ratings.data import base, landing
+from include.ratings.data.ledger import Ledger
+from include.ratings.models import cards, training
+from include.ratings.models.champion import read_champion
+from include.ratings.predictions import files
 from include.ratings.settings import RatingsSettings
 from include.workflows import WORKFLOWS
 from quartet.hooks import metadata
 from quartet.hooks.registry import RegistryHook
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.housekeeping import Housekeeping
+from tests.support.ratings_runs import predict, train
 
-SETTINGS = RatingsSettings(algorithm="BaselineOnly")
 RULES = {rule.task_id: (workflow.name, rule) for workflow in WORKFLOWS for rule in workflow.retention.rules}
 CLEANINGS: dict[str, Callable[[Housekeeping], dict[str, int]]] = {
     name: partial(lambda name, run: run.clean(*RULES[name]), name)
@@ -38,16 +43,6 @@ CLEANINGS |= {
 CLEANINGS["clean_logs"] = Housekeeping.clean_logs
 AT_ONCE = "0.000001"
 """Days: a tenth of a second."""
-
-
-def train(run: str) -> None:
-    store, now = StorageHook().store("ratings"), datetime.now(UTC)
-    plan = pipeline.pin(store, base.load(store.path), SETTINGS, pipeline.Asked(), run, now.timestamp() + 60)
-    pipeline.train_and_promote(store, plan, RegistryHook(), SETTINGS, now.isoformat())
-
-
-def answer_all() -> None:
-    answering.answer_all(StorageHook().path("ratings"), StorageHook().path, "run", lambda: time.time() + 60)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -67,17 +62,17 @@ def clean(*, dry_run: bool = False) -> dict[str, dict[str, int]]:
 
 
 @pytest.fixture
-def busy_home(registry_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def busy_home(registry_home: Path, fast_ratings: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a home with four models, the last one champion and with an answer, and leftovers of each workflow."""
     root = StorageHook().path("ratings")
-    base.store(root, generate.movielens_like(seed=1, ratings=1_500), "test")
+    base.store(root, movielens_like(seed=1, ratings=1_500), "test")
     train("run-0")
     landing.submit(root, "streaming", ["1 1", "nobody 1"], datetime.now(UTC))
     for number in (1, 2, 3):
         landing.submit(root, "training", [f"{number} 1 5 1"], datetime.now(UTC))
         train(f"run-{number}")
         if number != 2:  # so that model 3 has no answer
-            answer_all()
+            predict("run")
     data = registry_home / "data"
     extract = data / "articles/a/extracts/2020-01-01" / f"{'0' * 32}-1-2-3-4.parquet"
     for path in (extract, data / "songs/.incoming/job-2019-02-08/metrics.json", registry_home / "logs/d/attempt=1.log"):
@@ -107,17 +102,17 @@ def test_by_default_nothing_that_is_young_goes(busy_home):
     assert {name: digest for name, digest in digests(busy_home / "data").items() if name not in compacted} == {
         name: digest for name, digest in before.items() if "training_table" not in name
     }
-    ledger = Ledger(StorageHook().store("ratings", "training_table"))
+    ledger = Ledger(layout.training_table(StorageHook().store("ratings")))
     assert [len(ledger.rows(version)) for version in range(4)] == [0, 1, 2, 3]
     assert (busy_home / "logs/d/attempt=1.log").exists()
-    assert models.versions(StorageHook().path("ratings")) == [4, 3, 2, 1]
+    assert cards.versions(StorageHook().path("ratings")) == [4, 3, 2, 1]
 
 
 @pytest.mark.usefixtures("strict")
 def test_what_nobody_uses_goes_once_and_all_that_is_used_works(busy_home):
     data, root, storage = busy_home / "data", StorageHook().path("ratings"), StorageHook()
-    champion = models.champion(root)
-    before, given = digests(data), prediction.answered_by(root, champion.version)
+    champion = read_champion(root)
+    before, given = digests(data), files.predicted_by(root, champion.version)
     assert (champion.version, champion.previous) == (4, (3, 2, 1))
 
     counts = clean(dry_run=True)
@@ -130,41 +125,40 @@ def test_what_nobody_uses_goes_once_and_all_that_is_used_works(busy_home):
     assert counts["remove_models"]["models"] == 2  # 1 and 2; 4 is the champion, 3 was before
     assert counts["purge_runs"]["runs"] == 2
     assert counts["compact_ratings"]["files_merged"] == 3
-    assert models.versions(root) == [4, 3]
+    assert cards.versions(root) == [4, 3]
     assert not [*(data / "articles").rglob("*.parquet"), *(data / "audience/tasks").iterdir()]
     assert not [*(data / "songs/.incoming").iterdir(), *(busy_home / "logs").rglob("*.log")]
 
-    card = models.read_card(root, 4)
+    card = cards.read_card(root, 4)
     assert training.load(storage.path(card.artefact), card.sha256)
-    assert prediction.answered_by(root, 4) == given
+    assert files.predicted_by(root, 4) == given
     landing.submit(root, "streaming", ["2 2"], datetime.now(UTC))
-    answer_all()
-    assert len(prediction.answered_by(root, 4)) == 2
-    ledger = Ledger(storage.store("ratings", "training_table"))
+    predict("run")
+    assert len(files.predicted_by(root, 4)) == 2
+    ledger = Ledger(layout.training_table(storage.store("ratings")))
     assert (len(ledger.rows(2)), len(ledger.rows(3)), len(ledger.rows())) == (2, 3, 3)  # of models 3 and 4
-    with RegistryHook().client() as client:
-        assert [int(each.version) for each in client.search_model_versions("name = 'ratings'")] == [4, 3]
-        assert len(list((data / "mlflow/ratings").iterdir())) == 2
+    assert [int(each.version) for each in RegistryHook().client().search_model_versions("name = 'ratings'")] == [4, 3]
+    assert len(list((data / "mlflow/ratings").iterdir())) == 2
 
     after = digests(data)
     assert all(not any(numbers.values()) for numbers in clean().values())
     assert digests(data) == after
-    assert ledger.newest() == Ledger(storage.store("ratings", "training_table")).newest()
+    assert ledger.newest() == Ledger(layout.training_table(storage.store("ratings"))).newest()
 
 
 @pytest.mark.usefixtures("strict")
 def test_a_deleted_run_with_a_model_or_with_files_elsewhere_stays(busy_home, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    card = models.read_card(StorageHook().path("ratings"), 4)
-    with RegistryHook().client() as client:
-        experiment = client.create_experiment("mine", artifact_location=elsewhere.as_uri())
-        mine = client.create_run(experiment).info.run_id
-        client.log_text(mine, "mine", "a.txt")
-        for run_id in (mine, card.run_id):
-            client.delete_run(run_id)
-        time.sleep(0.2)
-        assert Housekeeping().purge_runs()["runs"] == 0
-        assert {client.get_run(run_id).info.lifecycle_stage for run_id in (mine, card.run_id)} == {"deleted"}
+    card = cards.read_card(StorageHook().path("ratings"), 4)
+    client = RegistryHook().client()
+    experiment = client.create_experiment("mine", artifact_location=elsewhere.as_uri())
+    mine = client.create_run(experiment).info.run_id
+    client.log_text(mine, "mine", "a.txt")
+    for run_id in (mine, card.run_id):
+        client.delete_run(run_id)
+    time.sleep(0.2)
+    assert Housekeeping().purge_runs()["runs"] == 0
+    assert {client.get_run(run_id).info.lifecycle_stage for run_id in (mine, card.run_id)} == {"deleted"}
     assert list(elsewhere.rglob("a.txt"))
     assert training.load(StorageHook().path(card.artefact), card.sha256)
 

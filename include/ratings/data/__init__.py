@@ -1,0 +1,1 @@
+"""Ratings as they arrive and as models are trained on them."""

@@ -1,0 +1,137 @@
+"""Rows as users send them: `user movie rating timestamp` to train on, `user movie` to predict.
+
+The same rules hold for a row of a request and for a line of a file.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from include.core.errors import BadDataError
+from include.core.text import shown
+from include.ratings.errors import BadRowsError
+
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+INTEGER = re.compile(r"[0-9]{1,18}")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+BLANKS = re.compile(r"[ \t]+")
+
+T = TypeVar("T")
+
+MIN_STARS, MAX_STARS = 1.0, 5.0
+"""The rating scale."""
+MAX_ERRORS = 10
+"""Number of bad rows that are reported at once."""
+
+
+class Rating(NamedTuple):
+    """One rating; ids are text ("233", never 233)."""
+
+    user: str
+    movie: str
+    stars: float
+    """1.0 to 5.0."""
+    timestamp: int
+    """Seconds since 1970."""
+
+
+class Pair(NamedTuple):
+    """A user and a movie whose rating is to be predicted."""
+
+    user: str
+    movie: str
+
+
+def parse_rating(row: str) -> Rating:
+    """
+    Read `user movie rating timestamp`; blanks and tabs around and between the fields do not matter.
+
+    Raises:
+        BadDataError: with what was found and what was expected.
+    """
+    user, movie, stars, timestamp = _fields(row, "user movie rating timestamp")
+    if not DECIMAL.fullmatch(stars):
+        raise BadDataError(f"rating: a plain decimal number was expected, found {shown(stars)}")
+    if not MIN_STARS <= float(stars) <= MAX_STARS:
+        raise BadDataError(f"rating: a number from 1 to 5 was expected, found {shown(stars)}")
+    if not INTEGER.fullmatch(timestamp):
+        raise BadDataError(f"timestamp: a whole number of seconds from 0 was expected, found {shown(timestamp)}")
+    return Rating(_id("user", user), _id("movie", movie), float(stars), int(timestamp))
+
+
+def parse_pair(row: str) -> Pair:
+    """
+    Read `user movie`; blanks and tabs around and between the fields do not matter.
+
+    Raises:
+        BadDataError: with what was found and what was expected.
+    """
+    user, movie = _fields(row, "user movie")
+    return Pair(_id("user", user), _id("movie", movie))
+
+
+def parse_all(rows: Iterable[str], parse: Callable[[str], T], max_errors: int = MAX_ERRORS) -> list[T]:
+    """
+    Read all rows or none.
+
+    Raises:
+        BadRowsError: some rows are bad; it names the first *max_errors* of them.
+    """
+    parsed, errors = [], []
+    for index, row in enumerate(rows):
+        try:
+            parsed.append(parse(row))
+        except BadDataError as error:
+            errors.append((index, str(error)))
+            if len(errors) == max_errors:
+                break
+    if errors:
+        raise BadRowsError(errors)
+    return parsed
+
+
+def parse_file(content: bytes, parse: Callable[[str], T]) -> list[T]:
+    """
+    Read a file with one row a line.
+
+    Raises:
+        BadDataError: the file is empty or not UTF-8, or a line is bad; the message names the line, from 1.
+    """
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadDataError(
+            f"line {line}: UTF-8 text was expected, found the byte {content[error.start]:#04x}"
+        ) from None
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise BadDataError("line 1: at least one row was expected, found an empty file")
+    try:
+        return parse_all(lines, parse, max_errors=1)
+    except BadRowsError as error:
+        index, reason = error.errors[0]
+        raise BadDataError(f"line {index + 1}: {reason}") from None
+
+
+def normalised(row: str) -> str:
+    """Return the fields of a good row with single blanks between them."""
+    return " ".join(BLANKS.split(row.strip(" \t")))
+
+
+def _fields(row: str, names: str) -> list[str]:
+    if found := CONTROL.search(row):
+        raise BadDataError(f"no control characters were expected, found {found.group()!a}")
+    fields = BLANKS.split(row.strip(" \t")) if row.strip(" \t") else []
+    expected = names.count(" ") + 1
+    if len(fields) != expected:
+        raise BadDataError(f"{expected} fields ({names}) were expected, found {len(fields)}")
+    return fields
+
+
+def _id(name: str, value: str) -> str:
+    if not ID.fullmatch(value):
+        raise BadDataError(f"{name}: 1 to 64 of A-Z a-z 0-9 _ . : - were expected, found {shown(value)}")
+    return value

@@ -1,0 +1,1 @@
+"""Trained models: algorithms, training, the champion, model selection."""

@@ -1,0 +1,32 @@
+"""Cards of model versions: what the registry knows of each, where it can be read cheaply.
+
+The registry is the truth. The training task leaves this copy, so that predicting and the API need no registry client.
+"""
+
+from dataclasses import asdict
+
+from include.core.registry import ModelVersion
+from include.core.storage import StoragePath, list_objects, read_json, write_json
+from include.ratings import layout
+
+
+def write_card(root: StoragePath, card: ModelVersion) -> None:
+    """Write the card. Idempotent."""
+    write_json(layout.card_file(root, card.version), asdict(card))
+
+
+def read_card(root: StoragePath, version: int) -> ModelVersion | None:
+    """Read the card of *version*; `None`: there is no such version."""
+    found = read_json(layout.card_file(root, version))
+    return ModelVersion(**found) if found else None
+
+
+def training_version(card: ModelVersion) -> int:
+    """Return the version of the training table that a model was trained on."""
+    return int(card.tags["training_version"])
+
+
+def versions(root: StoragePath) -> list[int]:
+    """Return all model versions, newest first."""
+    names = (name.removesuffix(".json") for name in list_objects(layout.cards(root)))
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)

@@ -1,0 +1,1 @@
+"""Predictions: files of pairs in, files of ratings out."""

@@ -1,0 +1,137 @@
+"""Prediction: for every landed file of pairs one file of ratings, for each model version that predicts."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from logging import getLogger
+from typing import TYPE_CHECKING
+
+from include.core.errors import BadDataError
+from include.core.storage import StoragePath, StoredObject, list_objects, read_bytes
+from include.ratings import layout
+from include.ratings.data import landing
+from include.ratings.data.rows import MAX_STARS, MIN_STARS, Pair, parse_file, parse_pair
+from include.ratings.models.champion import Champion
+from include.ratings.predictions import files
+from include.ratings.predictions.files import PredictionRecord
+
+if TYPE_CHECKING:
+    from surprise import AlgoBase
+
+log = getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+"""While outdated predictions are renewed: how often to check for files that have none."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a run predicts, pinned at its start, in this order."""
+
+    first: list[StoredObject]
+    """Files that no model has predicted."""
+    outdated: list[StoredObject]
+    """Files that only an earlier model has predicted."""
+
+    @property
+    def all(self) -> list[StoredObject]:
+        """All files in order."""
+        return [*self.first, *self.outdated]
+
+
+def pending(root: StoragePath, champion: Champion, now: float) -> Pending:
+    """
+    Return the files that the *champion* has not predicted.
+
+    Args:
+        root: the workflow's folder.
+        champion: the model that predicts, with those before it.
+        now: seconds since 1970; a file that is still being written then is left for later.
+    """
+    predicted = list_objects(layout.predictions_of(root, champion.version))
+    missing = [stored for name, stored in landing.landed(root, "streaming").items() if name not in predicted]
+    missing = landing.complete(root, "streaming", missing, now)
+    earlier = {name for each in champion.previous for name in files.predicted_by(root, each)} if missing else set()
+    return Pending(
+        first=[stored for stored in missing if stored.name not in earlier],
+        outdated=[stored for stored in missing if stored.name in earlier],
+    )
+
+
+def predict_all(
+    root: StoragePath,
+    work: Pending,
+    model: "AlgoBase",
+    champion: Champion,
+    *,
+    run: str,
+    clock: Callable[[], float],
+) -> dict[str, int]:
+    """
+    Predict the files of *work*.
+
+    If a file without any prediction lands while outdated ones are renewed, the rest is left to the run that it starts.
+
+    Args:
+        root: the workflow's folder.
+        work: what to predict.
+        model: the fitted model of the champion.
+        champion: the model version that predicts.
+        run: the DAG run that does it.
+        clock: returns seconds since 1970.
+
+    Returns:
+        Counts of files: `computed`, `reused`, `refused` and `left`, without zeros.
+    """
+    at = datetime.fromtimestamp(clock(), UTC).isoformat()
+    counts: Counter[str] = Counter()
+    pinned = {each.name for each in work.all}
+    checked = clock()
+    for index, each in enumerate(work.all):
+        if index >= len(work.first) and clock() - checked >= CHECK_SECONDS:
+            checked = clock()
+            if any(file.name not in pinned for file in pending(root, champion, checked).first):
+                counts["left"] = len(pinned) - index
+                log.info("A new file waits: %d outdated predictions are left to the next run", counts["left"])
+                break
+        counts[predict_file(root, each, model, champion.version, run=run, at=at)] += 1
+    log.info("Model %d: %s", champion.version, dict(counts))
+    return dict(counts)
+
+
+def predict_file(root: StoragePath, stored: StoredObject, model: "AlgoBase", version: int, *, run: str, at: str) -> str:
+    """
+    Predict one file. There is exactly one prediction file for each (file, model version), however often this is done.
+
+    Returns:
+        `computed`, `reused` (another run was faster) or `refused` (the file is bad; the reason is recorded).
+    """
+    try:
+        data = read_bytes(layout.landed_file(root, "streaming", stored.name))
+        pairs = parse_file(data, parse_pair)
+    except BadDataError as error:
+        landing.refuse(root, "streaming", stored, str(error))
+        return "refused"
+    landing.accept(root, "streaming", stored.name)
+    trainset = model.trainset
+    record = PredictionRecord(
+        file=stored.name,
+        model=version,
+        streaming_sha256=hashlib.sha256(data).hexdigest(),
+        rows=len(pairs),
+        unknown_users=sorted({pair.user for pair in pairs if pair.user not in trainset._raw2inner_id_users}),
+        unknown_movies=sorted({pair.movie for pair in pairs if pair.movie not in trainset._raw2inner_id_items}),
+        dag_run_id=run,
+        at=at,
+    )
+    content = "".join(lines(model, pairs)).encode()
+    return "computed" if files.write(root, record, content) else "reused"
+
+
+def lines(model: "AlgoBase", pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield `user movie rating` for each pair, in order; the rating as the shortest text that reads back the same."""
+    for user, movie in pairs:
+        rating = min(MAX_STARS, max(MIN_STARS, float(model.predict(user, movie).est)))
+        yield f"{user} {movie} {rating!r}\n"

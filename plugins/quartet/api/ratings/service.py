@@ -1,0 +1,189 @@
+"""What the routes of the ratings API ask; it knows nothing of HTTP."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from include.core.errors import BadDataError
+from include.core.storage import StoragePath
+from include.ratings import layout, provenance, report
+from include.ratings.data import file_names, landing, rows
+from include.ratings.data.difference import difference
+from include.ratings.data.ledger import Ledger
+from include.ratings.errors import UnknownPredictionError, UnknownVersionError
+from include.ratings.layout import Job, Repo
+from include.ratings.models import cards, champion
+from include.ratings.models.champion import read_champion
+from include.ratings.predictions import files
+from include.ratings.settings import RatingsSettings
+from quartet.api.ratings.schemas import Result
+from quartet.hooks.storage import StorageHook
+
+
+class InvalidRequestError(BadDataError):
+    """The request is not valid; nothing was written."""
+
+
+class RatingsService:
+    """
+    Submits rows, reads predictions, history and provenance.
+
+    Args:
+        settings: of the workflow.
+    """
+
+    def __init__(self, settings: RatingsSettings) -> None:
+        self.settings = settings
+        self.storage = StorageHook()
+
+    @property
+    def root(self) -> StoragePath:
+        """The workflow's folder."""
+        return self.storage.path("ratings")
+
+    def submit_ratings(self, data: list[str]) -> str:
+        """Write ratings to train on as one file; return its name. Raises like `submit_pairs`."""
+        return self._submit("training", data, rows.parse_rating)
+
+    def submit_pairs(self, data: list[str]) -> str:
+        """
+        Write pairs to predict as one file.
+
+        Returns:
+            Name of the file.
+
+        Raises:
+            BadRowsError: rows are bad; nothing was written.
+            InvalidRequestError: there are too many rows; nothing was written.
+        """
+        return self._submit("streaming", data, rows.parse_pair)
+
+    def _submit(self, repo: Repo, data: list[str], parse: Callable[[str], Any]) -> str:
+        if len(data) > self.settings.max_rows:
+            raise InvalidRequestError(
+                f"data: at most {self.settings.max_rows} rows were expected, found {len(data)}; nothing was written"
+            )
+        rows.parse_all(data, parse)
+        return landing.submit(self.root, repo, map(rows.normalised, data), datetime.now(UTC))
+
+    def result(self, filename: str, model: int | None = None) -> Result:
+        """
+        Return the newest predictions for a file of pairs, or those of a model version.
+
+        Raises:
+            InvalidRequestError: the name does not have the form of the names that `/predict` issues.
+            UnknownVersionError: the model version does not exist.
+        """
+        name = _checked(filename)
+        if model is not None:
+            self.check_model(model)
+        versions = self._versions(model)
+        if found := files.newest(self.root, name, versions):
+            return Result(ready=True, data=found[1])
+        if refused := landing.refusal(self.root, "streaming", name):
+            return Result(ready=False, error=refused["reason"])
+        return Result(ready=False, error=files.failure(self.root, versions[0]) if versions else None)
+
+    def why(self, filename: str, line: int | None, model: int | None) -> dict[str, Any]:
+        """
+        Trace a prediction back to everything that made it.
+
+        Raises:
+            InvalidRequestError: the name does not have the form of the names that `/predict` issues.
+            UnknownPredictionError: there is no prediction yet, or no such line.
+        """
+        found = files.newest(self.root, _checked(filename), self._versions(model))
+        ledger = self._existing_ledger()
+        if found is None or ledger is None:
+            raise UnknownPredictionError(f"there is no prediction for {filename} yet")
+        return provenance.why(self.root, ledger, filename, found[0], line)
+
+    def _versions(self, model: int | None) -> list[int]:
+        if model is not None:
+            return [model]
+        current = read_champion(self.root)
+        return [current.version, *current.previous] if current else []
+
+    def commits(self, limit: int) -> list[dict[str, Any]]:
+        """Return the versions of the training data, newest first."""
+        ledger = self._existing_ledger()
+        return [
+            asdict(entry) | {"time": datetime.fromtimestamp(entry.time, UTC).isoformat()}
+            for entry in (ledger.history(limit) if ledger else [])
+        ]
+
+    def difference(self, older: int, newer: int) -> dict[str, Any]:
+        """Compare two versions of the training data; raises `UnknownVersionError`."""
+        return asdict(difference(self._ledger(), older, newer))
+
+    def models_trained_on(self, version: int) -> list[int]:
+        """Return the models trained on a version of the training data; raises `UnknownVersionError`."""
+        self.check_training(version)
+        return provenance.models_trained_on(self.root, version)
+
+    def models(self, limit: int) -> dict[str, Any]:
+        """Return the champion, the models and the champion's moves, newest first."""
+        current = read_champion(self.root)
+        found = (cards.read_card(self.root, version) for version in cards.versions(self.root)[:limit])
+        return {
+            "champion": current.version if current else None,
+            "models": [asdict(card) for card in found if card],
+            "promotions": champion.promotions(self.root, limit),
+        }
+
+    def predicted_by(self, version: int) -> list[str]:
+        """Return the files that a model version has predicted; raises `UnknownVersionError`."""
+        self.check_model(version)
+        return files.predicted_by(self.root, version)
+
+    def check_model(self, version: int) -> None:
+        """Raise `UnknownVersionError` unless the model version exists."""
+        if cards.read_card(self.root, version) is None:
+            raise UnknownVersionError(f"model version {version} does not exist")
+
+    def check_training(self, version: int) -> None:
+        """Raise `UnknownVersionError` unless the version of the training data exists."""
+        self._ledger().check_version(version)
+
+    def jobs(self, runs: Iterable[tuple[Job, Mapping[str, Any]]]) -> dict[str, Any]:
+        """Return what each of these DAG runs, as Airflow describes them, has done, and all refused files."""
+        return {
+            "jobs": [_job(job, run, report.read(self.root, job, run["dag_run_id"]) or {}) for job, run in runs],
+            "refused": [
+                {"pipeline": job, "file": refusal["file"], "reason": refusal["reason"]}
+                for job, repo in layout.REPOS.items()
+                for refusal in landing.refusals(self.root, repo).values()
+            ],
+        }
+
+    def _existing_ledger(self) -> Ledger | None:
+        return Ledger.existing(layout.training_table(self.storage.store("ratings")))
+
+    def _ledger(self) -> Ledger:
+        if found := self._existing_ledger():
+            return found
+        raise UnknownVersionError("there are no training data yet")
+
+
+def _checked(filename: str) -> str:
+    if not file_names.is_issued(filename, "predict"):
+        raise InvalidRequestError(
+            "filename: a name issued by /predict was expected, predict-YYYY-MM-DDThh:mm:ss.ffffff.txt"
+        )
+    return filename
+
+
+def _job(job: Job, run: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "pipeline": job,
+        "dag_run_id": run["dag_run_id"],
+        "state": run["state"],
+        "start": run["start_date"],
+        "duration": run["duration"],
+        "input": found.get("input", []),
+        "output": found.get("output", []),
+        "made": found.get("made"),
+        "reason": found.get("reason"),
+        "counts": found.get("counts", {}),
+    }
