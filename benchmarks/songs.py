@@ -1,10 +1,11 @@
-"""Song plays: our jobs on Spark and on DuckDB, the job on Spark as it is usually written, reading and writing alone.
+"""
+Song plays: our jobs on Spark and on DuckDB, the job on Spark as it is usually written, reading and writing alone.
 
 make bench, or: python benchmarks/songs.py [millions of spins] …
 
-Five million spins unless told otherwise; 50 take half an hour. Needs the generator `make_song_plays.py` in the folder
-`tools` beside the real data (`QUARTET_REAL_DATA`), and Java 17. Each measurement has a process of its own, on two cores
-with 2 GB for Spark; the start of Spark is not counted.
+The default is 5 million spins; 50 million take half an hour. Needs Java 17, and the generator `make_song_plays.py` in
+the folder `tools` beside the real data (`QUARTET_REAL_DATA`). Each measurement runs in its own process, on two cores
+with 2 GB for Spark; the start of Spark is not measured.
 """
 
 import json
@@ -34,7 +35,7 @@ DAY, ZONE = date(2019, 2, 8), "America/New_York"
 SPINS, LISTENERS = f"spins-{DAY}.snappy.parquet", "listeners.snappy.parquet"
 LISTENERS_PER_MILLION = {5: 200_000, 50: 1_000_000}
 SPARK_MEMORY, DUCKDB_MEGABYTES, CORES = "2g", 4000, 2
-ASKED = {5: "<= 0.60 x", 50: "<= 0.50 x"}
+TARGETS = {5: "<= 0.60 x", 50: "<= 0.50 x"}
 
 
 def generate(folder: Path, millions: int) -> None:
@@ -62,10 +63,10 @@ def session(folder: Path, **settings: str) -> Any:
 
 
 def pages(spark: Any) -> dict[str, float]:
-    """Read what Spark's own pages tell: rows that left a join, bytes spilled, bytes sent to the driver."""
+    """Read from Spark's web UI: rows out of joins, bytes spilled, bytes sent to the driver."""
     import httpx
 
-    time.sleep(2)  # they lag behind
+    time.sleep(2)  # the UI lags behind
     context = spark.sparkContext
     with httpx.Client(base_url=f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}", timeout=60) as client:
         queries = client.get("/sql", params={"details": "true", "planDescription": "false", "length": 1000}).json()
@@ -94,7 +95,7 @@ def ours(folder: Path) -> dict[str, Any]:
 
 
 def usual(folder: Path) -> dict[str, Any]:
-    """The job as it is usually written: nothing is kept, one shuffle partition, one task writes the file."""
+    """The job as it is usually written: nothing is cached, one shuffle partition, one task writes the file."""
     from pyspark.sql import functions as F
 
     spark = session(folder, **{"spark.sql.shuffle.partitions": "1", "spark.sql.session.timeZone": ZONE})
@@ -125,7 +126,7 @@ def duckdb(folder: Path) -> dict[str, Any]:
 
 
 def floor(folder: Path) -> dict[str, Any]:
-    """DuckDB reading the rows of the dataset and writing the same file of them, without join and distinct."""
+    """DuckDB reading the rows of the dataset and writing them to the same file, without join and deduplication."""
     import duckdb as library
 
     from include.songs.engines import duckdb_job, gzip_output
@@ -153,7 +154,7 @@ MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Take a measurement in a process of its own; add the peak of its memory."""
+    """Run a measurement in its own process; add its peak memory."""
     environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
     report = folder / f"{name}.json"
     command = [sys.executable, __file__, "--measure", name, str(folder)]
@@ -175,12 +176,12 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     if process.wait():
-        raise RuntimeError(f"{name} has failed: {' '.join(command)}")
+        raise RuntimeError(f"{name} failed: {' '.join(command)}")
     return json.loads(report.read_text()) | {"megabytes": peak / 2**20}
 
 
 def digest(path: Path) -> tuple[Any, ...]:
-    """Give the number of lines of an output and a sum that does not depend on their order."""
+    """Return the number of lines of an output, and a checksum that does not depend on their order."""
     import duckdb as library
 
     columns = "columns = {'line': 'varchar'}, delim = chr(1), quote = '', escape = '', header = true"
@@ -189,7 +190,7 @@ def digest(path: Path) -> tuple[Any, ...]:
 
 
 def compare(folder: Path, millions: int) -> float:
-    """Measure all at one size; give the seconds of our job on Spark."""
+    """Run all measurements at one size; return the seconds of our job on Spark."""
     found = {name: measure(name, folder) for name in MEASURES}
     seconds = {name: each["seconds"] for name, each in found.items()}
     what = f"{millions} M spins"
@@ -200,32 +201,34 @@ def compare(folder: Path, millions: int) -> float:
     line(f"{what}: our job on DuckDB", f"{seconds['duckdb']:.1f} s")
     line(f"{what}: DuckDB reading and writing alone, the floor", f"{seconds['floor']:.1f} s")
     line(
-        f"{what}: Spark, ours against the usual", f"{seconds['ours'] / seconds['usual']:.2f} x", ASKED.get(millions, "")
+        f"{what}: Spark, ours against the usual",
+        f"{seconds['ours'] / seconds['usual']:.2f} x",
+        TARGETS.get(millions, ""),
     )
     line(f"{what}: DuckDB against the floor", f"{seconds['duckdb'] / seconds['floor']:.2f} x", "<= 2 x")
     rows = found["ours"]["metrics"]["deduplicated"]
     for name in ("ours", "usual"):
         rest = found[name]
-        line(f"{what}: {name}, rows out of joins for each of the dataset", f"{rest['joined'] / rows:.2f}", "")
+        line(f"{what}: {name}, rows out of joins per row of the dataset", f"{rest['joined'] / rows:.2f}", "")
         line(f"{what}: {name}, spilled to disk", f"{rest['spilled'] / 2**20:,.0f} MB")
         line(f"{what}: {name}, results sent to the driver", f"{rest['to_driver'] / 2**20:.1f} MB")
     for name in ("ours", "duckdb"):
         size = (folder / name / "dataset" / PART).stat().st_size
         line(f"{what}: {name}, dataset and peak memory", f"{size / 1e6:,.0f} MB, {found[name]['megabytes']:,.0f} MB")
     same = len({digest(folder / name / "dataset" / PART) for name in ("ours", "duckdb")}) == 1
-    line(f"{what}: Spark and DuckDB give the same {rows:,} rows", str(same), "True")
+    line(f"{what}: Spark and DuckDB write the same {rows:,} rows", str(same), "True")
     return seconds["ours"]
 
 
 def main() -> int:
-    """Measure the sizes asked for, smallest first."""
+    """Measure the given sizes, smallest first."""
     if sys.argv[1:2] == ["--measure"]:
         name, folder = sys.argv[2], Path(sys.argv[3])
         (folder / f"{name}.json").write_text(json.dumps(MEASURES[name](folder)))
         return 0
     machine()
     if not GENERATOR.exists():
-        print(f"there is no {GENERATOR}: song plays are left out")
+        print(f"{GENERATOR} does not exist: song plays are skipped")
         return 0
     times = {}
     for millions in sorted({int(each) for each in sys.argv[1:]} or {5}):
