@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from deploy.demo import gazette
+from deploy.demo.articles import gazette
 from deploy.demo.songs import generate, music
 from tests.compose.stack import Stack
 
@@ -33,7 +33,7 @@ def day_conf(day: date, engine: str) -> dict[str, str]:
 
 SERVE_GAZETTE = """
 import os, socket, time
-from deploy.demo import gazette
+from deploy.demo.articles import gazette
 os.environ["QUARTET_DEMO_HOST"] = socket.gethostbyname(socket.gethostname())
 site = gazette.load()
 with gazette.serve(site.articles) as address:

@@ -14,9 +14,10 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo import articles, audience, gazette, posts, ratings, songs
+from deploy.demo import articles, audience, posts, ratings, songs
+from deploy.demo.articles import gazette
+from deploy.demo.articles.gazette import Article, Gazette
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.gazette import Article, Gazette
 from deploy.demo.ratings import base as demo_base
 from deploy.demo.report import Produced, show
 from deploy.demo.songs import generate, music
@@ -285,7 +286,7 @@ def test_without_its_site_the_demo_leaves_article_recommendations_out(home):
 
 def test_what_is_missing_for_a_run_is_told(home):
     (home / "sites.yaml").write_text(gazette.ENTRY.format(domain="d.example", events="file:///e", days=14))
-    with pytest.raises(DemoError, match=r"deploy\.demo\.gazette makes it"):
+    with pytest.raises(DemoError, match=r"deploy\.demo\.articles makes it"):
         articles.run(Answers(), lambda text: None)
     write_json(home / "data/demo-gazette/gazette.json", {"end": "2026-03-10T00:00:00+00:00", "articles": []})
     dags = [{"dag_id": articles.DAG + "_2", "is_paused": False}, {"dag_id": articles.DAG, "is_paused": True}]

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.demo import gazette
+from deploy.demo.articles import gazette
 from include.core.settings import ROOT
 from tests.support.platform import Platform, wait_for
 
@@ -89,7 +89,7 @@ class Articles:
 
 @pytest.fixture(scope="module")
 def articles(platform: Platform) -> Iterator[Articles]:
-    line = [sys.executable, "-m", "deploy.demo.gazette"]
+    line = [sys.executable, "-m", "deploy.demo.articles"]
     subprocess.run(line, env=platform.environment, cwd=ROOT, check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUARTET_HOME", str(platform.home))

@@ -21,7 +21,7 @@ def run(platform: Platform, module: str) -> str:
 
 def test_the_demo_checks_itself(platform: Platform):
     run(platform, "deploy.demo.posts")
-    run(platform, "deploy.demo.gazette")
+    run(platform, "deploy.demo.articles")
     printed = run(platform, "deploy.demo")
     assert "predictions by model" in printed
     assert "19,300 posts" in " ".join(printed.split())

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import URL, text
 
-from deploy.demo import gazette_events
+from deploy.demo.articles import generate
 from include.articles import layout
 from include.articles.layout import RunFiles
 from include.articles.pipeline import Dependencies, Pipeline
@@ -24,7 +24,7 @@ from include.core.database.engine import open_engine
 from include.core.storage import StoragePath, read_bytes
 
 END = datetime(2026, 3, 10, 12, tzinfo=UTC)
-GAZETTE = gazette_events.generate(articles=60, readers=200, events=6_000, days=4, end=END, seed=5)
+GAZETTE = generate.make(articles=60, readers=200, events=6_000, days=4, end=END, seed=5)
 PAGE = """<meta property="article:published_time" content="{time}"><header><h1>{title}</h1></header>"""
 STEPS = (
     "create_model", "fetch_data", "filter_events", "scrape_metadata", "build_interactions", "save_defaults",
@@ -34,7 +34,7 @@ STEPS = (
 
 def site(name: str = "demo-gazette") -> Site:
     """Return the configuration of the site."""
-    return Site(name=name, domain=gazette_events.DOMAIN, kind="washington_city_paper")
+    return Site(name=name, domain=generate.DOMAIN, kind="washington_city_paper")
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Runner:
         """Root of the events, which are written on first access."""
         folder = self.root / "events"
         if not folder.exists():
-            gazette_events.write(GAZETTE, folder)
+            generate.write(GAZETTE, folder)
         return folder
 
     def plan(self, run_id: str = "run", run_at: datetime = END, train: bool = True, **settings: Any) -> Plan:
@@ -123,7 +123,7 @@ class Runner:
             row = articles.loc[request.external_id]
             page = PAGE.format(time=row["published_at"].isoformat(), title=escape(row["title"]))
             path = f"/article/{request.external_id}/{row['slug']}/"
-            yield request, PageResponse(gazette_events.DOMAIN, path, page.encode())
+            yield request, PageResponse(generate.DOMAIN, path, page.encode())
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """Query the database."""

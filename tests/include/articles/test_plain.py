@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from benchmarks.support import plain_articles
-from deploy.demo import gazette_events
+from deploy.demo.articles import generate
 from include.articles.events.archive import fetch_data
 from include.articles.models.training import MODELS
 from include.core.frames import read_frame
@@ -19,7 +19,7 @@ KEYS = ["client_id", "external_id", "session_date", "article_id"]
 ROUNDED, TIE = 1.01e-6, 1e-9
 
 
-def table(generated: gazette_events.NewsSite) -> pd.DataFrame:
+def table(generated: generate.NewsSite) -> pd.DataFrame:
     articles = generated.articles[["external_id", "published_at"]]
     return articles.assign(external_id=articles["external_id"].astype(str), article_id=range(7, 7 + len(articles)))
 
@@ -55,13 +55,13 @@ def assert_same_lists(found: pd.DataFrame, plain: pd.DataFrame) -> None:
     [(50, 150, 5_000, 1, 37), (60, 20, 1_500, 2, 17), (30, 12, 300, 1, 2), (30, 12, 300, 3, 0)],
 )
 def test_the_steps_give_what_a_plain_program_gives(articles, readers, events, seed, sources, tmp_path):
-    generated = gazette_events.generate(articles, readers, events, days=4, end=END, seed=seed)
-    gazette_events.write(generated, tmp_path)
+    generated = generate.make(articles, readers, events, days=4, end=END, seed=seed)
+    generate.write(generated, tmp_path)
     read = fetch_data(tmp_path, "demo-gazette", END, 4)
     for model in MODELS:
         given: dict[str, Any] = {"model": model, "factors": 8, "max_recs": 9}
         found = follow(read, table(generated), END, site(), **given)
-        plain = plain_articles.run(tmp_path, table(generated), END, 4, domain=gazette_events.DOMAIN, **given)
+        plain = plain_articles.run(tmp_path, table(generated), END, 4, domain=generate.DOMAIN, **given)
         assert found.lists["source"].nunique() == sources
         assert_same_interactions(found.interactions, plain["interactions"], KEYS)
         assert_same_defaults(found.defaults, plain["defaults"])
@@ -69,8 +69,8 @@ def test_the_steps_give_what_a_plain_program_gives(articles, readers, events, se
 
 
 def test_other_parameters_mean_the_same_to_both(tmp_path):
-    generated = gazette_events.generate(50, 150, 5_000, days=4, end=END, seed=6)
-    gazette_events.write(generated, tmp_path)
+    generated = generate.make(50, 150, 5_000, days=4, end=END, seed=6)
+    generate.write(generated, tmp_path)
     given: dict[str, Any] = {
         "max_recs": 5,
         "max_gap_seconds": 10.2,
@@ -89,7 +89,7 @@ def test_other_parameters_mean_the_same_to_both(tmp_path):
         "model": "als",
     }
     found = follow(fetch_data(tmp_path, "demo-gazette", END, 3), table(generated), END, site(), **given)
-    plain = plain_articles.run(tmp_path, table(generated), END, 3, domain=gazette_events.DOMAIN, **given)
+    plain = plain_articles.run(tmp_path, table(generated), END, 3, domain=generate.DOMAIN, **given)
     assert found.lists["source"].nunique() > 10
     assert len(found.defaults) > 1
     assert_same_interactions(found.interactions, plain["interactions"], KEYS)
@@ -102,7 +102,7 @@ def test_what_is_served_at_the_end_is_what_a_plain_program_gives(tmp_path):
     plan = runner.plan(max_recs=6, model="als")
     runner.run(plan, STEPS[:8])
     given: dict[str, Any] = {"max_recs": 6, "factors": 8, "epochs": 1, "model": "als"}
-    plain = plain_articles.run(runner.archive, table(GAZETTE), END, 4, domain=gazette_events.DOMAIN, **given)
+    plain = plain_articles.run(runner.archive, table(GAZETTE), END, 4, domain=generate.DOMAIN, **given)
     interactions = read_frame(runner.files(plan).interactions)
     assert_same_interactions(interactions, plain["interactions"], KEYS[:3])  # the ids are the database's
     assert_same_defaults(runner.served("popularity"), plain["defaults"])

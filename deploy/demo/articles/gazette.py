@@ -1,8 +1,4 @@
-"""
-The Demo Gazette, a fictitious news site: the archive of its events, and its pages, served on this machine.
-
-python -m deploy.demo.gazette    make the archive, add the site to the platform
-"""
+"""The Demo Gazette, a fictitious news site: the archive of its events, and its pages, served on this machine."""
 
 import json
 import re
@@ -21,7 +17,8 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from deploy.demo import gazette_events, server
+from deploy.demo import server
+from deploy.demo.articles import generate
 from include.articles.settings import ArticleSettings
 from include.articles.sites.configuration import BUILT_IN, load_sites
 from include.core.settings import PlatformSettings
@@ -107,7 +104,7 @@ def provide(console: Console) -> None:
     settings = ArticleSettings.load()
     if SITE not in load_sites(settings):
         events = json.dumps(events_url(), ensure_ascii=False)
-        entry = ENTRY.format(domain=gazette_events.DOMAIN, events=events, days=DAYS)
+        entry = ENTRY.format(domain=generate.DOMAIN, events=events, days=DAYS)
         own_file = PlatformSettings.load().home / BUILT_IN.name
         if settings.sites_file or not _append(own_file, entry):
             console.print(
@@ -188,8 +185,8 @@ def _make(end: datetime) -> None:
     folder = _folder()
     (folder / "gazette.json").unlink(missing_ok=True)  # written last: without it there is no archive
     shutil.rmtree(folder / "events", ignore_errors=True)
-    site = gazette_events.generate(days=DAYS, end=end)
-    gazette_events.write(site, folder / "events")
+    site = generate.make(days=DAYS, end=end)
+    generate.write(site, folder / "events")
     records = site.articles.drop(columns="old_slug").assign(
         published_at=[each.isoformat() for each in site.articles["published_at"]], fault=None
     )
@@ -212,7 +209,3 @@ def _append(file: Path, entry: str) -> bool:
     with file.open("a", encoding="utf-8") as opened:
         opened.write(addition)
     return True
-
-
-if __name__ == "__main__":
-    provide(Console())

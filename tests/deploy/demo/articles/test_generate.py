@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deploy.demo import gazette_events
+from deploy.demo.articles import generate
 from include.articles.sites.adapters import adapter_of
 from include.articles.sites.configuration import Site
 
@@ -19,22 +19,22 @@ KEY = re.compile(
     r"enriched/good/(\d{4})/(\d{2})/(\d{2})/(\d{2})/"
     r"DemoGazette\S+-1-\1-\2-\3-\4-\d{2}-\d{2}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.gz"
 )
-ADAPTER = adapter_of(Site(name="demo-gazette", domain=gazette_events.DOMAIN, kind="washington_city_paper"))
+ADAPTER = adapter_of(Site(name="demo-gazette", domain=generate.DOMAIN, kind="washington_city_paper"))
 
 
-def small(**changed) -> gazette_events.NewsSite:
-    return gazette_events.generate(**{"articles": 40, "readers": 100, "events": 4000, "days": 4, "end": END, **changed})
+def small(**changed) -> generate.NewsSite:
+    return generate.make(**{"articles": 40, "readers": 100, "events": 4000, "days": 4, "end": END, **changed})
 
 
 @pytest.fixture(scope="module")
-def site() -> gazette_events.NewsSite:
+def site() -> generate.NewsSite:
     return small()
 
 
 @pytest.fixture(scope="module")
 def archive(site, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("events")
-    gazette_events.write(site, folder)
+    generate.write(site, folder)
     return folder
 
 
@@ -47,17 +47,17 @@ def lines(folder: Path) -> list[str]:
 
 
 def records(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in lines(folder) if line not in gazette_events.MALFORMED]
+    return [json.loads(line) for line in lines(folder) if line not in generate.MALFORMED]
 
 
-def ids(site: gazette_events.NewsSite) -> pd.Series:
+def ids(site: generate.NewsSite) -> pd.Series:
     return site.events["path"].map(lambda path: path and ADAPTER.external_id(path))
 
 
 def test_the_same_arguments_give_the_same_bytes(archive, tmp_path):
-    gazette_events.write(small(), tmp_path / "again")
+    generate.write(small(), tmp_path / "again")
     assert files(tmp_path / "again") == files(archive)
-    gazette_events.write(small(seed=8), tmp_path / "other")
+    generate.write(small(seed=8), tmp_path / "other")
     assert files(tmp_path / "other") != files(archive)
 
 
@@ -81,8 +81,8 @@ def test_objects_lie_where_the_hour_of_delivery_says(site, archive):
 
 
 def test_every_line_is_an_event_or_counted_as_broken(site, archive):
-    assert Counter(line for line in lines(archive) if line in gazette_events.MALFORMED) == dict.fromkeys(
-        gazette_events.MALFORMED, 1
+    assert Counter(line for line in lines(archive) if line in generate.MALFORMED) == dict.fromkeys(
+        generate.MALFORMED, 1
     )
     found = records(archive)
     assert len(found) == len(site.events)
@@ -91,7 +91,7 @@ def test_every_line_is_an_event_or_counted_as_broken(site, archive):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["collector_tstamp"])
         assert datetime(2026, 3, 7, tzinfo=UTC) <= at < datetime.fromisoformat(record["etl_tstamp"]) < END
         path = record["page_urlpath"]
-        assert record["page_url"] == f"https://{gazette_events.DOMAIN}{path or ''}"
+        assert record["page_url"] == f"https://{generate.DOMAIN}{path or ''}"
         clients = record.get("contexts_dev_amp_snowplow_amp_id_1")
         assert clients is None or re.fullmatch(r"amp-[\w-]{22}", clients[0]["ampClientId"])
         ping = record.get("unstruct_event_dev_amp_snowplow_amp_page_ping_1")
@@ -107,7 +107,7 @@ def test_it_has_the_dirt_of_a_real_archive(site):
     assert events["event_id"].duplicated().any()
     assert paths.str.contains("emailnewsletter").any()
     assert paths.str.contains("?fbclid=", regex=False).any()
-    assert paths.isin(gazette_events.PAGES).any()
+    assert paths.isin(generate.PAGES).any()
     assert 0.1 < paths.str.startswith("/v/s/").mean() < 0.3
     assert (events["delivered_at"] - events["at"] > timedelta(hours=1)).any()
     assert external.dropna().isin(site.articles["external_id"]).all()
@@ -131,30 +131,30 @@ def test_a_ping_comes_every_ten_seconds(site):
 
 
 def test_readers_prefer_their_planted_topic():
-    site = gazette_events.generate(end=END)
+    site = generate.make(end=END)
     topics = site.articles.set_index("external_id")["topic"]
     read = site.events.assign(topic=ids(site).map(topics)).dropna(subset=["topic", "client_id"])
     own = read["client_id"].map(site.readers.set_index("client_id")["topic"])
     assert 0.93 < (own == read["topic"]).mean() < 0.99
     assert len(site.events) == pytest.approx(60_000, rel=0.05)
     assert read["client_id"].nunique() > 1200
-    assert site.readers["topic"].nunique() == site.articles["topic"].nunique() == len(gazette_events.TOPICS)
+    assert site.readers["topic"].nunique() == site.articles["topic"].nunique() == len(generate.TOPICS)
 
 
 def test_a_title_tells_the_topic_and_is_there_once():
-    articles = gazette_events.generate(articles=1000, readers=1, events=1, end=END).articles
+    articles = generate.make(articles=1000, readers=1, events=1, end=END).articles
     assert articles["title"].is_unique
     assert articles["external_id"].is_unique
     assert articles["published_at"].is_monotonic_increasing
     assert articles["published_at"].max() < END
     for _, article in articles.iterrows():
-        who = gazette_events.TOPICS[article["topic"]].partition(":")[0].split(",")
+        who = generate.TOPICS[article["topic"]].partition(":")[0].split(",")
         assert any(f" {each} " in article["title"] for each in who)
         assert article["title"] == article["title"].strip()
         assert re.fullmatch(r"[a-z0-9-]+", article["slug"])
 
 
 def test_a_tiny_site_can_be_made(tmp_path):
-    site = gazette_events.generate(articles=6, readers=1, events=1, days=1, end=END)
+    site = generate.make(articles=6, readers=1, events=1, days=1, end=END)
     assert len(site.articles) == 6
-    assert gazette_events.write(site, tmp_path) == len(files(tmp_path)) <= 1
+    assert generate.write(site, tmp_path) == len(files(tmp_path)) <= 1

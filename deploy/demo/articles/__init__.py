@@ -9,9 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.demo import gazette
+from deploy.demo.articles import gazette
+from deploy.demo.articles.gazette import SITE, Article, Gazette
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.gazette import SITE, Article, Gazette
 from deploy.demo.report import Produced
 from include.articles.settings import ArticleSettings
 
@@ -32,7 +32,7 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
         return []
     site = gazette.load()
     if site is None:
-        raise DemoError("the demo's news site does not exist: python -m deploy.demo.gazette makes it")
+        raise DemoError("the demo's news site does not exist: python -m deploy.demo.articles makes it")
     say("articles: waiting until the platform knows the site")
     # DAG files are parsed every 20 s, and the site may have just been added
     dag = platform.wait(lambda: _dag(platform), 120, f"the DAG {DAG}")

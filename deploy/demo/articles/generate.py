@@ -58,7 +58,7 @@ class NewsSite:
     """Columns `event_id`, `at`, `delivered_at`, `client_id` and `path` (or None), `engaged_seconds` (0: page view)."""
 
 
-def generate(
+def make(
     articles: int = 300, readers: int = 1500, events: int = 60_000, days: int = 14, *, end: datetime, seed: int = 7
 ) -> NewsSite:
     """

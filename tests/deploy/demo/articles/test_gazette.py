@@ -7,8 +7,8 @@ import httpx
 import pytest
 import yaml
 
-from deploy.demo import gazette
-from deploy.demo.gazette import ENTRY, SITE, Article
+from deploy.demo.articles import gazette
+from deploy.demo.articles.gazette import ENTRY, SITE, Article
 from include.articles.settings import ArticleSettings
 from include.articles.sites.adapters import adapter_of
 from include.articles.sites.adapters.base import PageError, PageRequest, PageResponse
@@ -27,13 +27,13 @@ UNDATED = Article("14", "Choir Sings", "music", "choir-sings", DAY, gazette.UNDA
 def made(home, monkeypatch):
     """Make small archives, and say when each ends."""
     ends = []
-    make = gazette.gazette_events.generate
+    make = gazette.generate.make
 
     def small(days: int, end: datetime):
         ends.append(end)
         return make(articles=30, readers=20, events=500, days=days, end=end)
 
-    monkeypatch.setattr(gazette.gazette_events, "generate", small)
+    monkeypatch.setattr(gazette.generate, "make", small)
     return ends
 
 
