@@ -1,8 +1,8 @@
 """
 Lint what changed and run its unit tests, within a minute: `make check`.
 
-What changed is every file that differs from where the branch left main, committed or not. The tests of a file are those
-of its mirror below tests/, or of its folder where it has none; those of a fixture are the tests of its folder.
+A file has changed if it differs from the merge base with main, committed or not. The tests of a file are those of its
+mirror below tests/, or of its folder if it has none; the tests of a fixture are those of its folder.
 """
 
 import os
@@ -18,33 +18,33 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST_SECONDS = 40
-"""No test begins later; what is left of the minute is for the start and the end of the session."""
+"""No test starts later; the rest of the minute is for the start and the end of the session."""
 MAINS = ("origin/main", "main")
 NO_UNIT_TESTS = ("tests/e2e/", "tests/compose/")
 TYPED = ("include/", "plugins/", "deploy/")
 DOCUMENTED = ("dags/", "docs/", "include/", "plugins/", "deploy/settings/", ".env.example")
 LOCK = {"pyproject.toml", "requirements.txt"}
 FEW = 3
-"""So many test modules are quicker in one process."""
+"""Up to this number, test modules run faster in a single process."""
 NOTHING_COLLECTED = 5
 STOPPED = (1, 2)
-"""Exit codes of pytest when its time is up, in one process and in several."""
+"""Exit codes of pytest when its time is up, in a single process and in several."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What to lint and which test modules to run."""
+    """Linters and test modules to run."""
 
     lint: list[list[str]]
     """Commands; the first word is a program in `.venv/bin`."""
     tests: list[str]
-    """Those nearest to the change first."""
-    left_out: list[str]
+    """Test modules, those closest to the change first."""
+    skipped: list[str]
     """Changed tests that need the platform."""
 
 
 def changed_files(root: Path) -> list[str]:
-    """Return the paths that differ from the merge base with main, deleted ones among them."""
+    """Return the paths that differ from the merge base with main, including deleted ones."""
     known = _git(root, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes")
     main = next((name for name in MAINS if name in known), "HEAD")
     [base] = _git(root, "merge-base", main, "HEAD")
@@ -54,10 +54,10 @@ def changed_files(root: Path) -> list[str]:
 
 def tests_of(path: str, tests: Collection[str]) -> list[str]:
     """
-    Return the test modules of one file.
+    Return the test modules of a file.
 
     Args:
-        path: relative to the root of the repository, as are *tests*.
+        path: path relative to the root of the repository, like those in *tests*.
         tests: all test modules.
     """
     if path in tests:
@@ -72,7 +72,7 @@ def tests_of(path: str, tests: Collection[str]) -> list[str]:
     for end in range(len(parts) - 1, 0, -1):
         folder = PurePosixPath("tests", *parts[:end])
         siblings = sorted(each for each in tests if PurePosixPath(each).parent == folder)
-        mirrors = {f"{folder}/test_{parts[end]}.py", f"{folder}/test_{folder.name}.py"}  # the latter: of all its files
+        mirrors = {f"{folder}/test_{parts[end]}.py", f"{folder}/test_{folder.name}.py"}  # the latter for whole folders
         if found := [each for each in siblings if each in mirrors] or siblings:
             return found
     return []
@@ -80,7 +80,7 @@ def tests_of(path: str, tests: Collection[str]) -> list[str]:
 
 def select(changed: Iterable[str], files: Collection[str]) -> Selection:
     """
-    Choose what to lint and which tests to run.
+    Return the linters and the tests to run.
 
     Args:
         changed: paths relative to the root.
@@ -105,12 +105,12 @@ def select(changed: Iterable[str], files: Collection[str]) -> Selection:
 
 
 def run(root: Path) -> bool:
-    """Lint and test side by side, print what ran and how long it took; return False if anything failed."""
+    """Run linters and tests in parallel, print results and duration; return False if anything failed."""
     began = time.monotonic()
     changed = changed_files(root)
     files = _git(root, "ls-files", "--cached", "--others", "--exclude-standard")
     selection = select(changed, {path for path in files if (root / path).exists()})
-    _say(f"{len(changed)} changed files, {len(selection.tests)} test modules")
+    _print(f"{len(changed)} changed files, {len(selection.tests)} test modules")
     linters = [
         (command, _start(root, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)) for command in selection.lint
     ]
@@ -118,23 +118,23 @@ def run(root: Path) -> bool:
     for command, process in linters:
         output, _ = process.communicate()
         passed &= process.returncode == 0
-        _say(f"{_verdict(process.returncode == 0)}: {' '.join(command)}")
+        _print(f"{_verdict(process.returncode == 0)}: {' '.join(command)}")
         if process.returncode:
-            _say(output)
-    for path in selection.left_out:
-        _say(f"left out, it needs the platform: {path}")
-    _say(f"{_verdict(passed)} after {time.monotonic() - began:.0f} s")
+            _print(output)
+    for path in selection.skipped:
+        _print(f"skipped, since it needs the platform: {path}")
+    _print(f"{_verdict(passed)} after {time.monotonic() - began:.0f} s")
     return passed
 
 
 def _test(root: Path, tests: list[str]) -> bool:
-    """Run test modules until they are done or their time is up; return False if a test failed."""
+    """Run test modules until they end or their time is up; return False if a test failed."""
     workers = ["-n", "2", "--dist", "loadfile"] if len(tests) > FEW else []
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
         options = ["-m", _marks(), f"--session-timeout={TEST_SECONDS}", f"--junitxml={results}"]
         command = ["python", "-m", "pytest", "-q", *workers, *options, *tests]
-        _say(" ".join(command))
+        _print(" ".join(command))
         code = _start(root, command).wait()
         if code in (0, NOTHING_COLLECTED):
             return True
@@ -144,7 +144,7 @@ def _test(root: Path, tests: list[str]) -> bool:
             return False
     if code not in STOPPED or int(suite.get("failures", 1)) or int(suite.get("errors", 1)):
         return False
-    _say(f"stopped after {TEST_SECONDS} s; make test runs the others")
+    _print(f"stopped after {TEST_SECONDS} s; make test runs the remaining tests")
     return True
 
 
@@ -166,7 +166,7 @@ def _verdict(passed: bool) -> str:
     return "passed" if passed else "FAILED"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""A contract of import-linter: what belongs to a workflow imports no other workflow."""
+"""A contract of import-linter: code of a workflow imports no other workflow."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ class OwnWorkflowContract(Contract):
     """
     Modules named after a workflow import only that workflow's package of the domain.
 
-    Below each of `adapters` a module or package has the name of a workflow, `quartet.api.songs`; below `domain` the
-    package of the same name is its own. Imports of the domain's other packages are allowed only if they are `shared`.
+    Each of `adapters` has a module or package per workflow, such as `quartet.api.songs`, and `domain` a package of the
+    same name. Other packages of the domain may be imported only if they are `shared`.
     """
 
     adapters = fields.ListField(subfield=fields.StringField())
@@ -19,7 +19,7 @@ class OwnWorkflowContract(Contract):
     shared = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        """Return whether no adapter of a workflow imports another workflow, with the imports that do."""
+        """Check that no adapter of a workflow imports another workflow, and collect the imports that do."""
         shared: list[str] = self.shared  # type: ignore[assignment]
         workflows = {each for each in graph.find_children(str(self.domain)) if each.rpartition(".")[2] not in shared}
         broken = []
@@ -35,7 +35,7 @@ class OwnWorkflowContract(Contract):
         return ContractCheck(kept=not broken, metadata={"broken": sorted(broken)})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
-        """Print the imports that are not allowed."""
+        """Write the imports that are not allowed."""
         found: list[Any] = check.metadata["broken"]
         for each in found:
             output.print_error(each)

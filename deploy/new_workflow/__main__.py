@@ -1,8 +1,9 @@
 """
 Write the skeleton of a new workflow: `make workflow NAME=parcels`, or `python -m deploy.new_workflow parcels`.
 
-It renders `template/`, whose paths and texts have `$name`, `$NAME`, `$Class` and `$title`, and registers the workflow
-in the few lists that cannot be derived: `include/workflows.py`, the import contracts and the operators' page.
+It renders `template/`, whose paths and contents have the placeholders `$name`, `$NAME`, `$Class` and `$title`, and adds
+the workflow to the few lists that cannot be derived: `include/workflows.py`, the import contracts and the operations
+page.
 """
 
 import argparse
@@ -19,20 +20,20 @@ from include.workflows import WORKFLOWS
 
 TEMPLATE = Path(__file__).with_name("template")
 SUFFIX = ".txt"
-"""Of a template, so that no tool takes it for Python."""
+"""Suffix of templates, so that no tool mistakes them for Python."""
 TAKEN = {"common", "core", "workflows", "housekeeping", "platform", "platform_metrics", "auth", "api", "ui", "static"}
-"""Names that a package, a DAG or a route of the platform has already."""
+"""Names that are used by a package, a DAG or a route of the platform."""
 
 
 class NewWorkflowError(ValueError):
-    """The name cannot be used, or the repository has changed so that the workflow cannot be registered."""
+    """The name cannot be used, or the workflow cannot be registered because the repository has changed."""
 
 
 def main() -> int:
-    """Write the skeleton and say what to do next; 1 if the name cannot be used."""
+    """Write the skeleton and print the next steps; return 1 if the name cannot be used."""
     parser = argparse.ArgumentParser(prog="make workflow", description="write the skeleton of a new workflow")
-    parser.add_argument("name", help="lower case, such as parcels")
-    parser.add_argument("--title", help="what people call it; default: the name as words")
+    parser.add_argument("name", help="name in lower case, such as parcels")
+    parser.add_argument("--title", help="title for people; default: the name as words")
     given = parser.parse_args()
     try:
         written = create(ROOT, given.name, given.title)
@@ -47,7 +48,7 @@ def main() -> int:
         ["docs.build"],
     ):
         subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)  # noqa: S603 - our own commands
-    sys.stdout.write("next: make check, then CONTRIBUTING.md, Add a workflow\n")
+    sys.stdout.write('next: make check, then "Add a workflow" in CONTRIBUTING.md\n')
     return 0
 
 
@@ -57,8 +58,8 @@ def create(root: Path, name: str, title: str | None = None) -> list[Path]:
 
     Args:
         root: the repository.
-        name: of its packages, DAG and routes: lower-case letters, digits and `_`.
-        title: what people call it; `None`: the name as words.
+        name: name of its packages, DAG and routes: lower-case letters, digits and `_`.
+        title: title for people; `None`: the name as words.
 
     Returns:
         The files written, in order.
@@ -87,18 +88,20 @@ def create(root: Path, name: str, title: str | None = None) -> list[Path]:
 
 
 def check_name(root: Path, name: str) -> None:
-    """Check that a workflow may have this name; raises `NewWorkflowError`."""
+    """Check that a workflow can have this name; raises `NewWorkflowError` if not."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name) or keyword.iskeyword(name) or name in sys.stdlib_module_names:
-        raise NewWorkflowError(f"a name such as parcels was expected (a-z, 0-9, _; no word of Python), found {name!r}")
+        raise NewWorkflowError(
+            f"a name such as parcels was expected (a-z, 0-9, _; no keyword or module of Python), found {name!r}"
+        )
     if name in TAKEN | {workflow.name for workflow in WORKFLOWS}:
         raise NewWorkflowError(f"the name {name} is taken")
     for path in (root / "include" / name, root / "dags" / f"{name}.py"):
         if path.exists():
-            raise NewWorkflowError(f"{path} exists already")
+            raise NewWorkflowError(f"{path} already exists")
 
 
 def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterator[tuple[Path, str]]:
-    """Yield the files that list the workflows, with the new one in them."""
+    """Yield the files that list the workflows, with the new one added."""
     path = root / "include" / "workflows.py"
     text = path.read_text()
     import_line = f"from include.{name}.workflow import WORKFLOW as {NAME}\n"
@@ -114,7 +117,7 @@ def registered(root: Path, name: str, NAME: str, title: str, **_: str) -> Iterat
     path = root / "docs" / "operations.md"
     row = f"| `{name}` | 2 hours | `QUARTET_DEADLINE_MINUTES` |\n"
     text = changed(path, path.read_text(), r"(?m)^(\| `song_plays` \|.*\n)", rf"\1{row}")
-    advice = f"**`{name}` failed.** Say what stands still, what goes on meanwhile, and what to do.\n\n"
+    advice = f"**`{name}` failed.** Describe the effect, what continues meanwhile, and what to do.\n\n"
     yield path, changed(path, text, r"(?m)^(\*\*`housekeeping` failed)", rf"{advice}\1")
 
 

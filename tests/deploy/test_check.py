@@ -82,7 +82,7 @@ def test_the_tests_nearest_to_the_change_come_first_and_each_once():
 
 def test_tests_that_need_the_platform_are_named_and_not_run():
     selection = select("tests/e2e/test_songs.py")
-    assert (selection.tests, selection.left_out) == ([], ["tests/e2e/test_songs.py"])
+    assert (selection.tests, selection.skipped) == ([], ["tests/e2e/test_songs.py"])
 
 
 @pytest.fixture
@@ -118,10 +118,10 @@ def test_what_differs_from_main_has_changed_committed_or_not(repository):
     assert check.changed_files(repository) == ["gone.txt", "kept.txt", "tests/docs/test_ä.py"]
 
 
-def test_a_check_ends_as_its_tests_do_and_says_how_long_it_took(repository, monkeypatch, capfd):
+def test_a_check_passes_with_its_tests_and_prints_its_duration(repository, monkeypatch, capfd):
     lint = [["ruff", "check"]]
     chosen = check.select(check.changed_files(repository), {"tests/docs/test_ä.py"})
-    monkeypatch.setattr(check, "select", lambda *_: check.Selection(lint, chosen.tests, chosen.left_out))
+    monkeypatch.setattr(check, "select", lambda *_: check.Selection(lint, chosen.tests, chosen.skipped))
     assert check.run(repository)
     printed = capfd.readouterr().out
     assert "1 passed" in printed
@@ -137,6 +137,6 @@ def test_when_the_time_is_up_what_has_passed_counts(repository, monkeypatch, cap
     test = repository / "tests" / "docs" / "test_ä.py"
     test.write_text("def test_one():\n    assert True\n\n\ndef test_two():\n    assert False\n")
     assert check._test(repository, ["tests/docs/test_ä.py"])
-    assert "make test runs the others" in capfd.readouterr().out
+    assert "make test runs the remaining tests" in capfd.readouterr().out
     test.write_text("def test_one():\n    assert False\n\n\ndef test_two():\n    assert True\n")
     assert not check._test(repository, ["tests/docs/test_ä.py"])
