@@ -34,7 +34,7 @@ from dags.common import DEFAULTS, SONG_PLAYS, USUAL_MINUTES, deadline
 from include.songs.settings import SongSettings
 from quartet.alerts.failure import run_failed
 from quartet.operators.plays import PlaysOperator
-from quartet.sensors.source import DownloadSensor
+from quartet.sensors.download import DownloadSensor
 
 SETTINGS = SongSettings.load()
 FIRST = datetime.combine(SETTINGS.start_date, datetime.min.time()) if SETTINGS.start_date else datetime(2015, 1, 1)
@@ -107,8 +107,8 @@ def song_plays():
             outlet_events[SONG_PLAYS].extra = report.as_json()
             return report.summary()
 
-    spins = DownloadSensor(task_id="spins", source="spins", base="{{ params.spins_base }}", **WAITING)
-    listeners = DownloadSensor(task_id="listeners", source="listeners", base="{{ params.listeners_base }}", **WAITING)
+    spins = DownloadSensor(task_id="spins", name="spins", base="{{ params.spins_base }}", **WAITING)
+    listeners = DownloadSensor(task_id="listeners", name="listeners", base="{{ params.listeners_base }}", **WAITING)
     spark = PlaysOperator(task_id="spark", name=f"song plays {DAY}", **SETTINGS.spark_submit)
     open_day() >> [spins, listeners] >> take_day() >> choose_engine() >> [spark, duckdb()] >> check()
 

@@ -36,7 +36,7 @@ for _name in variables() & os.environ.keys() - {"QUARTET_HOME"}:
 settings.register_profile("quartet", deadline=None)  # how long an example takes says more about the machine
 settings.load_profile("quartet")
 
-pytest_plugins = ["tests.support.services", "tests.support.collector"]
+pytest_plugins = ["tests.support.services", "tests.support.collector", "tests.support.web"]
 
 
 @pytest.fixture

@@ -9,3 +9,8 @@ def shown(value: object) -> str:
         return f"a list of {len(value)}"
     text = ascii(value[:60] if isinstance(value, str | bytes) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def printable(name: str) -> str:
+    """Return *name* with bytes that are not UTF-8 escaped, so that it can be encoded."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,7 +1,7 @@
-"""Spins and listeners fetched by the rules of completeness; what was fetched, and a copy of it for a job.
+"""Downloads of spins and listeners, the record of which version was fetched, and a job's own copy of the listeners.
 
-A download whose files are there is skipped and asks nobody. A file of ours is replaced when the new one is complete,
-and removed never. One run at a time may fetch for a day; different days may fetch at the same time.
+A download whose files exist is skipped without contacting the remote side. An existing file is replaced once the new
+one is complete, and never removed. Only one run at a time may download for a day; different days may at the same time.
 """
 
 import logging
@@ -13,16 +13,17 @@ from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from include.core.remote import RemoteFile, UnreachableError
+from include.core.remote.stored import StoredFile
 from include.core.storage import StoragePath, read_json, write_json, write_whole
 from include.songs import layout
-from include.songs.remote import StoredFile
-from include.songs.sources import NotReadyError, Source
-from include.songs.transfers import CutOffError, received, sweep
+from include.songs.remote import Name
+from include.songs.transfers import CutOffError, receive, remove_leftovers
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 4
-"""Of a download, while the trouble is of a kind that passes."""
+MAX_ATTEMPTS = 4
+"""Of a download, while its errors are transient."""
 MAX_WAIT_SECONDS = 30.0
 
 
@@ -34,59 +35,54 @@ class Version:
     size: int
     """Length in bytes."""
     fetched_at: str | None = None
-    """When it was fetched last, ISO 8601; `None`: it was put there by hand."""
+    """When it was last fetched, ISO 8601; `None`: it was put there by hand."""
     source: str | None = None
-    """Where it came from, without secrets."""
+    """The address it came from, without secrets."""
 
     def as_json(self) -> dict[str, Any]:
-        """Give it in what JSON knows."""
+        """Return the version as a JSON object."""
         return asdict(self)
 
 
-def download_spins(
-    root: StoragePath, day: date, source: Source, now: datetime, wait_seconds: float = 2.0
+def is_downloaded(root: StoragePath, name: Name, day: date) -> bool:
+    """Return whether nothing of the spins, or the listeners, is left to download for a day."""
+    return layout.has_spins(root, day) if name == "spins" else layout.has_listeners(root, day)
+
+
+def download(
+    root: StoragePath, name: Name, day: date, remote: RemoteFile, now: datetime, wait_seconds: float = 2.0
 ) -> Version | None:
     """
-    Fetch the spins of a day.
+    Download the spins of a day, or the listeners on its behalf: the file that all days share, then the day's marker.
 
     Args:
         root: folder of the song plays.
-        day: whose spins.
-        source: the remote file.
+        name: which of them.
+        day: the day.
+        remote: the remote file.
         now: the present, with its zone.
         wait_seconds: between first and second attempt; doubled for each further one.
 
     Returns:
-        What was fetched; `None`: the spins were there.
+        The version that was fetched; `None`: the files exist.
 
     Raises:
-        NotReadyError: the remote file is not there (any more), or all attempts have met trouble that passes.
+        MissingError: the remote file does not exist (any more).
+        UnreachableError: all attempts met transient errors.
         RefusedError: it cannot be had.
-        NotParquetError: it is something else, or its end is missing.
+        NotParquetError: it is not a Parquet file, or its end is missing.
         OSError: the file cannot be written.
     """
-    if layout.has_spins(root, day):
-        log.info("%s: spins are there, %s is not asked", day, source)
+    if is_downloaded(root, name, day):
+        log.info("%s: %s were fetched before, %s is not contacted", day, name, remote)
         return None
-    aside = layout.incoming(root) / f"spins-{day.isoformat()}"
-    record = layout.spins_record(root, day)
-    return _fetch(source, layout.spins_file(root, day), aside, wait_seconds, now, lambda _: record)
-
-
-def download_listeners(
-    root: StoragePath, day: date, source: Source, now: datetime, wait_seconds: float = 2.0
-) -> Version | None:
-    """
-    Fetch the listeners on behalf of a day: the file that all days share, then the marker of the day.
-
-    Args, Returns and Raises: as of `download_spins`.
-    """
-    if layout.has_listeners(root, day):
-        log.info("%s: listeners were fetched for this day, %s is not asked", day, source)
-        return None
-    aside = layout.incoming(root) / f"listeners-{day.isoformat()}"
-    record = partial(layout.listeners_record, root)
-    version = _fetch(source, layout.listeners_file(root), aside, wait_seconds, now, record)
+    aside = layout.incoming(root) / f"{name}-{day.isoformat()}"
+    if name == "spins":
+        record = layout.spins_record(root, day)
+        return _fetch(remote, layout.spins_file(root, day), aside, wait_seconds, now, lambda _: record)
+    version = _fetch(
+        remote, layout.listeners_file(root), aside, wait_seconds, now, partial(layout.listeners_record, root)
+    )
     write_whole(layout.marker(root, day), b"")
     return version
 
@@ -97,15 +93,15 @@ def snapshot_listeners(root: StoragePath, target: StoragePath, wait_seconds: flo
 
     Args:
         root: folder of the song plays.
-        target: where the copy is put, whole or not at all.
-        wait_seconds: as of `download_spins`.
+        target: path of the copy, which is written whole or not at all.
+        wait_seconds: as of `download`.
 
     Returns:
         Which listeners they are.
 
     Raises:
-        NotReadyError: there are none.
-        NotParquetError: they are something else.
+        MissingError: there are none.
+        NotParquetError: the file is not Parquet.
         OSError: the copy cannot be written.
     """
     aside = target.parent / f".{target.name}"
@@ -114,7 +110,7 @@ def snapshot_listeners(root: StoragePath, target: StoragePath, wait_seconds: flo
 
 
 def spins_version(root: StoragePath, day: date) -> Version | None:
-    """Say which spins were fetched for a day; `None`: it is not known."""
+    """Return which spins were fetched for a day; `None`: it is not known."""
     return _read(layout.spins_record(root, day))
 
 
@@ -124,39 +120,35 @@ def _read(record: StoragePath) -> Version | None:
 
 
 def _fetch(
-    source: Source,
+    remote: RemoteFile,
     target: StoragePath,
     aside: StoragePath,
     wait_seconds: float,
     now: datetime | None = None,
     record: Callable[[str], StoragePath] | None = None,
 ) -> Version:
-    """Put a file in its place, and before that its version at the *record* of its sha256; attempts begin anew."""
-    sweep(aside)
+    """Copy a file to *target*, its version to the *record* of its sha256 just before; each attempt starts anew."""
+    remove_leftovers(aside)
     attempts = Retrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(ATTEMPTS),
+        retry=retry_if_exception(lambda error: isinstance(error, CutOffError | UnreachableError)),
+        stop=stop_after_attempt(MAX_ATTEMPTS),
         wait=wait_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS),
         before_sleep=_log_attempt,
         reraise=True,
     )
 
     def attempt() -> Version:
-        with source.open() as body, received(str(source), body, target, aside) as (sha256, size):
-            version = Version(sha256, size, now.isoformat() if now else None, str(source))
+        with remote.open() as body, receive(str(remote), body, target, aside) as (sha256, size):
+            version = Version(sha256, size, now.isoformat() if now else None, str(remote))
             if record:
                 write_json(record(sha256), version.as_json())
             return version
 
     version = attempts(attempt)
-    log.info("%s: %d bytes, sha256 %s, put to %s", source, version.size, version.sha256, target)
+    log.info("%s: %d bytes, sha256 %s, written to %s", remote, version.size, version.sha256, target)
     return version
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, CutOffError) or (isinstance(error, NotReadyError) and error.found.passing)
 
 
 def _log_attempt(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.warning("Attempt %d of %d: %s", state.attempt_number, ATTEMPTS, error)
+    log.warning("Attempt %d of %d failed: %s", state.attempt_number, MAX_ATTEMPTS, error)

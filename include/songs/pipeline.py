@@ -16,6 +16,7 @@ from typing import Protocol
 
 from include.core.errors import BadDataError, NothingToDoError
 from include.core.lease import Lease, LeaseHeldError
+from include.core.remote import RemoteFile
 from include.core.storage import (
     StoragePath,
     find_object,
@@ -26,6 +27,8 @@ from include.core.storage import (
     write_json,
 )
 from include.songs import checking, downloads, layout, report
+from include.songs.downloads import Version
+from include.songs.remote import Name
 from include.songs.report import Report, Values
 from include.songs.request import RunRequest
 from include.songs.rules import SupersededError
@@ -93,6 +96,25 @@ class Pipeline:
     def open_day(self) -> str | None:
         """Return the day as `YYYY-MM-DD`; `None`: its outputs are complete, so nothing is left to do."""
         return None if layout.has_outputs(self.root, self.day) else self.day.isoformat()
+
+    def check_download(self, name: Name) -> None:
+        """Raise `NothingToDoError` if nothing of the spins, or of the listeners, is left to download."""
+        if downloads.is_downloaded(self.root, name, self.day):
+            raise NothingToDoError(f"the {name} of {self.day} were downloaded before")
+
+    def download(self, name: Name, remote: RemoteFile) -> Version | None:
+        """
+        Download the day's spins, or the listeners, under the lease of the day.
+
+        Returns:
+            The version that was fetched; `None`: the files exist.
+
+        Raises:
+            LeaseHeldError: another run has the day.
+            Exception: as of `include.songs.downloads.download`.
+        """
+        with self.lease.kept():
+            return downloads.download(self.root, name, self.day, remote, self.dependencies.clock())
 
     def take_day(self) -> bool:
         """

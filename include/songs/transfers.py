@@ -1,45 +1,45 @@
-"""Files put in their place from a stream: whole, checked to be Parquet, or not at all; in constant memory."""
+"""Parquet files written from a stream, checked on the way: whole or not at all, in constant memory."""
 
 import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from include.core.remote import Body, UnreachableError
 from include.core.storage import StoragePath, remove_asides, write_stream
 from include.core.text import shown
 from include.songs.schemas import NotParquetError
-from include.songs.sources import Body, NotReady, NotReadyError
 
 log = logging.getLogger(__name__)
 
 MAGIC = b"PAR1"
 FOOTER_BYTES = 8
-"""At the end: length of the description in four bytes, least first, and the magic."""
+"""The end of a file: length of the metadata in four bytes, little-endian, and the magic."""
 
 
 class CutOffError(NotParquetError):
-    """It begins as Parquet and does not end so: perhaps it has not come whole."""
+    """The file begins as Parquet but does not end so: perhaps it has not come whole."""
 
 
 @contextmanager
-def received(name: str, body: Body, target: StoragePath, aside: StoragePath) -> Iterator[tuple[str, int]]:
+def receive(name: str, body: Body, target: StoragePath, aside: StoragePath) -> Iterator[tuple[str, int]]:
     """
-    Write a file; at the end of the block it takes its place. Until then, and after an error, what was there stays.
+    Write a file that replaces *target* at the end of the block. Until then, and after an error, *target* stays.
 
     Args:
-        name: of the source, for messages.
+        name: of the remote file, for messages.
         body: its content.
-        target: the place.
-        aside: where the file is while it is written, on the same file system, with an ending; S3 needs no such place.
+        target: the path.
+        aside: path of the file while it is written; see `include.core.storage.write_stream`.
 
     Yields:
         Sha256 and length in bytes, when all has come.
 
     Raises:
-        NotParquetError: the content is something else.
+        NotParquetError: the content is not Parquet.
         CutOffError: its end is missing or damaged.
-        NotReadyError: it is shorter or longer than was announced, or reading has failed.
-        OSError: the place cannot be written, for example because the disk is full.
+        UnreachableError: it is shorter or longer than was announced, or reading failed.
+        OSError: the file cannot be written, for example because the disk is full.
     """
     digest, size, tail = hashlib.sha256(), 0, b""
     with write_stream(target, aside) as file:
@@ -51,16 +51,15 @@ def received(name: str, body: Body, target: StoragePath, aside: StoragePath) -> 
             size += len(block)
             tail = (tail + block[-FOOTER_BYTES:])[-FOOTER_BYTES:]
         if body.size is not None and size != body.size:
-            reason = f"{name}: {body.size} bytes were announced, {size} came"
-            raise NotReadyError(NotReady(reason, passing=True))
+            raise UnreachableError(f"{name}: {body.size} bytes were announced, {size} came")
         _check_end(name, size, tail)
         yield digest.hexdigest(), size
 
 
-def sweep(aside: StoragePath) -> None:
-    """Remove what `received` has left at *aside* if it was killed; one that is under way elsewhere fails then."""
+def remove_leftovers(aside: StoragePath) -> None:
+    """Remove what a killed `receive` left at *aside*; one that is under way elsewhere fails then."""
     for left in remove_asides(aside):
-        log.info("Removed %s, of a download that was ended", left)
+        log.info("Removed %s, left over by a download that was killed", left)
 
 
 def _check_end(name: str, size: int, tail: bytes) -> None:

@@ -22,8 +22,8 @@ from include.songs.rules import REPORT_TIMEZONE
 from tests.include.songs.conftest import DAY, outcome
 from tests.include.songs.engines.test_engines import COUNTS_DIGEST, REAL_FILES, ZONES, digest
 from tests.include.songs.oracle import Lines, deliver
-from tests.include.songs.web import Web, serving, status
 from tests.support.platform import Platform, wait_for
+from tests.support.web import Web, serving, status
 
 pytestmark = pytest.mark.e2e
 

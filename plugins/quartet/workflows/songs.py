@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from include.core.remote import RemoteFile
+from include.core.web import redact
 from include.songs import report
+from include.songs.layout import parse_day
 from include.songs.pipeline import Dependencies, Pipeline
-from include.songs.request import from_params
+from include.songs.remote import Name, remote_url
+from include.songs.request import RunRequest, from_params
 from include.songs.settings import SongSettings
 from quartet.hooks import metrics
+from quartet.hooks.remote import RemoteHook
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.common import skipping
 
@@ -28,13 +34,64 @@ def songs_run(context: Mapping[str, Any]) -> Iterator[Pipeline]:
     """
     run, settings = context["dag_run"], SongSettings.load()
     request = from_params(context["params"], run.run_id, run.data_interval_start, settings)
-    dependencies = Dependencies(
-        root=StorageHook().path("songs"), clock=lambda: datetime.now(UTC), measure=partial(metrics.send, "songs")
-    )
     with skipping(context):
-        yield Pipeline(dependencies, settings, request)
+        yield _pipeline(settings, request)
+
+
+@dataclass(frozen=True)
+class Download:
+    """
+    The spins of a day, or the listeners, as `RemoteSensor` waits for them and takes them: by a download.
+
+    :param name: `spins` or `listeners`; the settings say where they are.
+    :param day: `YYYY-MM-DD`.
+    :param run_id: name of the run, which holds the lease of the day while it writes.
+    :param base: replaces the folder that the settings name, unless it is empty.
+    """
+
+    name: Name
+    day: str
+    run_id: str
+    base: str = ""
+
+    def __str__(self) -> str:
+        return redact(self._url(self._settings()))
+
+    def check(self) -> None:
+        """Raise `NothingToDoError` if it was downloaded before."""
+        self._pipeline().check_download(self.name)
+
+    @contextmanager
+    def open(self) -> Iterator[RemoteFile]:
+        """Yield the remote file, not yet contacted; raises `SettingsError` if its address is not configured."""
+        settings = self._settings()
+        with RemoteHook().open(self._url(settings), settings.query_suffix.get_secret_value()) as remote:
+            yield remote
+
+    def take(self) -> dict[str, Any] | None:
+        """Download the file, and return its version; `None`: another run was faster."""
+        with self.open() as remote:
+            version = self._pipeline().download(self.name, remote)
+        return version.as_json() if version else None
+
+    def _pipeline(self) -> Pipeline:
+        settings = self._settings()
+        return _pipeline(settings, from_params({"day": self.day}, self.run_id, None, settings))
+
+    def _settings(self) -> SongSettings:
+        return SongSettings.load(**({f"{self.name}_base": self.base} if self.base else {}))
+
+    def _url(self, settings: SongSettings) -> str:
+        return remote_url(settings, self.name, parse_day(self.day))
 
 
 def measure_state() -> None:
     """Report how long ago the newest completed day ended."""
     metrics.send("songs", report.lag(StorageHook().path("songs"), datetime.now(UTC), SongSettings.load().zone))
+
+
+def _pipeline(settings: SongSettings, request: RunRequest) -> Pipeline:
+    dependencies = Dependencies(
+        root=StorageHook().path("songs"), clock=lambda: datetime.now(UTC), measure=partial(metrics.send, "songs")
+    )
+    return Pipeline(dependencies, settings, request)

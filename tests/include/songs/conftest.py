@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +17,6 @@ from include.songs.layout import PART, SUCCESS
 from include.songs.rules import REPORT_TIMEZONE
 from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, header
 from tests.include.songs.oracle import Lines, Play
-from tests.include.songs.web import Web, serving
 
 DAY = date(2019, 2, 8)
 TYPES = {"int": pa.int32(), "string": pa.string(), "timestamp": pa.timestamp("us", "UTC")}
@@ -140,17 +138,3 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """Give each engine."""
     return Engine(request.param, tmp_path, request.getfixturevalue("spark") if request.param == "spark" else None)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    """Give a web server of the test's own."""
-    with serving() as web:
-        yield web
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    """Give a client that waits for next to nothing."""
-    with httpx.Client(timeout=0.3, follow_redirects=True, trust_env=False) as client:
-        yield client

@@ -14,21 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.core.remote import Body, MissingError, RefusedError, UnreachableError
+from include.core.remote.stored import StoredFile
+from include.core.remote.web import WebFile
 from include.core.storage import walk_objects, write_whole
 from include.songs import downloads, layout
-from include.songs.downloads import (
-    ATTEMPTS,
-    Version,
-    download_listeners,
-    download_spins,
-    snapshot_listeners,
-    spins_version,
-)
-from include.songs.remote import StoredFile, WebFile
+from include.songs.downloads import MAX_ATTEMPTS, Version, download, snapshot_listeners, spins_version
 from include.songs.schemas import NotParquetError
-from include.songs.sources import Body, NotReadyError, RefusedError
-from include.songs.transfers import CutOffError, received
-from tests.include.songs.web import chunked, content, parquet, status
+from include.songs.transfers import CutOffError, receive
+from tests.support.web import chunked, content, parquet, status
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)
@@ -38,10 +32,10 @@ NEWER = parquet(seed=1)
 
 
 @pytest.fixture
-def source(web, client) -> WebFile:
+def source(web, web_client) -> WebFile:
     """Give a source that has the file."""
     web.files[PATH] = DATA
-    return WebFile(web.url + PATH, client)
+    return WebFile(web.url + PATH, web_client)
 
 
 class Nobody:
@@ -55,11 +49,11 @@ class Nobody:
 
 
 def spins(root: Path, source, day: date = DAY) -> Version | None:
-    return download_spins(root, day, source, NOW, wait_seconds=0)
+    return download(root, "spins", day, source, NOW, wait_seconds=0)
 
 
 def listeners(root: Path, source, day: date = DAY) -> Version | None:
-    return download_listeners(root, day, source, NOW, wait_seconds=0)
+    return download(root, "listeners", day, source, NOW, wait_seconds=0)
 
 
 def state(root: Path) -> dict[str, tuple[int, bytes]]:
@@ -153,38 +147,37 @@ def test_three_attempts_at_least_with_growing_pauses(tmp_path, source, web, monk
     slept = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=slept.append))
     web.fail(PATH, *[status(503)] * 10)
-    with pytest.raises(NotReadyError) as error:
-        download_spins(tmp_path, DAY, source, NOW)
-    assert error.value.found.passing
-    assert len(web.requests) == ATTEMPTS >= 3
+    with pytest.raises(UnreachableError):
+        download(tmp_path, "spins", DAY, source, NOW)
+    assert len(web.requests) == MAX_ATTEMPTS >= 3
     assert slept == [2, 4, 8]
 
 
 LASTING = {
-    "503": (status(503), NotReadyError),
-    "cut off": (content(DATA[:-9], len(DATA)), NotReadyError),
+    "503": (status(503), UnreachableError),
+    "cut off": (content(DATA[:-9], len(DATA)), UnreachableError),
     "cut off, length not told": (content(DATA[:-9], None), CutOffError),
     "cut off, wrong length": (content(DATA[:-9], len(DATA) - 9), CutOffError),
     "empty": (content(b"", 0), CutOffError),
     "too short": (content(b"PAR1PAR1", 8), CutOffError),
-    "chunks end too soon": (chunked(DATA, whole=False), NotReadyError),
+    "chunks end too soon": (chunked(DATA, whole=False), UnreachableError),
 }
 
 
 @pytest.mark.parametrize(("fault", "error"), LASTING.values(), ids=LASTING)
 @pytest.mark.parametrize("fetch", [spins, listeners])
 def test_nothing_is_left_of_attempts_that_fail(tmp_path, source, web, fetch, fault, error):
-    web.fail(PATH, *[fault] * ATTEMPTS)
+    web.fail(PATH, *[fault] * MAX_ATTEMPTS)
     with pytest.raises(error):
         fetch(tmp_path, source)
     assert nothing_was_left(tmp_path)
-    assert len(web.requests) == ATTEMPTS
+    assert len(web.requests) == MAX_ATTEMPTS
 
 
 AT_ONCE = {
-    "403": (status(403), NotReadyError),
-    "404": (status(404), NotReadyError),
-    "410": (status(410), NotReadyError),
+    "403": (status(403), MissingError),
+    "404": (status(404), MissingError),
+    "410": (status(410), MissingError),
     "401": (status(401), RefusedError),
     "a page": (content(b"<html>Please log in</html>", 26), NotParquetError),
 }
@@ -209,16 +202,15 @@ def test_what_is_not_parquet_is_shown(tmp_path, source, web):
 def test_a_file_that_is_gone_after_it_was_seen_is_not_ready_again(tmp_path, source, web):
     assert source.look()
     del web.files[PATH]
-    with pytest.raises(NotReadyError) as error:
+    with pytest.raises(MissingError):
         spins(tmp_path, source)
-    assert not error.value.found.passing
 
 
 def test_a_failed_download_leaves_the_listeners_that_are_there(tmp_path, source, web):
     listeners(tmp_path, source)
     before = state(tmp_path)
     for fault, error in [*LASTING.values(), *AT_ONCE.values()]:
-        web.fail(PATH, *[fault] * ATTEMPTS)
+        web.fail(PATH, *[fault] * MAX_ATTEMPTS)
         with pytest.raises(error):
             listeners(tmp_path, source, OTHER)
         web.faults.clear()
@@ -245,7 +237,7 @@ def test_no_beginning_of_a_file_is_taken_for_the_file(tmp_path):
     for length in range(len(DATA)):
         with (
             pytest.raises(CutOffError),
-            received("a", Body(None, iter([DATA[:length]])), tmp_path / "a", tmp_path / "b"),
+            receive("a", Body(None, iter([DATA[:length]])), tmp_path / "a", tmp_path / "b"),
         ):
             pytest.fail(f"{length} bytes of {len(DATA)} were taken")
     assert list(tmp_path.iterdir()) == []
@@ -300,7 +292,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     body = Body(None, itertools.chain([b"PAR1" + block], itertools.repeat(block, 20), [DATA]))
     tracemalloc.start()
     try:
-        with received("a", body, tmp_path / "a", tmp_path / "b") as (_, size):
+        with receive("a", body, tmp_path / "a", tmp_path / "b") as (_, size):
             pass
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -359,7 +351,7 @@ def test_a_snapshot_of_listeners_that_were_put_there_by_hand(tmp_path):
 
 
 def test_a_snapshot_needs_listeners(tmp_path):
-    with pytest.raises(NotReadyError, match="not there"):
+    with pytest.raises(MissingError, match="not there"):
         snapshot_listeners(tmp_path, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 

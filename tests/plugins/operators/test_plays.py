@@ -13,7 +13,7 @@ from include.songs import layout
 from include.songs.engines import spark_job
 from quartet.hooks.storage import StorageHook
 from quartet.operators.plays import PlaysOperator
-from tests.include.songs.web import parquet
+from tests.support.web import parquet
 
 CONTEXT: Any = {
     "params": {"day": "2019-02-08", "minrows": 5},

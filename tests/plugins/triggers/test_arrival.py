@@ -1,4 +1,4 @@
-"""The two triggers, on a clock that stands still: time passes only while they sleep, and a test acts there."""
+"""The event trigger, on a clock that stands still: time passes only while they sleep, and a test acts there."""
 
 import asyncio
 import time
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from include.core.storage import write_whole
 from quartet.hooks.storage import StorageHook
-from quartet.triggers import arrival, listing
-from quartet.triggers.arrival import SAVE_AFTER_SECONDS, ArrivalTrigger, ArrivedTrigger
+from quartet.triggers import arrival, watched
+from quartet.triggers.arrival import SAVE_AFTER_SECONDS, ArrivalTrigger
+from tests.support.web import status
 
 Step = Callable[[], Any] | float
 LATER = SAVE_AFTER_SECONDS + 1
@@ -73,7 +74,7 @@ def clock(monkeypatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(arrival, "monotonic", lambda: clock.now)
     monkeypatch.setattr(arrival, "asyncio", SimpleNamespace(sleep=clock.sleep, to_thread=asyncio.to_thread))
-    monkeypatch.setattr(listing, "time", clock)
+    monkeypatch.setattr(watched, "time", clock)
     return clock
 
 
@@ -255,8 +256,8 @@ def test_a_slow_look_is_not_repeated_at_once(home, watch, clock, monkeypatch):
 
 
 def test_a_web_address_is_watched_too(home, web, watch):
-    def put(status, tag):
-        return lambda: web.answers.update({("*", "/day.tsv"): (status, {"ETag": tag})})
+    def put(code, tag):
+        return lambda: web.always.update({(method, "/day.tsv"): status(code, ETag=tag) for method in ("HEAD", "GET")})
 
     steps = [put(500, ""), put(403, ""), put(200, "1"), 0, put(200, "2"), 0, 0]
     assert watch(*steps, prefix="", url=f"{web.url}/day.tsv") == [{"files": ["day.tsv"], "count": 1}] * 2
@@ -266,11 +267,10 @@ def test_a_trigger_is_made_anew_from_what_it_serializes():
     for trigger in (
         ArrivalTrigger("ratings/training", poll_seconds=3, settle_seconds=4),
         ArrivalTrigger(url="https://host/a"),
-        ArrivedTrigger("https://host/a", poll_seconds=3, settle_seconds=4, max_failures=5),
     ):
         path, arguments = trigger.serialize()
-        assert path == f"quartet.triggers.arrival.{type(trigger).__name__}"
-        assert type(trigger)(**arguments).serialize() == trigger.serialize()
+        assert path == "quartet.triggers.arrival.ArrivalTrigger"
+        assert ArrivalTrigger(**arguments).serialize() == trigger.serialize()
 
 
 def test_watchers_of_two_prefixes_do_not_share_a_trigger():
@@ -301,38 +301,3 @@ def test_whatever_is_dropped_and_killed_nothing_is_lost(tmp_path_factory, monkey
     assert reported == dropped or len(runs) > 1
     watch(0, LATER, 0)
     assert watch(0, 0) == []
-
-
-def wait(*steps: Step, clock: Clock, **arguments: Any) -> list[dict[str, Any]]:
-    async def run() -> list[dict[str, Any]]:
-        clock.steps = list(steps)
-        return [event.payload async for event in ArrivedTrigger(**arguments).run()]
-
-    return asyncio.run(run())
-
-
-def test_the_one_shot_trigger_ends_with_the_object(home, clock):
-    found = wait(0, drop("a"), clock=clock, url="ratings/training/a")
-    assert [(each["name"], each["size"]) for each in found] == [("a", 2)]
-    assert clock.slept == [10, 10]
-
-
-def test_the_one_shot_trigger_ends_after_too_many_failures_in_a_row(web, clock, capsys):
-    def put(status):
-        return lambda: web.answers.update({("*", "/day.tsv"): (status, {})})
-
-    url = f"{web.url}/day.tsv?key=secret"
-    steps = [put(500), 0, put(404), put(500), 0]
-    found = wait(*steps, 0, clock=clock, url=url, max_failures=3)
-    assert [list(each) for each in found] == [["error"]]
-    assert "day.tsv?…: 3 looks failed, the last with" in found[0]["error"]
-    assert "answers 500 Internal Server Error" in found[0]["error"]
-    assert "secret" not in capsys.readouterr().out + found[0]["error"]
-
-
-def test_the_one_shot_trigger_survives_a_bad_spell(web, clock):
-    web.answers["*", "/day.tsv"] = (503, {})
-    steps = [0, lambda: web.answers.update({("*", "/day.tsv"): (200, {})})]
-    assert wait(*steps, clock=clock, url=f"{web.url}/day.tsv", max_failures=3) == [
-        {"name": "day.tsv", "size": None, "fingerprint": "-1-0.000000"}
-    ]

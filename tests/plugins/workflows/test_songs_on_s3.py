@@ -15,21 +15,22 @@ from airflow.sdk import ObjectStoragePath
 
 from include.core import lease
 from include.core.lease import Lease, LeaseHeldError, LeaseLostError
+from include.core.remote import Body, MissingError, RefusedError, UnreachableError
+from include.core.remote.stored import BLOCK_BYTES, StoredFile
 from include.core.storage import StoredObject, find_object, read_bytes, read_json, s3, walk_objects, write_whole
 from include.songs import layout
-from include.songs.downloads import Version, download_listeners, download_spins, snapshot_listeners
+from include.songs.downloads import Version, download, snapshot_listeners
 from include.songs.layout import PART, SUCCESS
-from include.songs.remote import BLOCK_BYTES, StoredFile
 from include.songs.rules import TooFewRowsError
 from include.songs.schemas import LISTENERS, SPINS, NotParquetError
-from include.songs.sources import Body, NotReady, NotReadyError, RefusedError
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.songs import songs_run
 from tests.include.songs import example
 from tests.include.songs.conftest import table, write
 from tests.include.songs.test_layout import DAYS, fill
-from tests.include.songs.web import parquet
 from tests.plugins.workflows.test_songs import context
+from tests.support.remote import both
+from tests.support.web import parquet
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)
@@ -72,7 +73,6 @@ def test_days_are_known(root):
 def test_a_source_is_seen_and_read(there):
     source = StoredFile(there)
     found = source.look()
-    assert isinstance(found, StoredObject)
     assert (found.name, found.size) == ("day.parquet", len(DATA))
     with source.open() as body:
         assert (body.size, b"".join(body.blocks)) == (len(DATA), DATA)
@@ -80,10 +80,7 @@ def test_a_source_is_seen_and_read(there):
 
 def test_a_key_that_is_not_there_is_missing(there):
     source = StoredFile(there.parent / "other.parquet")
-    assert isinstance(source.look(), NotReady)
-    with pytest.raises(NotReadyError) as error, source.open():
-        pass
-    assert not error.value.found.passing
+    assert [type(found) for found in both(source)] == [MissingError] * 2
 
 
 def test_a_bucket_that_is_not_there_is_refused(s3_storage):
@@ -93,9 +90,18 @@ def test_a_bucket_that_is_not_there_is_refused(s3_storage):
 
 
 @pytest.mark.parametrize(
-    ("code", "passing"), [(403, False), (410, False), (429, True), (500, True), (503, True), (401, None), (400, None)]
+    ("code", "kind"),
+    [
+        (403, MissingError),
+        (410, MissingError),
+        (429, UnreachableError),
+        (500, UnreachableError),
+        (503, UnreachableError),
+        (401, RefusedError),
+        (400, RefusedError),
+    ],
 )
-def test_answers_of_the_store_are_told_apart(there, monkeypatch, code, passing):
+def test_answers_of_the_store_are_classified(there, monkeypatch, code, kind):
     from botocore.exceptions import ClientError
     from s3fs import S3FileSystem
 
@@ -106,16 +112,7 @@ def test_answers_of_the_store_are_told_apart(there, monkeypatch, code, passing):
         raise translate_boto_error(ClientError(answer, "HeadObject"))  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(S3FileSystem, "_call_s3", fail)
-    source = StoredFile(there)
-    if passing is None:
-        with pytest.raises(RefusedError):
-            source.look()
-        return
-    found = source.look()
-    assert isinstance(found, NotReady)
-    assert found.passing is passing
-    with pytest.raises(NotReadyError), source.open():
-        pass
+    assert [type(found) for found in both(StoredFile(there))] == [kind] * 2
 
 
 def test_a_store_that_cannot_be_reached_is_trouble_that_passes(s3_storage, monkeypatch):
@@ -126,32 +123,31 @@ def test_a_store_that_cannot_be_reached_is_trouble_that_passes(s3_storage, monke
     connection = {"conn_type": "aws", "login": "id", "password": "secret", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWAY", json.dumps(connection))
     monkeypatch.setattr(S3FileSystem, "retries", 1)
-    found = StoredFile(ObjectStoragePath("s3://away@bucket/a")).look()
-    assert isinstance(found, NotReady)
-    assert found.passing
-    assert "secret" not in found.reason
+    with pytest.raises(UnreachableError) as error:
+        StoredFile(ObjectStoragePath("s3://away@bucket/a")).look()
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("size", [3, 1_600_000])
 def test_spins_are_fetched(root, there, small_pieces, size):
     data = parquet(size)
     write_whole(there, data)
-    version = download_spins(root, DAY, StoredFile(there), NOW)
+    version = download(root, "spins", DAY, StoredFile(there), NOW)
     assert version
     assert (version.sha256, version.size) == (hashlib.sha256(data).hexdigest(), len(data))
     assert read_bytes(layout.spins_file(root, DAY), version.sha256) == data
     assert list(walk_objects(root)) == ["spins/2019/02/08/spins.snappy.parquet", "versions/spins/2019-02-08.json"]
     before = find_object(layout.spins_file(root, DAY))
-    assert download_spins(root, DAY, SimpleNamespace(), NOW) is None  # pyright: ignore[reportArgumentType]
+    assert download(root, "spins", DAY, SimpleNamespace(), NOW) is None  # pyright: ignore[reportArgumentType]
     assert find_object(layout.spins_file(root, DAY)) == before
 
 
 def test_listeners_are_fetched_and_replaced_and_copied(root, there, tmp_path):
-    first = download_listeners(root, DAY, StoredFile(there), NOW)
-    assert download_listeners(root, DAY, StoredFile(there), NOW) is None
+    first = download(root, "listeners", DAY, StoredFile(there), NOW)
+    assert download(root, "listeners", DAY, StoredFile(there), NOW) is None
     newer = parquet(seed=1)
     write_whole(there, newer)
-    second = download_listeners(root, OTHER, StoredFile(there), NOW)
+    second = download(root, "listeners", OTHER, StoredFile(there), NOW)
     assert first
     assert second
     assert read_bytes(layout.listeners_file(root), second.sha256) == newer
@@ -164,8 +160,8 @@ def test_listeners_are_fetched_and_replaced_and_copied(root, there, tmp_path):
 def test_a_day_is_made_by_duckdb_and_made_anew(root, tmp_path):
     spins = write(table(SPINS, example.PLAYS), tmp_path / "spins")
     listeners = write(table(LISTENERS, example.LISTENERS), tmp_path / "listeners")
-    download_spins(root, DAY, StoredFile(spins), NOW)
-    download_listeners(root, DAY, StoredFile(listeners), NOW)
+    download(root, "spins", DAY, StoredFile(spins), NOW)
+    download(root, "listeners", DAY, StoredFile(listeners), NOW)
     for _ in range(2):
         with songs_run(context(minrows=6)) as run:
             run.duckdb()
@@ -189,7 +185,10 @@ class Pieces:
     def __init__(self, *end: bytes | BaseException) -> None:
         self.end = end
 
-    def look(self) -> StoredObject | NotReady:
+    def look(self) -> StoredObject:
+        raise AssertionError
+
+    def is_settled(self, found: StoredObject, now: float, seconds: float) -> bool:
         raise AssertionError
 
     @contextmanager
@@ -209,10 +208,10 @@ class Pieces:
     ("end", "error"), [([b"no end"], NotParquetError), ([RuntimeError()], RuntimeError), ([SystemExit()], SystemExit)]
 )
 def test_a_failed_download_leaves_what_was_there_and_no_pieces(root, there, client, small_pieces, end, error):
-    known = download_listeners(root, DAY, StoredFile(there), NOW)
+    known = download(root, "listeners", DAY, StoredFile(there), NOW)
     before = walk_objects(root)
     with pytest.raises(error):
-        download_listeners(root, OTHER, Pieces(*end), NOW, wait_seconds=0)
+        download(root, "listeners", OTHER, Pieces(*end), NOW, wait_seconds=0)
     assert walk_objects(root) == before
     assert known
     assert read_bytes(layout.listeners_file(root), known.sha256) == DATA
@@ -227,7 +226,7 @@ def test_an_upload_that_is_refused_at_its_end_leaves_nothing(root, there, client
 
     monkeypatch.setattr(S3File, "commit", fail)
     with pytest.raises(OSError, match="No space"):
-        download_spins(root, DAY, StoredFile(there), NOW)
+        download(root, "spins", DAY, StoredFile(there), NOW)
     assert not layout.has_spins(root, DAY)
     assert "Uploads" not in client.list_multipart_uploads(Bucket=root.bucket)
 
@@ -238,9 +237,8 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(root, there, clie
     with StoredFile(there).open() as body:
         assert old.startswith(next(body.blocks))
         client.put_object(Bucket=there.bucket, Key=there.key, Body=new)
-        with pytest.raises(NotReadyError) as error:
+        with pytest.raises(UnreachableError):
             next(body.blocks)
-    assert error.value.found.passing
 
 
 def test_a_file_that_another_process_made_longer_is_read_whole(there, client):

@@ -1,4 +1,4 @@
-"""The trigger behind the wait for spins and listeners; time passes only in its sleeps."""
+"""The trigger behind the wait for a remote file; time passes only in its sleeps."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from quartet.hooks import sources
-from quartet.triggers import arrival, source
-from quartet.triggers.arrival import MAX_PAUSE_POLLS
-from quartet.triggers.source import SourceTrigger
-from tests.include.songs.web import Web, parquet, serving, status
+from include.core.storage import write_whole
+from quartet.hooks import remote as hook
+from quartet.hooks.storage import StorageHook
+from quartet.triggers import remote
+from quartet.triggers.remote import MAX_PAUSE_POLLS, RemoteTrigger
+from tests.support.web import Web, content, parquet, serving, status
 
 PATH = "/share/spins-2019-02-08.snappy.parquet"
 DATA = parquet()
@@ -22,13 +23,13 @@ def share(home, monkeypatch) -> Iterator[Web]:
     with serving() as web:
         monkeypatch.setenv("SONGS_SPINS_BASE", f"{web.url}/share")
         monkeypatch.setenv("SONGS_QUERY_SUFFIX", "?token=secret")
-        monkeypatch.setattr(sources, "HTTP_TIMEOUT_SECONDS", 0.3)
+        monkeypatch.setattr(hook, "HTTP_TIMEOUT_SECONDS", 0.3)
         yield web
 
 
 @pytest.fixture
 def slept(monkeypatch) -> list[float]:
-    """Give the pauses; none takes time."""
+    """Return the pauses; none takes time."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -36,8 +37,7 @@ def slept(monkeypatch) -> list[float]:
         if steps := STEPS:
             steps.pop(0)()
 
-    for module in (arrival, source):
-        monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
+    monkeypatch.setattr(remote, "asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
     yield slept  # pyright: ignore[reportReturnType]
     STEPS.clear()
 
@@ -46,10 +46,17 @@ STEPS: list[Callable[[], Any]] = []
 """What happens in the next pauses; the first one is before the first look."""
 
 
-def wait(*steps: Callable[[], Any], **arguments: Any) -> list[dict[str, Any]]:
+SPINS = ("quartet.workflows.songs.Download", {"name": "spins", "day": "2019-02-08", "run_id": "run"})
+
+
+def url(address: str) -> tuple[str, dict[str, Any]]:
+    return "tests.support.remote.Url", {"url": address}
+
+
+def wait(*steps: Callable[[], Any], awaited: Any = SPINS, **arguments: Any) -> list[dict[str, Any]]:
     async def run() -> list[dict[str, Any]]:
         STEPS[:] = steps
-        return [event.payload async for event in SourceTrigger("spins", "2019-02-08", **arguments).run()]
+        return [event.payload async for event in RemoteTrigger(*awaited, **arguments).run()]
 
     return asyncio.run(run())
 
@@ -102,14 +109,55 @@ def test_unexpected_errors_end_the_wait(share, slept, monkeypatch):
     def fail(self) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("include.songs.remote.WebFile.look", fail)
+    monkeypatch.setattr("include.core.remote.web.WebFile.look", fail)
     found = wait(poll_seconds=60, max_failures=3)
     assert [list(each) for each in found] == [["error"]]
     assert "3 looks failed, the last with ZeroDivisionError" in found[0]["error"]
 
 
+def test_a_file_in_the_storage(home, slept):
+    def put() -> None:
+        write_whole(StorageHook().path("songs/a"), b"1\n")
+
+    found = wait(nothing, nothing, put, awaited=url("songs/a"))
+    assert [(each["name"], each["size"]) for each in found] == [("a", 2)]
+    assert slept == [0, 60, 60]
+
+
+def test_half_a_file_is_waited_for(home, slept, caplog):
+    write_whole(StorageHook().path("songs/a"), b"1")
+
+    def end() -> None:
+        write_whole(StorageHook().path("songs/a"), b"1\n")
+
+    assert len(wait(nothing, nothing, end, awaited=url("songs/a"), settle_seconds=60)) == 1
+    assert caplog.text.count("it may not be complete yet") == 1
+
+
+def test_a_server_need_not_tell_the_size(share, slept):
+    share.always["HEAD", PATH] = content(b"", None)
+    assert wait(awaited=url(f"{share.url}{PATH}")) == [
+        {"name": "spins-2019-02-08.snappy.parquet", "size": None, "fingerprint": "-1-0.000000"}
+    ]
+
+
+def test_failures_are_counted_in_a_row(home, slept, monkeypatch):
+    real, failing = remote.look, iter([True, True, False, True, True, False])
+
+    def look(*arguments: Any) -> dict[str, Any]:
+        if next(failing):
+            raise ZeroDivisionError
+        return real(*arguments)
+
+    def put() -> None:
+        write_whole(StorageHook().path("songs/a"), b"1\n")
+
+    monkeypatch.setattr(remote, "look", look)
+    assert len(wait(*[nothing] * 5, put, awaited=url("songs/a"), max_failures=3)) == 1
+
+
 def test_it_is_made_anew_from_what_it_serializes():
-    trigger = SourceTrigger("listeners", "2019-02-08", rest_seconds=1, poll_seconds=2, settle_seconds=3, max_failures=4)
+    trigger = RemoteTrigger(*SPINS, rest_seconds=1, poll_seconds=2, settle_seconds=3, max_failures=4)
     path, arguments = trigger.serialize()
-    assert path == "quartet.triggers.source.SourceTrigger"
-    assert SourceTrigger(**arguments).serialize() == trigger.serialize()
+    assert path == "quartet.triggers.remote.RemoteTrigger"
+    assert RemoteTrigger(**arguments).serialize() == trigger.serialize()

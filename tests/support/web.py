@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import httpx
+import pytest
 
 Handler = BaseHTTPRequestHandler
 Fault = Callable[[Handler], None]
@@ -140,8 +139,26 @@ def serving() -> Iterator[Web]:
         server.server_close()
 
 
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """Yield a web server of the test's own."""
+    with serving() as web:
+        yield web
+
+
+@pytest.fixture(scope="module")
+def web_client() -> Iterator[httpx.Client]:
+    """Yield a client with short timeouts."""
+    with httpx.Client(timeout=0.3, follow_redirects=True, trust_env=False) as client:
+        yield client
+
+
 def parquet(rows: int = 3, seed: int = 0) -> bytes:
-    """Make a Parquet file of eight bytes a row, about."""
+    """Return a Parquet file of about eight bytes a row."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     file = BytesIO()
     numbers = np.random.default_rng(seed).integers(0, 2**63, rows)
     pq.write_table(pa.table({"number": numbers}), file, use_dictionary=False)

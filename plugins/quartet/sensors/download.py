@@ -1,0 +1,22 @@
+"""Wait for a remote file of song plays without a worker, and download it."""
+
+from typing import TYPE_CHECKING, Any
+
+from quartet.sensors.remote import RemoteSensor
+
+if TYPE_CHECKING:
+    from include.songs.remote import Name
+
+
+class DownloadSensor(RemoteSensor):
+    """
+    Wait for the spins of a day, or for the listeners, and download them; see `quartet.workflows.songs.Download`.
+
+    :param name: `spins` or `listeners`.
+    :param day: `YYYY-MM-DD`; templated.
+    :param base: replaces the folder that the settings name, unless it is empty; templated.
+    """
+
+    def __init__(self, *, name: "Name", day: str, base: str = "", **kwargs: Any) -> None:
+        download = {"name": name, "day": day, "run_id": "{{ run_id }}", "base": base}
+        super().__init__(awaited="quartet.workflows.songs.Download", arguments=download, **kwargs)

@@ -1,0 +1,134 @@
+"""Wait for a remote file without a worker, and take it."""
+
+import time
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, Context
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
+
+from include.core.errors import BadDataError, NothingToDoError, TransientError
+from quartet.triggers.remote import Awaited, RemoteTrigger, look, make_awaited
+
+
+class RemoteError(AirflowException):
+    """Too many looks at a remote file have failed."""
+
+
+class RemoteSensor(BaseSensorOperator):
+    """
+    Wait until a remote file is there, without a worker; then take it, and return what that returns.
+
+    The sensor looks once, and if need be leaves the wait to the triggerer. A file that is missing, or could not be
+    checked because of a transient error, is waited for until `timeout`; after a last look the task fails, and names the
+    address. A file that is gone again when it is taken is waited for again, until the same deadline. What is refused
+    fails at once, and a task that has nothing to wait for is skipped. `soft_fail` and `never_fail` are those of every
+    sensor; the time counts from the first look of each try.
+
+    :param awaited: dotted name of a class of `Awaited`: the file, and how it is taken.
+    :param arguments: its keyword arguments, no secrets; templated.
+    :param poll_seconds: between two looks; templated.
+    :param settle_seconds: how long a local file without a newline at its end has to stay unchanged; 0: not at all.
+    :param max_failures: number of unexpected errors in a row that end the wait.
+    """
+
+    template_fields: Collection[str] = ("arguments", "poll_seconds")
+    ui_color = "#dbeee3"
+
+    def __init__(
+        self,
+        *,
+        awaited: str,
+        arguments: dict[str, Any],
+        poll_seconds: float | str = 60.0,
+        settle_seconds: float = 2.0,
+        max_failures: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.awaited = awaited
+        self.arguments = arguments
+        self.poll_seconds = poll_seconds
+        self.settle_seconds = settle_seconds
+        self.max_failures = max_failures
+
+    def execute(self, context: Context) -> Any:
+        """Look once; then take the file, or defer."""
+        awaited = self._make()
+        deadline = time.time() + self.timeout
+        try:
+            awaited.check()
+        except NothingToDoError as reason:
+            raise AirflowSkipException(str(reason)) from None
+        try:
+            found = look(awaited, self.settle_seconds)
+        except ValueError:  # bad data: another look would end in the same way
+            raise
+        except TransientError as error:
+            self.log.info("Not ready: %s", error)
+        except Exception as error:
+            self.log.warning("%s: the look failed, the trigger looks again: %r", awaited, error)
+        else:
+            return self._take(awaited, found, deadline)
+        self._wait(deadline)
+
+    def resume(self, context: Context, event: dict[str, Any], deadline: float) -> Any:
+        """
+        Take what the trigger found, or wait again until *deadline*, in seconds since 1970.
+
+        :raises RemoteError: the looks failed.
+        :raises BadDataError: no look can succeed.
+        """
+        if "refused" in event:
+            raise BadDataError(event["refused"])
+        if "error" in event:
+            raise RemoteError(event["error"])
+        return self._take(self._make(), event, deadline)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the wait; one that was too long ends with a last look."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as error:
+            if not isinstance(error.__cause__, TaskDeferralTimeout):  # it is ours
+                raise
+        awaited, deadline = self._make(), time.time()
+        try:
+            found = look(awaited, self.settle_seconds)
+        except TransientError as error:
+            raise self._too_late(awaited, error) from error
+        return self._take(awaited, found, deadline)
+
+    def _make(self) -> Awaited:
+        return make_awaited(self.awaited, self.arguments)
+
+    def _take(self, awaited: Awaited, found: dict[str, Any], deadline: float) -> Any:
+        self.log.info("Arrived: %s, %s bytes, fingerprint %s", found["name"], found["size"], found["fingerprint"])
+        try:
+            return awaited.take()
+        except TransientError as error:
+            self.log.info("Not ready: %s", error)
+            if time.time() >= deadline:
+                raise self._too_late(awaited, error) from error
+        self._wait(deadline, rest_seconds=float(self.poll_seconds))
+
+    def _wait(self, deadline: float, rest_seconds: float = 0) -> NoReturn:
+        left, poll_seconds = deadline - time.time(), float(self.poll_seconds)
+        self.log.info("Waiting for at most %.0f s, with a look every %.1f s", left, poll_seconds)
+        self.defer(
+            trigger=RemoteTrigger(
+                self.awaited,
+                self.arguments,
+                rest_seconds=rest_seconds,
+                poll_seconds=poll_seconds,
+                settle_seconds=self.settle_seconds,
+                max_failures=self.max_failures,
+            ),
+            method_name="resume",
+            kwargs={"deadline": deadline},
+            timeout=timedelta(seconds=left),
+        )
+
+    def _too_late(self, awaited: Awaited, error: TransientError) -> AirflowSensorTimeout:
+        return AirflowSensorTimeout(f"{awaited} did not come within {self.timeout / 3600:g} hours; at last: {error}")

@@ -1,0 +1,141 @@
+"""Wait for a remote file. DAG files import this module, so nothing heavy is imported at its top."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager
+from pkgutil import resolve_name
+from typing import Any, Protocol
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from include.core.errors import BadDataError
+from include.core.remote import MissingError, NotReadyError, RemoteFile, UnreachableError
+from include.core.text import printable
+from quartet.triggers.failures import FailureLog
+
+log = logging.getLogger(__name__)
+
+MAX_PAUSE_POLLS = 16
+"""Longest pause between two looks while errors are transient, as a multiple of the usual one."""
+
+
+class Awaited(Protocol):
+    """
+    A remote file to wait for, and what to do with it. Its text is its address without secrets.
+
+    Its class is known by a dotted name, and is called with keyword arguments that JSON can hold and that are no
+    secrets: so it passes from the sensor to the trigger.
+    """
+
+    def check(self) -> None:
+        """Raise `NothingToDoError` if there is nothing to wait for."""
+        ...
+
+    def open(self) -> AbstractContextManager[RemoteFile]:
+        """Yield the file, not yet contacted."""
+        ...
+
+    def take(self) -> Any:
+        """
+        Do what the wait was for, now that the file is there.
+
+        :return: the sensor's result.
+        :raises TransientError: it has to be waited for again.
+        """
+        ...
+
+
+def make_awaited(name: str, arguments: Mapping[str, Any]) -> Awaited:
+    """Return an object of the class with the dotted *name*."""
+    return resolve_name(name)(**arguments)
+
+
+def look(awaited: Awaited, settle_seconds: float) -> dict[str, Any]:
+    """
+    Return name, size in bytes (or `None`) and fingerprint of a remote file.
+
+    :raises NotReadyError: it is not there, or not complete.
+    :raises RefusedError: it cannot be had.
+    """
+    with awaited.open() as remote:
+        found = remote.look()
+        if not remote.is_settled(found, time.time(), settle_seconds):
+            raise MissingError(f"{remote}: it may not be complete yet")
+    size = found.size if found.size >= 0 else None
+    return {"name": printable(found.name), "size": size, "fingerprint": found.fingerprint}
+
+
+class RemoteTrigger(BaseTrigger):
+    """
+    Wait until a remote file is there: the half of `RemoteSensor` that needs no worker.
+
+    The event is what `look` returns, or `{"error": reason}` after too many failed looks in a row, or
+    `{"refused": reason}` when no look can succeed. Transient errors are waited out, with growing pauses.
+
+    :param awaited: dotted name of a class of `Awaited`.
+    :param arguments: its keyword arguments.
+    :param rest_seconds: before the first look.
+    :param poll_seconds: between two looks.
+    :param settle_seconds: how long a local file without a newline at its end has to stay unchanged; 0: not at all.
+    :param max_failures: number of unexpected errors in a row that end the wait.
+    """
+
+    def __init__(
+        self,
+        awaited: str,
+        arguments: dict[str, Any],
+        *,
+        rest_seconds: float = 0.0,
+        poll_seconds: float = 60.0,
+        settle_seconds: float = 2.0,
+        max_failures: int = 10,
+    ) -> None:
+        super().__init__()
+        self.awaited = awaited
+        self.arguments = arguments
+        self.rest_seconds = rest_seconds
+        self.poll_seconds = poll_seconds
+        self.settle_seconds = settle_seconds
+        self.max_failures = max_failures
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what Airflow makes the trigger anew from."""
+        names = ("awaited", "arguments", "rest_seconds", "poll_seconds", "settle_seconds", "max_failures")
+        return "quartet.triggers.remote.RemoteTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Rest; then look until the file is there."""
+        await asyncio.sleep(self.rest_seconds)
+        # slow: not in the event loop, which all triggers share
+        awaited = await asyncio.to_thread(make_awaited, self.awaited, self.arguments)
+        address = await asyncio.to_thread(str, awaited)
+        outage, failures, reason = FailureLog(f"looking at {address}"), 0, ""
+        while True:
+            pause = self.poll_seconds
+            try:
+                found = await asyncio.to_thread(look, awaited, self.settle_seconds)
+            except UnreachableError as error:
+                outage.note(error)
+                pause *= min(MAX_PAUSE_POLLS, 2 ** min(outage.failures, 16))
+            except NotReadyError as error:
+                failures = 0
+                outage.end()
+                if str(error) != reason:
+                    reason = str(error)
+                    log.info("Not ready: %s", reason)
+            except BadDataError as error:
+                yield TriggerEvent({"refused": str(error)})
+                return
+            except Exception as error:
+                failures += 1
+                self.log.warning("%s: failed look %d of %d: %r", address, failures, self.max_failures, error)
+                if failures >= self.max_failures:
+                    yield TriggerEvent({"error": f"{address}: {failures} looks failed, the last with {error!r}"})
+                    return
+            else:
+                outage.end()
+                yield TriggerEvent(found)
+                return
+            await asyncio.sleep(pause)

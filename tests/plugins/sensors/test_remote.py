@@ -1,0 +1,291 @@
+"""RemoteSensor: what it waits for, what it takes, how the wait ends; most of it with the downloads of song plays."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import pytest
+from airflow.sdk import DAG, Context
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+
+from include.core.errors import BadDataError, SettingsError
+from include.core.lease import Lease, LeaseHeldError
+from include.core.storage import write_whole
+from include.songs import downloads, layout
+from include.songs.schemas import NotParquetError
+from quartet.hooks import remote as hook
+from quartet.hooks.storage import StorageHook
+from quartet.sensors.download import DownloadSensor
+from quartet.sensors.remote import RemoteError, RemoteSensor
+from tests.support.web import Web, parquet, serving, status
+
+CONTEXT = Context()
+DAY = date(2019, 2, 8)
+PATH = "/share/spins-2019-02-08.snappy.parquet"
+DATA = parquet()
+TIMEOUT = {"error": "Trigger timeout"}  # what Airflow resumes with
+EVENT = {"event": {"name": "spins-2019-02-08.snappy.parquet", "size": len(DATA), "fingerprint": "1"}}
+
+
+@pytest.fixture
+def web(home, monkeypatch) -> Iterator[Web]:
+    """Serve both sources; nothing is there yet."""
+    with serving() as web:
+        monkeypatch.setenv("SONGS_SPINS_BASE", f"{web.url}/share")
+        monkeypatch.setenv("SONGS_LISTENERS_BASE", f"{web.url}/share/")
+        monkeypatch.setenv("SONGS_QUERY_SUFFIX", "?token=secret")
+        monkeypatch.setattr(hook, "HTTP_TIMEOUT_SECONDS", 0.3)
+        monkeypatch.setattr(downloads, "MAX_WAIT_SECONDS", 0)
+        yield web
+
+
+def root():
+    return StorageHook().path("songs")
+
+
+def sensor(name="spins", day="2019-02-08", run_id="run", **arguments) -> DownloadSensor:
+    """Return the sensor of a download, its templates rendered."""
+    task = make(DownloadSensor, name=name, day=day, **arguments)
+    task.arguments["run_id"] = run_id
+    return task
+
+
+def url_sensor(url="songs/day.tsv", **arguments) -> RemoteSensor:
+    """Return a sensor that takes nothing."""
+    return make(RemoteSensor, awaited="tests.support.remote.Url", arguments={"url": url}, **arguments)
+
+
+def make(kind, **arguments):
+    return kind(**({"task_id": "wait", "poll_seconds": 3, "timeout": 7200} | arguments))
+
+
+def deferral(task: RemoteSensor) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(CONTEXT)
+    return deferred.value
+
+
+@pytest.mark.parametrize("storage", ["home", "s3_storage"])
+def test_what_is_there_is_taken_at_once(request, storage, capsys):
+    request.getfixturevalue(storage)
+    write_whole(StorageHook().path("songs/day.tsv"), b"12345\n")
+    assert str(url_sensor().execute(CONTEXT)) == "took songs/day.tsv"
+    assert "Arrived: day.tsv, 6 bytes, fingerprint 6-" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["spins", "listeners"])
+def test_what_is_there_is_downloaded_at_once(web, name, capsys):
+    web.files[PATH] = web.files["/share/listeners.snappy.parquet"] = DATA
+    assert sensor(name).execute(CONTEXT)["size"] == len(DATA)
+    assert [method for method, _ in web.requests] == ["HEAD", "GET"]
+    assert "secret" in web.requests[0][1]
+    assert "secret" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(404, "404 Not Found"), (403, "403 Forbidden"), (503, "503 Service Unavailable")]
+)
+def test_what_is_not_there_is_left_to_the_trigger(web, capsys, caplog, code, reason):
+    web.always["HEAD", PATH] = web.always["GET", PATH] = status(code)
+    task = sensor(settle_seconds=1, max_failures=4)
+    deferred = deferral(task)
+    path, arguments = deferred.trigger.serialize()
+    assert path == "quartet.triggers.remote.RemoteTrigger"
+    assert arguments == {
+        "awaited": "quartet.workflows.songs.Download",
+        "arguments": {"name": "spins", "day": "2019-02-08", "run_id": "run", "base": ""},
+        "rest_seconds": 0,
+        "poll_seconds": 3,
+        "settle_seconds": 1,
+        "max_failures": 4,
+    }
+    assert deferred.timeout
+    assert deferred.timeout.total_seconds() == pytest.approx(7200, abs=5)
+    assert getattr(task, deferred.method_name)
+    log = capsys.readouterr().out + caplog.text
+    assert f"Not ready: {web.url}{PATH}: {reason}" in log
+    assert "Waiting for at most 7200 s, with a look every 3.0 s" in log
+    assert "secret" not in log
+
+
+@pytest.mark.parametrize("code", [400, 401])
+def test_what_is_refused_fails_at_once(web, code):
+    web.always["HEAD", PATH] = web.always["GET", PATH] = status(code)
+    with pytest.raises(BadDataError, match=f"{PATH}: {code}"):
+        sensor().execute(CONTEXT)
+
+
+def test_what_is_not_configured_is_named(home, monkeypatch):
+    monkeypatch.delenv("SONGS_SPINS_BASE", raising=False)
+    with pytest.raises(SettingsError, match="SONGS_SPINS_BASE is not set"):
+        sensor().execute(CONTEXT)
+
+
+@pytest.mark.parametrize("day", ["20190208", "", "2019-02-30"])
+def test_a_wrong_day_fails_at_once(web, day):
+    with pytest.raises(BadDataError, match=r"such as .*2019-02-08"):
+        sensor(day=day).execute(CONTEXT)
+
+
+def test_an_address_that_can_never_be_found_fails_at_once():
+    with pytest.raises(ValueError, match="http, https, s3 or file was expected"):
+        url_sensor("ftp://host/day.tsv").execute(CONTEXT)
+
+
+def test_a_server_that_cannot_be_reached_is_left_to_the_trigger(capsys):
+    deferral(url_sensor("http://127.0.0.1:9/day.tsv?key=secret"))
+    log = capsys.readouterr().out
+    assert "Not ready: http://127.0.0.1:9/day.tsv?…: ConnectError" in log
+    assert "secret" not in log
+
+
+def test_a_look_that_fails_unexpectedly_is_left_to_the_trigger(home, monkeypatch, capsys):
+    def fail(self) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("include.core.remote.stored.StoredFile.look", fail)
+    deferral(url_sensor())
+    assert "songs/day.tsv: the look failed, the trigger looks again: ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["spins", "listeners"])
+def test_for_a_complete_day_nobody_is_asked(web, name):
+    web.files[PATH] = web.files["/share/listeners.snappy.parquet"] = DATA
+    sensor(name).execute(CONTEXT)
+    web.requests.clear()
+    with pytest.raises(AirflowSkipException, match=f"the {name} of 2019-02-08 were downloaded before"):
+        sensor(name).execute(CONTEXT)
+    assert web.requests == []
+
+
+def test_a_local_file_has_to_settle(home, monkeypatch, capsys):
+    (home / "share").mkdir()
+    monkeypatch.setenv("SONGS_SPINS_BASE", f"file://{home}/share")
+    (home / "share" / "spins-2019-02-08.snappy.parquet").write_bytes(DATA)
+    deferral(sensor(settle_seconds=60))
+    assert "it may not be complete yet" in capsys.readouterr().out
+    assert sensor(settle_seconds=0).execute(CONTEXT)["size"] == len(DATA)
+
+
+def test_a_source_in_s3(s3_storage, monkeypatch):
+    monkeypatch.setenv("SONGS_SPINS_BASE", f"{s3_storage}/elsewhere")
+    deferral(sensor())
+    write_whole(StorageHook().path("elsewhere/spins-2019-02-08.snappy.parquet"), DATA)
+    assert sensor().execute(CONTEXT)["size"] == len(DATA)
+    assert layout.has_spins(root(), DAY)
+
+
+def test_another_base_replaces_that_of_the_settings(web):
+    web.files["/other/spins-2019-02-08.snappy.parquet"] = DATA
+    assert (
+        sensor(base=f"{web.url}/other").execute(CONTEXT)["source"] == f"{web.url}/other/spins-2019-02-08.snappy.parquet"
+    )
+
+
+def test_the_deadline_names_address_and_last_reason(web):
+    web.always["HEAD", PATH] = status(503)
+    with pytest.raises(AirflowSensorTimeout) as error:
+        sensor().resume_execution("__fail__", TIMEOUT, CONTEXT)
+    address = f"{web.url}{PATH}"
+    expected = f"{address} did not come within 2 hours; at last: {address}: 503 Service Unavailable"
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize("arguments", [{"soft_fail": True}, {"never_fail": True}])
+@pytest.mark.parametrize(
+    ("method", "event"), [("__fail__", TIMEOUT), ("resume", {"event": {"error": "10 looks failed"}, "deadline": 1})]
+)
+def test_deadline_and_failed_looks_may_be_no_failure(web, method, event, arguments):
+    with pytest.raises(AirflowSkipException):
+        sensor(**arguments).resume_execution(method, event, CONTEXT)
+
+
+def test_what_is_there_at_the_deadline_is_taken(web):
+    web.files[PATH] = DATA
+    assert sensor().resume_execution("__fail__", TIMEOUT, CONTEXT)["size"] == len(DATA)
+
+
+def test_a_refusal_of_the_trigger_fails(web):
+    with pytest.raises(BadDataError, match="no entry"):
+        sensor().resume_execution("resume", {"event": {"refused": "no entry"}, "deadline": 1}, CONTEXT)
+
+
+def test_failed_looks_of_the_trigger_fail(web):
+    with pytest.raises(RemoteError, match="10 looks failed"):
+        sensor().resume_execution("resume", {"event": {"error": "10 looks failed"}, "deadline": 1}, CONTEXT)
+
+
+def test_what_is_awaited_is_a_template(web):
+    with DAG("songs", schedule=None):
+        task = DownloadSensor(
+            task_id="spins", name="spins", day="{{ params.day }}", poll_seconds="{{ params.poll_seconds }}"
+        )
+    task.render_template_fields({"params": {"day": "2019-02-08", "poll_seconds": 5}, "run_id": "manual"})  # pyright: ignore[reportArgumentType]
+    assert task.arguments == {"name": "spins", "day": "2019-02-08", "run_id": "manual", "base": ""}
+    assert deferral(task).trigger.serialize()[1]["poll_seconds"] == 5
+
+
+def test_a_download_is_fetched_under_the_lease(web):
+    web.files[PATH] = DATA
+    version = sensor().execute(CONTEXT)
+    assert version["size"] == len(DATA)
+    assert version["source"] == f"{web.url}{PATH}"
+    assert layout.has_spins(root(), DAY)
+    with pytest.raises(LeaseHeldError, match="is held by run"):
+        lease("other").acquire()
+    lease("run").acquire()
+
+
+def lease(holder: str) -> Lease:
+    return Lease(layout.lease_file(root(), DAY), holder, 60, lambda: datetime.now(UTC))
+
+
+def resume(task: RemoteSensor, deadline: float):
+    return task.resume_execution("resume", EVENT | {"deadline": deadline}, CONTEXT)
+
+
+def test_a_file_that_is_gone_again_is_waited_for_again_till_the_same_deadline(web):
+    deadline = time.time() + 100
+    with pytest.raises(TaskDeferred) as deferred:
+        resume(sensor(), deadline)
+    assert deferred.value.kwargs == {"deadline": deadline}
+    assert deferred.value.timeout
+    assert 90 < deferred.value.timeout.total_seconds() <= 100
+    assert deferred.value.trigger.serialize()[1]["rest_seconds"] == 3
+    assert [method for method, _ in web.requests] == ["GET"]
+
+
+def test_trouble_that_lasts_is_waited_out(web):
+    web.always["GET", PATH] = status(503)
+    with pytest.raises(TaskDeferred):
+        resume(sensor(), time.time() + 100)
+    assert [method for method, _ in web.requests] == ["GET"] * downloads.MAX_ATTEMPTS
+
+
+def test_a_file_that_never_can_be_read_ends_at_the_deadline(web):
+    web.files[PATH] = DATA
+    web.always["GET", PATH] = status(503)
+    expected = rf"{PATH} did not come within 2 hours; at last: .*{PATH}: 503"
+    with pytest.raises(AirflowSensorTimeout, match=expected):
+        resume(sensor(), time.time() - 1)
+    assert len(web.requests) == downloads.MAX_ATTEMPTS
+    with pytest.raises(AirflowSensorTimeout, match=expected):
+        sensor().resume_execution("__fail__", TIMEOUT, CONTEXT)
+
+
+def test_a_file_that_is_not_parquet_fails(web):
+    web.files[PATH] = b"<html>"
+    with pytest.raises(NotParquetError):
+        resume(sensor(), time.time() + 100)
+
+
+def test_another_run_of_the_same_day_is_waited_for_and_its_file_taken(web, capsys):
+    web.files[PATH] = DATA
+    lease("other").acquire()
+    with pytest.raises(TaskDeferred):
+        resume(sensor(), time.time() + 100)
+    assert "is held by other" in capsys.readouterr().out
+    assert not layout.has_spins(root(), DAY)
+    sensor(run_id="other").execute(CONTEXT)
+    lease("other").release()
+    assert resume(sensor(), time.time() + 100) is None
