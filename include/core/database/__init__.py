@@ -1,1 +1,1 @@
-"""Our own databases: engines, bulk reads and writes, errors that say whether a retry helps."""
+"""Our own databases: engines, bulk reads and writes, and the classification of errors."""

@@ -1,4 +1,4 @@
-"""Many rows at once: read in parts, insert in parts, without the cost of one object at a time."""
+"""Bulk reads and inserts in parts, without an object per row."""
 
 import asyncio
 import gc
@@ -28,14 +28,14 @@ INSERT_ROWS = 5_000
 
 def stream(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> Iterator[list[tuple[Any, ...]]]:
     """
-    Read a big result in parts, without ever holding it whole; the server keeps the rest.
+    Read a large result in parts, without ever holding all of it; the server keeps the rest.
 
-    From MariaDB they come by asyncmy, whose parser is in C: half the time of PyMySQL.
+    MariaDB is read with asyncmy, whose parser is in C and takes half the time of PyMySQL.
 
     Args:
-        engine: where to read.
-        statement: what to read.
-        rows: most rows of a part.
+        engine: database to read from.
+        statement: query to execute.
+        rows: maximum rows of a part.
 
     Yields:
         The next rows, at least one.
@@ -50,19 +50,19 @@ def stream(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> It
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows, given as tuples in the order of *columns*; few of them are copied at a time."""
+    """Insert rows, given as tuples in the order of *columns*; only a few are copied at a time."""
     statement = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
     place = [columns.index(name) for name in statement.positiontup or ()]
     following = iter(rows)
     while part := list(islice(following, INSERT_ROWS)):
-        if connection.dialect.driver == "pymysql":  # as it is: SQLAlchemy would look at each value of each row
+        if connection.dialect.driver == "pymysql":  # directly: SQLAlchemy would process each value of each row
             connection.exec_driver_sql(str(statement), [tuple([row[each] for each in place]) for row in part])
         else:
             connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in part])
 
 
 def seconds_since(engine: Engine, start: datetime, time: ColumnElement[Any]) -> ColumnElement[int]:
-    """Give the whole seconds from *start* to the column *time*; numbers take a third of the time of dates in Python."""
+    """Return the whole seconds from *start* to the column *time*; in Python, dates take three times as long to read."""
     if engine.dialect.name == "sqlite":
         return cast(func.strftime("%s", time), Integer) - cast(func.strftime("%s", start.isoformat(" ")), Integer)
     return func.timestampdiff(literal_column("SECOND"), start, time, type_=Integer())
@@ -70,7 +70,7 @@ def seconds_since(engine: Engine, start: datetime, time: ColumnElement[Any]) -> 
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Do without Python's cycle collector: it would look at millions of rows again and again and find nothing."""
+    """Disable Python's cyclic garbage collector, which would traverse millions of rows repeatedly and find nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -105,14 +105,14 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
     finally:
         if connection is not None:
             with suppress(OSError, RuntimeError):
-                connection.close()  # at once: what the server still sends is not wanted
+                connection.close()  # at once, discarding what the server still sends
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 
 async def _next_rows(connection: Any, cursor: Any, rows: int) -> list[tuple[Any, ...]]:
-    """Fetch rows; meanwhile only the server may send: asyncmy buffers all that comes, however slowly it is taken."""
-    transport = connection._transport  # there is no public way; None when the connection is lost
+    """Return the next rows. The server may send only meanwhile, since asyncmy buffers everything that arrives."""
+    transport = connection._transport  # has no public accessor; None if the connection is lost
     if transport:
         transport.resume_reading()
     try:

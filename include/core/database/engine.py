@@ -1,4 +1,4 @@
-"""Engines of our own databases, closed again after use."""
+"""Engines of our own databases, which are closed after use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,22 +19,22 @@ READ_ONLY = {
     "sqlite": "PRAGMA query_only = ON",
 }
 STRICT = "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
-"""A value that does not fit is an error, on servers too where it would be cut."""
+"""Makes a value that does not fit an error, even on servers that would truncate it."""
 
 
 @contextmanager
 def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
     """
-    Give an engine whose connections are closed at the end of the block.
+    Open an engine, whose connections are closed at the end of the block.
 
-    A transaction that may write takes SQLite's lock at its begin, so that two of them wait instead of failing.
+    A transaction that may write takes SQLite's lock when it begins, so that two of them wait instead of failing.
 
     Args:
-        url: PostgreSQL, MariaDB, MySQL or SQLite.
-        read_only: refuse to write; a SQLite file has to exist then, and none is made.
+        url: address of a PostgreSQL, MariaDB, MySQL or SQLite database.
+        read_only: reject writes; a SQLite file must then exist, and is not created.
 
     Raises:
-        FileNotFoundError: the SQLite file to read is not there.
+        FileNotFoundError: the SQLite file to read does not exist.
     """
     if url.drivername == "sqlite":
         url = _sqlite_file(url, read_only)
@@ -53,7 +53,7 @@ def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
 
 
 def _quoted(time: datetime, _: Any = None) -> str:
-    """Put a time into SQL; PyMySQL's own way takes a third of the time of an insert."""
+    """Return a time as SQL; PyMySQL's own conversion takes a third of the time of an insert."""
     return f"'{time.isoformat(' ')}'"
 
 

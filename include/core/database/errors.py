@@ -1,4 +1,4 @@
-"""Errors of databases: which are permanent, which are transient, and the retry of the transient ones."""
+"""Database errors: classification as permanent or transient, and retries of transient ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,22 +24,22 @@ PERMANENT = {
     1054: "a column does not exist",
     1142: "access to a table is denied",
     1146: "a table does not exist",
-    1644: "a trigger refuses the row",
+    1644: "a trigger rejects the row",
     1698: "user or password is wrong",
 }
-"""Errors of MariaDB that another try cannot mend."""
+"""MariaDB errors for which retrying cannot help."""
 TRANSIENT = {1205, 1213, 1317, 1927, 2006, 2013}
-"""Errors of MariaDB that another try mends: lock wait timeout, deadlock, what somebody has killed, lost connections."""
+"""MariaDB errors for which retrying helps: lock wait timeout, deadlock, killed queries, lost connections."""
 
 PERMANENT_STATES = {
-    "28000": "the user is refused",
+    "28000": "the user is rejected",
     "28P01": "user or password is wrong",
     "3D000": "the database does not exist",
     "42501": "access is denied",
     "42703": "a column does not exist",
     "42P01": "a table does not exist",
 }
-"""SQLSTATEs of PostgreSQL that another try cannot mend."""
+"""PostgreSQL SQLSTATEs for which retrying cannot help."""
 PERMANENT_CONNECTING = {
     "password authentication failed": PERMANENT_STATES["28P01"],
     "no password supplied": PERMANENT_STATES["28P01"],
@@ -47,29 +47,29 @@ PERMANENT_CONNECTING = {
     "permission denied for database": PERMANENT_STATES["42501"],
     " does not exist": "the user or the database does not exist",
 }
-"""The same while connecting: there the driver gives PostgreSQL's words, but no SQLSTATE."""
+"""The same while connecting, when the driver has PostgreSQL's message but no SQLSTATE."""
 TRANSIENT_STATES = {"40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"}
 """
-SQLSTATEs that another try mends, those of class 08 (lost connections) beside them: a conflict of two transactions,
-deadlock, too many connections, lock timeout, what somebody has cancelled, a server that stops, has crashed or starts.
+PostgreSQL SQLSTATEs for which retrying helps, besides class 08 (lost connections): serialization failure, deadlock, too
+many connections, lock timeout, cancelled queries, and a server that is stopping, has crashed or is starting.
 """
 RESTART_SECONDS = 60
-"""How long a server may take to come back."""
+"""Time that a server may take to restart."""
 
 
 class DatabaseRefusedError(BadDataError):
-    """The database answered, and would answer the same to another try."""
+    """The database rejected the statement; retrying cannot help."""
 
 
 def code(error: BaseException) -> int | None:
-    """Give the number of an error of MariaDB, whichever driver raised it."""
+    """Return the number of a MariaDB error, whichever driver raised it."""
     original = error.orig if isinstance(error, DBAPIError) else error if isinstance(error, MySQLError) else None
     number = original.args[0] if original is not None and original.args else None
     return number if isinstance(number, int) else None
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """Give the SQLSTATE of an error of PostgreSQL; empty: it has none, as while connecting; `None`: it is another's."""
+    """Return the SQLSTATE of a PostgreSQL error; empty if it has none, as while connecting; `None` for other errors."""
     original: Any = error.orig if isinstance(error, DBAPIError) else None
     if hasattr(original, "pgcode"):  # psycopg 2
         return original.pgcode or ""
@@ -79,7 +79,7 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether another try of the same transaction may succeed."""
+    """Check whether retrying the same transaction may succeed."""
     if not isinstance(error, DBAPIError):
         return code(error) in TRANSIENT
     state = sqlstate(error)
@@ -92,11 +92,11 @@ def is_transient(error: BaseException) -> bool:
 
 def retry(times: int = 6, seconds: float = 0) -> Retrying:
     """
-    Try an idempotent piece of work again after an error that passes; other errors are raised as they are.
+    Build a retry of idempotent work after transient errors; other errors are raised unchanged.
 
     Args:
-        times: how often at least; the waits between six tries come to a second or two.
-        seconds: how long at least, such as `RESTART_SECONDS`.
+        times: minimum number of attempts; the waits between six attempts take a second or two in total.
+        seconds: minimum time, such as `RESTART_SECONDS`.
     """
     return Retrying(
         retry=retry_if_exception(is_transient),
@@ -108,7 +108,7 @@ def retry(times: int = 6, seconds: float = 0) -> Retrying:
 
 @contextmanager
 def classify_errors() -> Iterator[None]:
-    """Raise `DatabaseRefusedError` instead of the errors that another try cannot mend."""
+    """Raise `DatabaseRefusedError` instead of permanent errors."""
     try:
         yield
     except NoSuchTableError as error:
@@ -123,7 +123,7 @@ def classify_errors() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str | None:
-    """Say why another try cannot mend an error of a server, if that is known."""
+    """Return why a server's error is permanent, or `None` if it is not known to be."""
     state = sqlstate(error)
     if state is None:
         return PERMANENT.get(code(error) or 0)

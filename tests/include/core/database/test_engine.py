@@ -470,7 +470,7 @@ def test_a_trigger_that_refuses_is_told_apart(url):
                 "CREATE TRIGGER refuse BEFORE INSERT ON things FOR EACH ROW "
                 "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'"
             )
-        with pytest.raises(DatabaseRefusedError, match=r"a trigger refuses the row: .*not this one"), classify_errors():
+        with pytest.raises(DatabaseRefusedError, match=r"a trigger rejects the row: .*not this one"), classify_errors():
             fill(engine, (1, "a"))
 
 
