@@ -13,7 +13,7 @@ ifeq ($(strip $(QUARTET_REAL_DATA)),)
 REAL_DATA := and not real_data
 endif
 UNIT = $(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
-E2E = $(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
+E2E = $(PYTHON) -m pytest -n 2 --dist loadgroup -m "e2e $(REAL_DATA)"
 
 help:
 	@echo "Quartet: four data workflows on one Airflow platform"
