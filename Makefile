@@ -12,8 +12,9 @@ unexport PYTHONDONTWRITEBYTECODE  # bytecode halves the time of every command
 ifeq ($(strip $(QUARTET_REAL_DATA)),)
 REAL_DATA := and not real_data
 endif
-UNIT = $(PYTHON) -m pytest -n 2 --dist loadfile -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
-E2E = $(PYTHON) -m pytest -n 2 --dist loadgroup -m "e2e $(REAL_DATA)"
+DISTRIBUTED = -n 2 --dist loadgroup --no-loadscope-reorder
+UNIT = $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
+E2E = $(PYTHON) -m pytest $(DISTRIBUTED) -m "e2e $(REAL_DATA)"
 
 help:
 	@echo "Quartet: four data workflows on one Airflow platform"

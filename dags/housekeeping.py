@@ -21,7 +21,11 @@ The tasks are independent of each other. With the param `dry_run` they only log 
 `purge_runs` needs `quartet_mlflow` where MLflow has its own server. A task whose connection is missing is skipped and
 logs the reason.
 
-**Try it**: trigger it with `{{"dry_run": true}}`; the log of each task shows what would be removed.
+**Try it** with this conf; the log of each task shows what would be removed:
+
+```json
+{{"dry_run": true}}
+```
 
 **Does not guard against** a retention period that is too short: removed data can only be restored from a backup.
 """

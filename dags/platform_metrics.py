@@ -11,7 +11,11 @@ all metrics.
 
 The logs of the tasks show the metrics as well.
 
-**Try it**: trigger it without a conf and read the logs of its tasks.
+**Try it**, it has no params; the log of each task shows its metrics:
+
+```json
+{{}}
+```
 
 **Does not guard against** a collector that is down: values sent meanwhile are lost; the next run sends newer ones.
 """

@@ -129,7 +129,7 @@ def run(root: Path) -> bool:
 
 def _test(root: Path, tests: list[str]) -> bool:
     """Run test modules until they end or their time is up; return False if a test failed."""
-    workers = ["-n", "2", "--dist", "loadfile"] if len(tests) > FEW else []
+    workers = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"] if len(tests) > FEW else []
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
         options = ["-m", _marks(), f"--session-timeout={TEST_SECONDS}", f"--junitxml={results}"]

@@ -36,7 +36,12 @@ for _name in variables() & os.environ.keys() - {"QUARTET_HOME"}:
 settings.register_profile("quartet", deadline=None)  # how long an example takes says more about the machine
 settings.load_profile("quartet")
 
-pytest_plugins = ["tests.support.services", "tests.support.collector", "tests.support.web"]
+pytest_plugins = [
+    "tests.support.collector",
+    "tests.support.services",
+    "tests.support.speed",
+    "tests.support.web",
+]
 
 
 @pytest.fixture

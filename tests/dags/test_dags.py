@@ -112,7 +112,7 @@ def test_bad_data_fail_at_once_and_anything_else_is_retried(bag):
     assert policy.evaluate(ValueError("x"), 1, 2).action is not RetryAction.FAIL
 
 
-def test_parsing_loads_nothing_heavy_and_asks_nobody():
+def test_parsing_loads_nothing_heavy_and_asks_nobody(tmp_path):
     code = f"""
 import json, sys
 import airflow.sdk
@@ -124,7 +124,7 @@ for name in {FILES!r}:
     __import__(f"dags.{{name}}")
 print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
 """
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PATH": "", "AIRFLOW_HOME": str(ROOT / ".quartet")}
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PATH": "", "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT, check=True
     )

@@ -1,6 +1,6 @@
 """The platforms that all end-to-end tests share: one that nothing happens to, one whose processes are killed.
 
-With `--dist loadgroup` the tests of each have a worker of their own, so that the two platforms run side by side.
+With `--dist loadgroup` the tests of each have a worker of their own, and the two run side by side.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,6 @@ from tests.support.platform import Platform
 
 DEADLINE_MINUTES = 0.5
 """After which `killable` tells that a run is late."""
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make the tests of each platform a group of pytest-xdist."""
-    for item in items:
-        for name in {"platform", "killable"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
