@@ -58,6 +58,7 @@ class Platform:
             "QUARTET_STORAGE": self.instance.storage_url,
             "MLFLOW_TRACKING_URI": registry,
             "PYTHONPATH": str(ROOT),
+            "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # half the time of a short job
             **variables,
         }
         if not self.environment.get("MOVIELENS_100K"):
