@@ -24,8 +24,8 @@ RUNS_KEPT = 3
 class ArticleRetention(RetentionSettings):
     """How long extracts and files of runs are kept."""
 
-    extracts_days: float = days_kept(60, "extracts of article events, beyond the dates that a run reads,")
-    article_runs_days: float = days_kept(30, "tables of article runs that failed, or whose site is gone,")
+    extracts_days: float = days_kept(60, "extracts of article events from before the dates that a run reads")
+    article_runs_days: float = days_kept(30, "tables of article runs that failed or whose site is gone")
 
 
 def clean_extracts(

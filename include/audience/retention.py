@@ -113,7 +113,7 @@ class AudienceRetention(RetentionSettings):
     """How long what the audience workflow leaves behind is kept."""
 
     authors_days: float = days_kept(90, "counted authors of ended labeling tasks")
-    tasks_days: float = days_kept(0, "plan and rules of ended labeling tasks, which their coverage report reads,")
+    tasks_days: float = days_kept(0, "plan and rules of ended labeling tasks, which their coverage report needs")
 
 
 def clean_audience(cleaning: Cleaning) -> Counts:
@@ -136,7 +136,7 @@ RETENTION = Retention(
             clean_audience,
             (
                 Removal("counted authors of ended tasks", "90, `AUTHORS_DAYS`", "tasks that can be resumed"),
-                Removal("plan and rules of ended tasks", "for ever, `TASKS_DAYS`", "tasks that can be resumed"),
+                Removal("plan and rules of ended tasks", "forever, `TASKS_DAYS`", "tasks that can be resumed"),
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Settings of the audience workflow: servers, schemas, how rows are labelled."""
+"""Settings of the audience workflow: servers, schemas, labeling."""
 
 import re
 from pathlib import Path
@@ -19,72 +19,76 @@ CONNECT_SECONDS = 10
 
 
 class UnknownSchemaError(BadDataError):
-    """There is no such schema, or it is not allowed."""
+    """A schema that does not exist or is not allowed."""
 
 
 class AudienceSettings(Settings):
-    """Where the rows are read and written, and how they are labelled."""
+    """Settings of the databases and of labeling."""
 
     model_config = SettingsConfigDict(env_prefix="AUDIENCE_")
 
     input_host: str = Field(
         default="",
         validation_alias="INPUT_HOST",
-        description="MariaDB server of the source tables; empty: SQLite, a file `<schema>.db` a schema",
+        description="MariaDB server of the source tables; if empty, SQLite, with a file `<schema>.db` per schema",
     )
-    input_port: int = Field(default=3306, ge=1, le=65535, validation_alias="INPUT_PORT", description="its port")
-    input_user: str = Field(default="", validation_alias="INPUT_USER", description="its user")
+    input_port: int = Field(
+        default=3306, ge=1, le=65535, validation_alias="INPUT_PORT", description="port of the source's server"
+    )
+    input_user: str = Field(default="", validation_alias="INPUT_USER", description="user on the source's server")
     input_password: SecretStr = Field(
-        default=SecretStr(""), validation_alias="INPUT_PASSWORD", description="its password"
+        default=SecretStr(""), validation_alias="INPUT_PASSWORD", description="password of that user"
     )
     input_schema: str = Field(
-        default="wh_demo", validation_alias="INPUT_SCHEMA", description="source schema of a task that names none"
+        default="wh_demo", validation_alias="INPUT_SCHEMA", description="source schema of tasks that name none"
     )
     output_host: str = Field(
         default="",
         validation_alias="OUTPUT_HOST",
-        description="MariaDB server of the results; empty: SQLite, a file `<schema>.db` a schema",
+        description="MariaDB server of the results; if empty, SQLite, with a file `<schema>.db` per schema",
     )
-    output_port: int = Field(default=3306, ge=1, le=65535, validation_alias="OUTPUT_PORT", description="its port")
-    output_user: str = Field(default="", validation_alias="OUTPUT_USER", description="its user")
+    output_port: int = Field(
+        default=3306, ge=1, le=65535, validation_alias="OUTPUT_PORT", description="port of the results' server"
+    )
+    output_user: str = Field(default="", validation_alias="OUTPUT_USER", description="user on the results' server")
     output_password: SecretStr = Field(
-        default=SecretStr(""), validation_alias="OUTPUT_PASSWORD", description="its password"
+        default=SecretStr(""), validation_alias="OUTPUT_PASSWORD", description="password of that user"
     )
     output_schema: str = Field(
         default="audience_result", validation_alias="OUTPUT_SCHEMA", description="schema of the results"
     )
     allowed_schemas: Annotated[list[str], NoDecode] = Field(
-        default=[], description="further schemas that a task may write to, separated by commas"
+        default=[], description="further schemas that tasks may write to, separated by commas"
     )
     data_dir: str = Field(
-        default="", description="folder of the SQLite files; empty: folder `data/audience` below QUARTET_HOME"
+        default="", description="folder of the SQLite files; if empty, `data/audience` below QUARTET_HOME"
     )
     rules_dir: Path = Field(
-        default=rules.DEFAULT, description="folder of the rules, `<model type>/<predict type>.csv` each"
+        default=rules.DEFAULT, description="folder with the rules, in files `<model type>/<predict type>.csv`"
     )
-    source_map: Path = Field(
-        default=source_map.DEFAULT, description="JSON file: which sources go to which result table"
-    )
+    source_map: Path = Field(default=source_map.DEFAULT, description="JSON file with the sources of each result table")
     window_hours: int = Field(
-        default=6, ge=1, le=8784, description="length of the windows that are labelled one by one, in hours, 1 to 8784"
+        default=6, ge=1, le=8784, description="length of the windows that are cleaned separately, in hours, 1 to 8784"
     )
-    batch_rows: int = Field(default=300_000, ge=1, description="rows of a label task, about; 1: a window a task")
-    max_batches: int = Field(default=32, ge=1, le=1024, description="most label tasks of a run, 1 to 1024")
-    parallel: int = Field(default=2, ge=1, le=64, description="label tasks of a run at a time, 1 to 64")
+    batch_rows: int = Field(
+        default=300_000, ge=1, description="approximate number of rows per label task; 1: a task per window"
+    )
+    max_batches: int = Field(default=32, ge=1, le=1024, description="maximum number of label tasks in a run, 1 to 1024")
+    parallel: int = Field(default=2, ge=1, le=64, description="label tasks of a run that run at a time, 1 to 64")
     deadline_minutes: float = Field(
-        default=720, gt=0, le=1_000_000, description="minutes after which a task that has not ended raises an alert"
+        default=720, gt=0, le=1_000_000, description="minutes after which an unfinished task raises an alert"
     )
     tie_policy: Literal["drop", "keep"] = Field(
-        default="drop", description="an author with equally many rows in several panels: `drop`, or `keep` in each"
+        default="drop", description="`drop` authors with equally many rows in several panels, or `keep` them in each"
     )
-    time_zone: ZoneName = Field(default="Asia/Taipei", description="zone of all times in requests and answers")
-    list_length: int = Field(default=5, ge=1, le=1000, description="tasks that the list shows, 1 to 1000")
-    sample_size: int = Field(default=50, ge=1, le=10_000, description="rows of a sample from a table, 1 to 10000")
+    time_zone: ZoneName = Field(default="Asia/Taipei", description="time zone of requests and answers")
+    list_length: int = Field(default=5, ge=1, le=1000, description="number of tasks in the list of tasks, 1 to 1000")
+    sample_size: int = Field(default=50, ge=1, le=10_000, description="number of rows in a table's sample, 1 to 10000")
     cron: str = Field(
-        default="never", description="when `audience_schemas` starts: a cron expression; `never`: by hand only"
+        default="never", description="schedule of the DAG for several schemas: a cron expression; `never`: only by hand"
     )
     cron_schemas: Annotated[list[str], NoDecode] = Field(
-        default=[], description="source schemas that `audience_schemas` makes a task for, separated by commas"
+        default=[], description="source schemas that this DAG labels, separated by commas"
     )
 
     @field_validator("allowed_schemas", "cron_schemas", mode="before")
@@ -112,11 +116,11 @@ class AudienceSettings(Settings):
 
     @property
     def output_schemas(self) -> set[str]:
-        """All schemas that a task may write to."""
+        """All schemas that tasks may write to."""
         return {self.output_schema, *self.allowed_schemas}
 
     def check_output(self, schema: str) -> None:
-        """Raise `UnknownSchemaError` for a schema that no task may write to."""
+        """Check that tasks may write to a schema; raises `UnknownSchemaError` if not."""
         if schema not in self.output_schemas:
             raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
 
@@ -129,7 +133,7 @@ class AudienceSettings(Settings):
         return self._url(self.output_host, self.output_port, self.output_user, self.output_password, schema)
 
     def without_secrets(self, text: str) -> str:
-        """Replace the passwords in *text*."""
+        """Return *text* with the passwords replaced."""
         secrets = {each.get_secret_value() for each in (self.input_password, self.output_password)} - {""}
         for secret in sorted(secrets, key=len, reverse=True):  # one may be part of the other
             text = text.replace(secret, "***")

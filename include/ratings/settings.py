@@ -15,42 +15,47 @@ IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
 class RatingsSettings(Settings):
-    """How ratings are taken in, trained on and predicted."""
+    """Settings of ingestion, training and prediction."""
 
     model_config = SettingsConfigDict(env_prefix="RATINGS_")
 
     movielens_100k: str = Field(
         default="",
         validation_alias="MOVIELENS_100K",
-        description="folder or zip file with MovieLens 100K; empty: GroupLens' official address",
+        description="folder or zip file with MovieLens 100K; if empty, it is downloaded from GroupLens",
     )
     algorithm: str = Field(
         default="SVD",
-        description=f"algorithm of the training: {', '.join(PRODUCTION)} or an import path `package.module:Class`",
+        description=f"training algorithm: {', '.join(PRODUCTION)} or an import path `package.module:Class`",
     )
-    algorithm_options: dict[str, Any] = Field(default={}, description="its options as a JSON object")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="random state of training and folds, 0 to 4294967295")
+    algorithm_options: dict[str, Any] = Field(
+        default={}, description="options of the training algorithm, as a JSON object"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="random seed of training and folds, 0 to 4294967295")
     custom_algorithms: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="import paths `package.module:Class` that a model selection compares too, separated by commas",
+        description="further algorithms for the model selection: import paths `package.module:Class`, separated by "
+        "commas",
     )
     max_rmse_rise: float | Literal["off"] = Field(
         default=0.02,
-        description="how much worse than the champion's the holdout RMSE of a new model may be for it to be promoted, "
-        "in stars, 0 or more; `off`: every new model is promoted",
+        description="maximum by which a new model's holdout RMSE may exceed the champion's for it to be promoted, in "
+        "stars, 0 or more; `off` promotes every new model",
     )
     coalesce: bool = Field(
         default=True,
-        description="`true`: one model for all files that have landed; `false`: one for each file, in order",
+        description="`true`: train one model for all files that have landed; `false`: one for each file, in order",
     )
     retention_days: Annotated[int, Field(ge=7)] | Literal["never"] = Field(
-        default="never", description="days after which old table versions may be removed, 7 or more; `never`: kept"
+        default="never", description="days to keep old table versions, 7 or more; `never` removes none"
     )
-    max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="largest body of a request in bytes, from 1024")
-    max_rows: int = Field(default=100_000, ge=1, description="most rows of a request, from 1")
+    max_body_bytes: int = Field(
+        default=8 * 2**20, ge=1024, description="maximum size of a request's body in bytes, 1024 or more"
+    )
+    max_rows: int = Field(default=100_000, ge=1, description="maximum number of rows in a request, 1 or more")
     selection_cron: str = Field(
         default="0 3 * * 0",
-        description="when the model selection runs: a cron expression in UTC; `never`: by hand only",
+        description="schedule of the model selection: a cron expression in UTC; `never`: only by hand",
     )
 
     @field_validator("algorithm")
@@ -64,7 +69,7 @@ class RatingsSettings(Settings):
     @classmethod
     def _not_negative(cls, rise: float | str) -> float | str:
         if isinstance(rise, float) and not 0 <= rise < float("inf"):
-            raise ValueError("a number from 0")
+            raise ValueError("a number of 0 or more was expected")
         return rise
 
     @field_validator("custom_algorithms", mode="before")
@@ -87,16 +92,16 @@ class RatingsSettings(Settings):
 
     @property
     def retention(self) -> int | None:
-        """Days that old table versions are kept; `None`: for ever."""
+        """Days to keep old table versions; `None`: forever."""
         return None if self.retention_days == "never" else self.retention_days
 
     @property
     def selectable_algorithms(self) -> list[str]:
-        """What a model selection may compare: the built-in algorithms and the configured import paths."""
+        """Algorithms that a model selection may compare: the built-in ones and the configured import paths."""
         return [*BUILT_IN, *self.custom_algorithms]
 
     def check(self) -> None:
-        """Construct every algorithm that is named; raises `SettingsError` if one cannot be."""
+        """Build every configured algorithm; raises `SettingsError` if one cannot be built."""
         from include.ratings.models import algorithms
 
         for variable, name, options in [
@@ -104,7 +109,7 @@ class RatingsSettings(Settings):
             *(("RATINGS_CUSTOM_ALGORITHMS", name, {}) for name in self.custom_algorithms),
         ]:
             if name in algorithms.BUILT_IN and not options:
-                continue  # without the half second that importing them takes
+                continue  # saves the half second that importing them takes
             try:
                 algorithms.build(name, options, self.seed)
             except BadDataError as error:

@@ -65,5 +65,5 @@ def test_each_parameter_is_described_and_takes_null():
         "type": ["integer", "null"],
         "minimum": 1,
         "maximum": 1000,
-        "description": "recommendations kept of an article",
+        "description": "maximum number of recommendations per article",
     }
