@@ -1,4 +1,4 @@
-"""The outputs of a day as others read them: of complete days only, local or in S3."""
+"""The outputs of complete days, for their readers; local or in S3."""
 
 import gzip
 import zlib
@@ -15,7 +15,7 @@ from include.songs.layout import ANY_PART, SUCCESS, counts_folder, dataset_folde
 from include.songs.schemas import ANALYSIS, header
 
 BLOCK_BYTES = 1 << 20
-"""How much is read at a time."""
+"""Read at a time."""
 
 FolderOf = Callable[[StoragePath, date], StoragePath]
 
@@ -26,29 +26,29 @@ class IncompleteError(Exception):
 
 @dataclass(frozen=True)
 class Count:
-    """How many plays a zip code and subscription type have."""
+    """Number of plays of a zip code and subscription type."""
 
     zip: int | None
     subscription: str
-    """Empty, too, when it is missing."""
+    """Empty if it is missing."""
     spins: int
 
 
 def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[bytes], int]:
     """
-    Open the file of an output; that it is made anew meanwhile does not change what is read.
+    Open the file of an output; it is read as it is now, even if it is replaced meanwhile.
 
     Args:
         root: folder of the song plays.
-        day: whose output.
-        folder_of: which output, `layout.dataset_folder` or `layout.counts_folder`.
+        day: day of the output.
+        folder_of: `layout.dataset_folder` or `layout.counts_folder`.
 
     Returns:
         The file, and its length in bytes.
 
     Raises:
         IncompleteError: dataset and counts are not both complete.
-        DamagedObjectError: the complete output has no part, or several.
+        DamagedObjectError: the complete output has no part, or more than one.
     """
     marks = _marks(root, day)
     folder = folder_of(root, day)
@@ -59,10 +59,10 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[byt
         try:
             file, size = open_read(folder / parts[0], BLOCK_BYTES)
         except FileNotFoundError:
-            raise IncompleteError(f"the outputs of {day} are being made anew") from None
+            raise IncompleteError(f"the outputs of {day} are being written again") from None
         opened.callback(file.close)
-        if _marks(root, day) != marks:  # it may be one that is still being written
-            raise IncompleteError(f"the outputs of {day} are being made anew")
+        if _marks(root, day) != marks:  # the file may be a new one that is not complete
+            raise IncompleteError(f"the outputs of {day} are being written again")
         opened.pop_all()
     return file, size
 
@@ -82,16 +82,16 @@ def read_counts(
 
     Args:
         root: folder of the song plays.
-        day: whose counts.
-        zip_code: only those of this zip code.
-        subscription: only those of this subscription type; empty: of plays without one.
+        day: day of the counts.
+        zip_code: only counts of this zip code.
+        subscription: only counts of this subscription type; if empty, of plays without one.
 
     Returns:
         The counts in the order of the file: by zip code, then by subscription type.
 
     Raises:
-        IncompleteError, DamagedObjectError: as of `open_part`.
-        DamagedObjectError: the file is something else.
+        IncompleteError, DamagedObjectError: see `open_part`.
+        DamagedObjectError: the file does not hold counts.
     """
     file, _ = open_part(root, day, counts_folder)
     with closing(file):
@@ -106,7 +106,7 @@ def read_counts(
 
 
 def _counts(file: IO[bytes]) -> Iterator[Count]:
-    # texts may hold what `splitlines` and universal newlines take for the end of a line
+    # texts may contain characters that `splitlines` and universal newlines take for line ends
     with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines:
         if (first := lines.readline()) != header(ANALYSIS).decode():
             raise ValueError(f"its header is {first[:100]!r}")
@@ -116,7 +116,7 @@ def _counts(file: IO[bytes]) -> Iterator[Count]:
 
 
 def _marks(root: StoragePath, day: date) -> tuple[StoredObject, StoredObject]:
-    """Look at what says that the outputs are complete; it is another one when they were made anew."""
+    """Return the two `_SUCCESS` files, which differ once the outputs are written again."""
     dataset, counts = (find_object(folder(root, day) / SUCCESS) for folder in (dataset_folder, counts_folder))
     if dataset is None or counts is None:
         raise IncompleteError(f"{day} has no complete outputs")

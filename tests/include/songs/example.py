@@ -1,4 +1,4 @@
-"""A day that can be worked out in the head: ten plays, five listeners, six rows."""
+"""A day that can be worked out by hand: ten plays, five listeners, six rows."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ LISTENERS: list[Listener] = [
     (4, "40-55", "M", "Premium", "US", 10001),
     (5, "26-40", "F", "Plus", "US", 10138),
 ]
-FIGURES = {
+METRICS = {
     "spins_read": 10,
     "rows_outside_day": 0,
     "after_time_filter": 8,

@@ -1,4 +1,4 @@
-"""The plainest program that follows the same rules: loops over all rows, in pure Python."""
+"""The simplest program that follows the same rules: loops over all rows, in pure Python."""
 
 from collections import Counter
 from datetime import UTC, date, datetime
@@ -15,7 +15,7 @@ Lines = tuple[list[str], list[str]]
 
 
 def deliver(plays: list[Play], listeners: list[Listener], day: date, zone: str) -> tuple[dict[str, int], Lines]:
-    """Give the figures that depend on the rows, and the lines of both outputs."""
+    """Return the metrics that depend on the rows, and the lines of both outputs."""
     local = ZoneInfo(zone)
     long = [play for play in plays if play[5] is not None and play[5] > 30]
     joined = [
@@ -27,7 +27,7 @@ def deliver(plays: list[Play], listeners: list[Listener], day: date, zone: str) 
     rows = set(joined)
     counts = Counter((row[12], row[10]) for row in rows)
     known = {listener[0] for listener in listeners} - {None}
-    figures = {
+    metrics = {
         "spins_read": len(plays),
         "rows_outside_day": sum(1 for play in plays if play[4] and play[4].astimezone(local).date() != day),
         "after_time_filter": len(long),
@@ -37,7 +37,7 @@ def deliver(plays: list[Play], listeners: list[Listener], day: date, zone: str) 
         "analysis_groups": len(counts),
     }
     ordered = sorted(counts.items(), key=lambda item: [(part is not None, _bytes(part)) for part in item[0]])
-    return figures, (
+    return metrics, (
         sorted(("\t".join(_text(value, local) for value in row) for row in rows), key=str.encode),
         ["\t".join([_text(zip_code, local), _text(kind, local), str(spins)]) for (zip_code, kind), spins in ordered],
     )

@@ -30,7 +30,7 @@ def deliver(
     gzip_output.write(counts_folder(root, DAY), header(ANALYSIS), [counts], 1)
 
 
-def test_figures_of_good_outputs(tmp_path):
+def test_contents_of_good_outputs(tmp_path):
     deliver(tmp_path)
     found = checking.check(tmp_path, DAY)
     assert (found.rows, found.groups) == (6, 4)

@@ -139,7 +139,7 @@ class TestDuckDB:
             known.append(read_bytes(fetched.outputs[1] / PART))  # the order of the dataset's rows is not defined
             assert made.pop("run_id") == name
             assert datetime.fromisoformat(made.pop("finished_at")).tzinfo
-            assert {key: made["metrics"][key] for key in example.FIGURES} == example.FIGURES
+            assert {key: made["metrics"][key] for key in example.METRICS} == example.METRICS
             found = {key: made[key] for key in ("day", "engine", "rows", "groups", "minrows")}
             assert found == {"day": "2019-02-08", "engine": "duckdb", "rows": 6, "groups": 4, "minrows": 6}
             for source in ("spins", "listeners"):

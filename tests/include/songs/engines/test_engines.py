@@ -1,4 +1,4 @@
-"""Both engines: the same rows, figures and files, whatever the sources hold; nothing half done that looks complete."""
+"""Both engines: the same rows, metrics and files for any sources; nothing incomplete that looks complete."""
 
 import gzip
 import hashlib
@@ -42,22 +42,22 @@ LISTENER: oracle.Listener = (1, "18-25", "F", "Plus", "US", 10001)
 
 
 def play(**values: Any) -> oracle.Play:
-    """Make a play that is like `PLAY` but for some values."""
+    """Return `PLAY` with some values replaced."""
     return tuple((dict(zip(SPINS, PLAY, strict=True)) | values).values())  # type: ignore[return-value]
 
 
 def listener(**values: Any) -> oracle.Listener:
-    """Make a listener who is like `LISTENER` but for some values."""
+    """Return `LISTENER` with some values replaced."""
     return tuple((dict(zip(LISTENERS, LISTENER, strict=True)) | values).values())  # type: ignore[return-value]
 
 
-def figures(metrics: dict[str, Any]) -> dict[str, int]:
-    """Give the figures that depend on the rows only."""
-    return {name: metrics[name] for name in example.FIGURES}
+def row_counts(metrics: dict[str, Any]) -> dict[str, int]:
+    """Return the metrics that depend on the rows only."""
+    return {name: metrics[name] for name in example.METRICS}
 
 
 def digest(lines: list[str]) -> str:
-    """Give the checksum of lines in the order of their bytes."""
+    """Return the checksum of lines in the order of their bytes."""
     return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines, key=str.encode)).encode()).hexdigest()
 
 
@@ -65,7 +65,7 @@ def test_the_worked_example(engine, caplog):
     caplog.set_level("INFO")
     found = engine.deliver(example.PLAYS, example.LISTENERS, minrows=6)
     assert found.lines == (example.DATASET, example.COUNTS)
-    assert figures(found.metrics) == example.FIGURES
+    assert row_counts(found.metrics) == example.METRICS
     assert (
         found.metrics["listeners_sha256"]
         == hashlib.sha256((engine.folder / "listeners.parquet").read_bytes()).hexdigest()
@@ -82,7 +82,7 @@ def test_the_worked_example(engine, caplog):
 
 def test_the_oracle_knows_the_worked_example():
     assert oracle.deliver(example.PLAYS, example.LISTENERS, DAY, "America/New_York") == (
-        example.FIGURES, (example.DATASET, example.COUNTS),
+        example.METRICS, (example.DATASET, example.COUNTS),
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_the_real_day(engine, zone):
     assert hashlib.sha256("".join(f"{line}\n" for line in found.counts).encode()).hexdigest() == COUNTS_DIGEST
     outside = found.metrics.pop("rows_outside_day")
     assert (outside > 0) == (zone == "UTC")  # the day ends at five o'clock there
-    assert figures(found.metrics | {"rows_outside_day": 0}) == {
+    assert row_counts(found.metrics | {"rows_outside_day": 0}) == {
         "spins_read": 5174,
         "rows_outside_day": 0,
         "after_time_filter": 4648,
@@ -154,7 +154,7 @@ def test_spark_gives_the_same_with_any_number_of_partitions(spark, tmp_path, par
 
 
 def test_texts_and_missing_values(engine):
-    """Each row is one line of so many fields; rows are compared before their texts are made to fit."""
+    """Each row is one line with the same number of fields; rows are compared before characters are replaced."""
     titles = ["a\tb", "a b", "a\r\nb", "a\0b", " blanks ", "\\N \\ 'x' \"y", "", None, "東京\u2028\x85", ",;|"]
     plays = [play(track_title=title) for title in titles]
     plays += [play(**{name: None}) for name in SPINS if name not in ("elapsed_seconds", KEY)]
@@ -164,7 +164,7 @@ def test_texts_and_missing_values(engine):
     listeners += [(50, None, None, None, None, None), (None, "18-25", "F", "Plus", "US", 1)]
     found = engine.deliver(plays, listeners)
     expected = oracle.deliver(plays, listeners, DAY, "America/New_York")
-    assert (figures(found.metrics), found.lines) == expected
+    assert (row_counts(found.metrics), found.lines) == expected
     assert "\t".join(["50", "", "", "", "", "", "50", *[""] * 6]) in found.dataset
     assert found.counts[0] == "\t\t1"
 
@@ -172,7 +172,7 @@ def test_texts_and_missing_values(engine):
 def test_an_empty_day(engine):
     found = engine.deliver([], [])
     assert (found.dataset, found.counts) == ([], [])
-    assert set(figures(found.metrics).values()) == {0}
+    assert set(row_counts(found.metrics).values()) == {0}
     with pytest.raises(TooFewRowsError, match="number of rows 0 < 1"):
         engine.deliver([], [LISTENER], minrows=1)
 
@@ -224,7 +224,7 @@ CAST = {
 
 
 def broken() -> dict[str, tuple[bytes | pa.Table, type[BadDataError], str]]:
-    """Give name → spins that are wrong, what is raised, what it says."""
+    """Return name → wrong spins, the error, its message."""
     found: dict[str, tuple[bytes | pa.Table, type[BadDataError], str]] = {
         "text": (b"no Parquet, but more than a few bytes of text", NotParquetError, "Parquet file"),
         "empty": (b"", NotParquetError, "Parquet file"),
@@ -286,7 +286,7 @@ options = [f"--{name}={os.environ['FOLDER']}/{path}" for name, path in paths.ite
 spark_job.main(["--day=2019-02-08", "--minrows=0", *options])
 """,
 }
-"""Programs that do the job, and die when the dataset is complete."""
+"""Programs that run the job and are killed when the dataset is complete."""
 
 
 def test_a_job_killed_between_its_outputs_is_done_again(engine):
@@ -347,7 +347,7 @@ def test_paths_may_have_blanks(engine):
 
 
 def many(count: int) -> list[oracle.Play]:
-    """Make different plays of one listener."""
+    """Return distinct plays of one listener."""
     names = np.random.default_rng(5).bytes(count * 20).hex()
     titles = (names[number * 40 : number * 40 + 40] for number in range(count))
     return [play(fake_track_id=number, track_title=title) for number, title in enumerate(titles)]
@@ -355,7 +355,7 @@ def many(count: int) -> list[oracle.Play]:
 
 @contextmanager
 def small_files(process: psutil.Process, limit: int) -> Iterator[None]:
-    """Let a process write no file that is longer than *limit* bytes: a disk that is full."""
+    """Limit the files that a process writes to *limit* bytes, as if the disk were full."""
     before = process.rlimit(psutil.RLIMIT_FSIZE)
     process.rlimit(psutil.RLIMIT_FSIZE, (limit, before[1]))
     try:
@@ -413,13 +413,13 @@ def test_every_reader_takes_a_file_of_many_members(engine, spark, monkeypatch):
 
 
 def query_store(spark: SparkSession) -> Any:
-    """Give what a session knows of its queries."""
+    """Return Spark's store of the session's queries."""
     session: Any = spark
     return session._jsparkSession.sharedState().statusStore()
 
 
 def joined_rows(spark: SparkSession, since: int) -> int:
-    """Count the rows that the joins of a session's later queries have given, as Spark's own pages do."""
+    """Count the output rows of the joins of a session's later queries, as Spark's web UI does."""
     executions, rows = query_store(spark).executionsList(), 0
     for execution in (executions.apply(number).executionId() for number in range(since, executions.size())):
         values = query_store(spark).executionMetrics(execution)
@@ -452,13 +452,13 @@ ANY_ZONE = st.sampled_from(["America/New_York", "UTC", "Europe/London", "Asia/Ko
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plays=PLAYS, people=PEOPLE, copies=st.integers(1, 2), zone=ANY_ZONE)
-def test_duckdb_does_what_the_plainest_program_does(tmp_path, plays, people, copies, zone):
+def test_duckdb_does_what_the_simplest_program_does(tmp_path, plays, people, copies, zone):
     found = Engine("duckdb", tmp_path, None).deliver(plays * copies, people, zone=zone)
-    assert (figures(found.metrics), found.lines) == oracle.deliver(plays * copies, people, DAY, zone)
+    assert (row_counts(found.metrics), found.lines) == oracle.deliver(plays * copies, people, DAY, zone)
 
 
-def test_both_engines_do_what_the_plainest_program_does(engine):
-    """One large heap of rows that collide, since a job on Spark takes its time."""
+def test_both_engines_do_what_the_simplest_program_does(engine):
+    """One large set of rows that collide, since a job on Spark is slow to start."""
     random = np.random.default_rng(1)
     zone = "Australia/Lord_Howe"  # half an hour later in summer
     texts = [None, "", "a", "b", " a", "a\tb", "a b", 'é"', "\0", "東京", "🎵\r"]
@@ -482,4 +482,4 @@ def test_both_engines_do_what_the_plainest_program_does(engine):
     ]
     people += people[::3]
     found = engine.deliver(plays, people, zone=zone)
-    assert (figures(found.metrics), found.lines) == oracle.deliver(plays, people, DAY, zone)
+    assert (row_counts(found.metrics), found.lines) == oracle.deliver(plays, people, DAY, zone)

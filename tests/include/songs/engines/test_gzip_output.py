@@ -16,7 +16,7 @@ HEADER = b"a\tb\n"
 
 @pytest.fixture(params=["local", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path) -> StoragePath:
-    """Give an output folder that is not there yet, with a neighbour whose name begins alike."""
+    """Return an output folder that does not exist yet, beside one whose name begins alike."""
     if request.param == "local":
         root: StoragePath = tmp_path
     else:

@@ -27,14 +27,14 @@ GOOD = {
 
 
 def arguments(folder: Path, **changed: str | None) -> list[str]:
-    """Give good options with some changed, or left out."""
+    """Return valid options, some of them changed or left out."""
     values = {name: str(folder / value) if "path" in name else value for name, value in GOOD.items()} | changed
     return [text for name, value in values.items() if value is not None for text in (f"--{name}", value)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder with the sources of the worked example, and outputs of an earlier run."""
+    """Return a folder with the sources of the worked example, and outputs of an earlier run."""
     write(table(SPINS, example.PLAYS), tmp_path / "spins.parquet")
     write(table(LISTENERS, example.LISTENERS), tmp_path / "listeners.parquet")
     for name in ("dataset", "counts"):
@@ -99,7 +99,7 @@ def test_outputs_may_lie_side_by_side(tmp_path):
 
 @pytest.fixture
 def shared(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> SparkSession:
-    """Give the session of all tests, which a job does not end."""
+    """Return the session of all tests, which a job does not stop."""
     monkeypatch.setattr(SparkSession, "stop", lambda session: None)
     return spark
 
@@ -109,7 +109,7 @@ def test_a_job_that_succeeds(shared, folder, caplog):
     metrics = folder / "new" / "metrics.json"
     assert spark_job.main(arguments(folder, metrics_path=f"file://{metrics}")) == 0
     found = json.loads(metrics.read_text())
-    assert {name: found[name] for name in example.FIGURES} == example.FIGURES
+    assert {name: found[name] for name in example.METRICS} == example.METRICS
     assert sorted(path.name for path in metrics.parent.iterdir()) == ["metrics.json"]
     assert f"song plays: {json.dumps(found)}" in caplog.text
     assert sorted(str(path.relative_to(folder / "output")) for path in folder.glob("output/*/*")) == [

@@ -57,7 +57,7 @@ def test_a_marker_alone_is_a_day_that_waits(client, root):
     assert client.get(URL).json()["state"] == client.get("/days").json()["days"][0]["state"] == "waiting"
 
 
-def test_a_complete_day_has_figures(client, full):
+def test_a_complete_day_has_its_report(client, full):
     write_json(layout.report_file(full, DAY), REPORT)
     found = client.get(URL).json()
     assert {name: found[name] for name in REPORT if name not in ("spins", "listeners")} == {
@@ -66,7 +66,7 @@ def test_a_complete_day_has_figures(client, full):
     assert found["inputs"] == {"spins": None, "listeners": VERSION}
 
 
-def test_figures_that_nobody_kept_are_null(client, root):
+def test_what_was_never_reported_is_null(client, root):
     fill(root)
     found = client.get(URL).json()
     assert found["state"] == "complete"

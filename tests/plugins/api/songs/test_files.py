@@ -89,7 +89,7 @@ class TestIncompleteOutputs:
         monkeypatch.setattr(results, "list_objects", removed)
         answer = client.get(f"{URL}/{name}")
         assert answer.status_code == 404
-        assert "made anew" in answer.json()["detail"]
+        assert "being written again" in answer.json()["detail"]
 
 
 def test_on_airflows_server_a_file_comes_as_it_is(airflow: Client, airflow_home):
