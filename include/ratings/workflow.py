@@ -10,12 +10,12 @@ METRICS = {
         "files", "files of pairs that no model has answered", "it grows: `ratings_predict` does not run, or fails"
     ),
     "ratings.queue_age_seconds": Metric(
-        "s", "how long the oldest of them has waited; 0: none waits", "above 60: whoever asked gets no answer"
+        "s", "waiting time of the oldest of these files; 0 if there is none", "above 60: requests are not answered"
     ),
-    "ratings.data_lag_hours": Metric("h", "since the newest training file landed", "above what your senders promise"),
+    "ratings.data_lag_hours": Metric("h", "time since the newest training file landed", "above what senders promise"),
     "ratings.table_rows": Metric("rows", "rows of the training table", "it falls without a restore"),
     "ratings.champion_holdout_rmse": Metric(
-        "stars", "error of the champion on held-out ratings", "it rises: [ratings.md](ratings.md) tells the way back"
+        "stars", "error of the champion on held-out ratings", "it rises: see [ratings.md](ratings.md), Going back"
     ),
 }  # fmt: skip
 """Full name → metric."""
