@@ -54,7 +54,7 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a run reaches outside itself."""
+    """Everything that a run uses outside itself."""
 
     files: RunFiles
     """Files of the run in storage; those of the site's other runs are beside them."""

@@ -1,4 +1,4 @@
-"""What the platform knows of the articles workflow."""
+"""Registration of the articles workflow."""
 
 from include.articles.retention import RETENTION
 from include.articles.settings import ArticleSettings

@@ -1,4 +1,4 @@
-"""What the platform knows of the audience workflow."""
+"""Registration of the audience workflow."""
 
 from include.audience.retention import RETENTION
 from include.audience.settings import AudienceSettings

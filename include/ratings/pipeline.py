@@ -39,7 +39,7 @@ Metrics = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a run reaches outside itself."""
+    """Everything that a run uses outside itself."""
 
     store: Store
     """The workflow's folder."""

@@ -1,4 +1,4 @@
-"""What a run of `ratings_train` works on."""
+"""Plan of a run of `ratings_train`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +17,12 @@ from include.ratings.settings import RatingsSettings
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run of `ratings_train` works on, pinned. All its values are JSON."""
+    """Pinned work of a run of `ratings_train`; all values are JSON."""
 
     run: str
     by: str
     reason: str
-    """Why there is something to do, or why not."""
+    """Why there is, or is not, something to do."""
     model: int | None = None
     """Model version to go back to; nothing is trained then."""
     ledger_versions: list[int] = field(default_factory=list)

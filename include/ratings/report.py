@@ -1,4 +1,4 @@
-"""What is told of a run: the record that the API shows, the note of the DAG run, and metrics."""
+"""Report of a run: the record that the API shows, the note of the DAG run, and metrics."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ class Report:
     """Model versions made or used."""
     made: Literal["computed", "reused", "nothing"]
     reason: str
-    """In a few words, for people."""
+    """Short summary for people."""
     counts: dict[str, int] = field(default_factory=dict)
 
     @property

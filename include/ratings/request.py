@@ -1,4 +1,4 @@
-"""What a DAG run is asked for by its params."""
+"""Requests to a DAG run, from its params."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

@@ -1,4 +1,4 @@
-"""What housekeeping may delete: old reports, outdated predictions, unused models, small table files."""
+"""Retention of ratings: housekeeping removes old reports, outdated predictions, unused models, small table files."""
 
 import logging
 import re
@@ -150,7 +150,7 @@ def _remove_run(registry: ModelVersions, sweeper: Sweeper, run_id: str) -> None:
 
 
 class RatingsRetention(RetentionSettings):
-    """How long data of the ratings workflow are kept."""
+    """Retention settings of the ratings workflow."""
 
     reports_days: float = days_kept(90, "reports of ratings runs, beyond the 100 newest that the API shows")
     predictions_days: float = days_kept(

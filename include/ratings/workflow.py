@@ -1,4 +1,4 @@
-"""What the platform knows of the ratings workflow."""
+"""Registration of the ratings workflow."""
 
 from include.core.telemetry import Metric
 from include.core.workflow import Pool, StateMetrics, Workflow

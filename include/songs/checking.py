@@ -14,7 +14,7 @@ from include.songs.schemas import DATASET, header
 
 @dataclass(frozen=True)
 class Contents:
-    """What a day's outputs hold."""
+    """Numbers of rows and sizes of a day's outputs."""
 
     rows: int
     """Rows of the dataset."""

@@ -1,7 +1,7 @@
 """
-Where the files of song plays lie below their folder, and which days are complete.
+Layout of the song plays' folder in the storage, and which days are complete.
 
-A root is the folder of the song plays, local or in S3. Below it:
+A root is the folder of the song plays, local or in S3. It contains:
 
     spins/YYYY/MM/DD/spins.snappy.parquet
     listeners/listeners.snappy.parquet                  newest version, one for all days
@@ -9,8 +9,8 @@ A root is the folder of the song plays, local or in S3. Below it:
     output/YYYY/MM/DD/dataset/                          `_SUCCESS` and one part-*.csv.gz
     output/YYYY/MM/DD/counts_by_zip_sub/                `_SUCCESS` and one part-*.csv.gz
     leases/YYYY-MM-DD.json                              which run has the day
-    versions/spins/YYYY-MM-DD.json                      which spins were fetched for a day
-    versions/listeners/<sha256>.json                    which listeners were fetched, by their content
+    versions/spins/YYYY-MM-DD.json                      which spins were downloaded for a day
+    versions/listeners/<sha256>.json                    which listeners were downloaded, by their content
     versions/days/YYYY-MM-DD.json                       report of a completed day; see `report.py`
     .incoming/                                          downloads under way
     .incoming/job-YYYY-MM-DD/                           a job's copy of the listeners, and its metrics

@@ -47,7 +47,7 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a run reaches outside itself."""
+    """Everything that a run uses outside itself."""
 
     root: StoragePath
     """The workflow's folder in storage."""

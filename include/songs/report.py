@@ -1,4 +1,4 @@
-"""The report of a day: what a run delivered, how, and from which sources; and the metrics of it."""
+"""Report of a day: what a run delivered, how, and from which sources; and its metrics."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,7 +15,7 @@ Values = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of a completed day; `None` stands for what is not."""
+    """Report of a completed day; `None` for values that are not known."""
 
     day: str
     """ISO 8601, as all times here."""

@@ -1,4 +1,4 @@
-"""What a run of song plays works on: the params of its DAG run, completed by the settings."""
+"""Request to a run of song plays: the params of its DAG run, completed by the settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from include.songs.settings import EngineChoice, SongSettings
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run."""
+    """A requested day."""
 
     run_id: str
     """Name of the DAG run; it holds the lease of the day."""

@@ -1,4 +1,4 @@
-"""What housekeeping removes of song plays: broken downloads, expired leases, unused versions of the listeners."""
+"""Retention of song plays: housekeeping removes broken downloads, expired leases, unused listeners' records."""
 
 import logging
 from datetime import UTC, date, datetime
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SongRetention(RetentionSettings):
-    """How long the temporary data of the songs workflow is kept."""
+    """Retention settings of the songs workflow."""
 
     incoming_days: float = days_kept(7, "broken downloads of song plays, and a job's copies")
     leases_days: float = days_kept(30, "expired leases of song days")

@@ -19,7 +19,7 @@ EngineChoice = Literal["auto", "spark", "duckdb"]
 
 
 class SongSettings(Settings):
-    """How a day's spins become the dataset and the counts."""
+    """Settings of downloads, the job and its engines."""
 
     model_config = SettingsConfigDict(env_prefix="SONGS_")
 

@@ -7,7 +7,7 @@ from include.ratings.data.ledger import Ledger
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from the version *older* to the version *newer*."""
+    """Changes from the version *older* to the version *newer*."""
 
     older: int
     newer: int

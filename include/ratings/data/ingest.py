@@ -1,4 +1,4 @@
-"""Take landed files into the ledger, each once, whole or refused."""
+"""Ingestion of landed files into the ledger; each file is ingested once, or refused as a whole."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -10,7 +10,7 @@ from include.ratings import layout
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """How one prediction file was made."""
+    """Record of how a prediction file was made."""
 
     file: str
     model: int

@@ -28,7 +28,7 @@ CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Pending:
-    """What a run predicts, pinned at its start, in this order."""
+    """Files that a run predicts, pinned at its start, in order."""
 
     first: list[StoredObject]
     """Files that no model has predicted."""

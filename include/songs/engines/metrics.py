@@ -1,4 +1,4 @@
-"""What a job counted and how long it took; the same for both engines."""
+"""Counts and durations of a job; the same for both engines."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What a DAG run means to the articles workflow: from the context of a task to the pipeline of a site."""
+"""Runs of the articles workflow in Airflow: from the context of a task to the pipeline of a site."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a DAG run means to the ratings workflow: from the context of a task to its pipeline."""
+"""Runs of the ratings workflow in Airflow: from the context of a task to its pipeline."""
 
 import time
 from collections.abc import Iterator, Mapping

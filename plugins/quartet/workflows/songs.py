@@ -1,4 +1,4 @@
-"""What a DAG run means to the songs workflow: from the context of a task to its pipeline."""
+"""Runs of the songs workflow in Airflow: from the context of a task to its pipeline."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

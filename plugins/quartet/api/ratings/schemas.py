@@ -47,7 +47,7 @@ class Result(BaseModel):
 
 
 class Rollback(BaseModel):
-    """What to go back to: a model version or a training version."""
+    """The version to go back to: a model version or a training version."""
 
     model: StrictInt | None = Field(default=None, ge=1, lt=MAX_INTEGER)
     training: StrictInt | None = Field(default=None, ge=0, lt=MAX_INTEGER)
@@ -72,7 +72,7 @@ class Commits(BaseModel):
 
 
 class CommitUsers(BaseModel):
-    """What a version of the training data was used for."""
+    """Uses of a version of the training data."""
 
     version: int
     models: list[int] = Field(description="model versions trained on it, newest first")
@@ -87,7 +87,7 @@ class Models(BaseModel):
 
 
 class ModelUsers(BaseModel):
-    """What a model version was used for."""
+    """Uses of a model version."""
 
     version: int
     predictions: list[str] = Field(description="names of the files that it has predicted")

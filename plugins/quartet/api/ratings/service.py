@@ -1,4 +1,4 @@
-"""What the routes of the ratings API ask; it knows nothing of HTTP."""
+"""Service behind the routes of the ratings API; independent of HTTP."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What the routes of the song plays API ask; it knows nothing of HTTP."""
+"""Service behind the routes of the song plays API; independent of HTTP."""
 
 from collections.abc import Iterator
 from datetime import date
