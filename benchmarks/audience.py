@@ -25,7 +25,7 @@ from benchmarks.support.database import database  # noqa: E402
 from benchmarks.support.memory import PeakMemory  # noqa: E402
 from benchmarks.support.platform import Platform, platform  # noqa: E402
 from benchmarks.support.report import line, machine  # noqa: E402
-from include.audience import rules  # noqa: E402
+from include.audience.rules import files  # noqa: E402
 
 DATA = Path(os.environ.get("QUARTET_REAL_DATA") or ROOT.parent / "shared" / "data")
 GENERATOR = DATA.parent / "tools" / "make_ts_page_content.py"
@@ -63,7 +63,7 @@ def label(running: Platform, **request: Any) -> tuple[float, dict[str, Any]]:
 
 def plain_loop(source: URL, rules_dir: Path, rows: int = 1_500) -> float:
     """Label as the plainest program does, every pattern tried on every row, in one process; give rows a second."""
-    patterns = rules.read(rules_dir, "keyword_model", "author_name").patterns
+    patterns = files.read(rules_dir, "keyword_model", "author_name").patterns
     tests: dict[str, Callable[[str, str], bool]] = {
         "partially": lambda name, word: word in name,
         "start": str.startswith,

@@ -1,41 +1,50 @@
 """
 # Label an audience
 
-Starts on a call: of the audience API, or of Airflow's web UI, command line or REST API with the same fields. It says
-which audience panel the author of each post belongs to.
+Determines which audience panel the author of each post belongs to. Starts on a call: of the audience API, or of
+Airflow's web UI, command line or REST API with the same fields.
 
 | task | reads | writes |
 |---|---|---|
-| `open_task` | the request, rules, source map, counts of the source | the row in `state`; the task's plan, pinned |
-| `label` | the posts of a batch of windows | labelled rows, a table a source group, window by window; figures |
-| `close_labeling` | what all batches found | the figures in `state`, or `FAILURE` with the position reached |
-| `countdown` | | nothing; it waits, without a worker |
-| `produce` | the labelled rows of the task | `wh_panel_mapping_…`, one row an author; `prod_stat` in `state` |
+| `open_task` | the request, rules, source map, row counts of the source | the row in `state`; the task's plan, pinned |
+| `label` | the posts of a batch of windows | labelled rows in a table per source group, window by window; counts |
+| `close_labeling` | the counts of all batches | the report in `state`, or `FAILURE` with the position reached |
+| `countdown` | | nothing; it waits without occupying a worker |
+| `produce` | the labelled rows of the task | `wh_panel_mapping_…`, one row per author; `prod_stat` in `state` |
 
-`label` is mapped over at most `AUDIENCE_MAX_BATCHES` batches, `AUDIENCE_PARALLEL` at a time. Results do not depend on
-how many. To resume a failed task, clear what failed: finished batches stay. An aborted task skips what is left.
+`label` is mapped over at most `AUDIENCE_MAX_BATCHES` batches, `AUDIENCE_PARALLEL` at a time. The results do not depend
+on the number of batches. To resume a failed run, clear its failed tasks: finished batches are kept. In the run of an
+aborted labeling task the remaining tasks are skipped.
+
+**Try it**: after `make demo`, trigger it with
+
+```json
+{"start_time": "2020-03-01", "end_time": "2020-03-31 23:59:59", "countdown": 0}
+```
+
+**Does not guard against** posts that arrive late: a post that is inserted into the time range while it is labelled, or
+afterwards, may be missing from the results. Create another task for the same range.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import Context, Param, dag, get_current_context, task
+from airflow.sdk import Context, dag, get_current_context, task
 
-from dags.common import DEFAULTS, deadline
-from include.audience.settings import IDENTIFIER, AudienceSettings
+from dags.common import DEFAULTS, deadline, params_of
+from include.audience.request import RunParams
+from include.audience.settings import AudienceSettings
 from quartet.alerts.failure import run_failed
 from quartet.sensors.countdown import CountdownSensor
 
 SETTINGS = AudienceSettings.load()
-MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
-NAME = f"^{IDENTIFIER.pattern}$"
 
 
 def record_failure(context: Context) -> None:
-    """Leave no task `PENDING` when its run has failed, whatever became of `close_labeling`."""
-    from quartet.workflows.audience import AudienceHook
+    """Store the failure of a run whose `close_labeling` could not store it, so that no task stays `PENDING`."""
+    from quartet.workflows.audience import audience_run
 
-    with AudienceHook().pipeline(context) as pipeline:
-        pipeline.record_failure()
+    with audience_run(context) as run:
+        run.record_failure()
 
 
 @dag(
@@ -45,65 +54,42 @@ def record_failure(context: Context) -> None:
     default_args=DEFAULTS | {"execution_timeout": timedelta(hours=12)},
     doc_md=__doc__,
     tags=["audience"],
-    params={
-        "model_type": Param("keyword_model", enum=["keyword_model", "rule_model"], description="kind of the rules"),
-        "predict_type": Param(
-            "author_name", enum=["author_name", "author", "content", "s_area_id"], description="what is labelled"
-        ),
-        "start_time": Param("2020-01-01 00:00:00", type="string", pattern=MOMENT, description="first moment"),
-        "end_time": Param("2021-01-01 00:00:00", type="string", pattern=MOMENT, description="last moment, inclusive"),
-        "target_schema": Param(SETTINGS.input_schema, type="string", pattern=NAME, description="source schema"),
-        "target_table": Param("ts_page_content", type="string", pattern=NAME, description="source table"),
-        "output_schema": Param(SETTINGS.output_schema, type="string", pattern=NAME, description="result schema"),
-        "countdown": Param(5, type="integer", minimum=0, maximum=86_400, description="seconds before production"),
-        "queue": Param("queue1", type="string", maxLength=256, description="kept with the request"),
-        "task_id": Param(None, type=["null", "string"], pattern="^[0-9a-f]{32}$", description="empty: a new one"),
-    },
+    params=params_of(RunParams, target_schema=SETTINGS.input_schema, output_schema=SETTINGS.output_schema),
 )
 def audience_labeling():
-    """Find the panel of each author."""
+    """Determine the panel of each author."""
 
     @task
     def open_task() -> list[int]:
-        """Pin the task and list its batches."""
-        from quartet.workflows.audience import AudienceHook, measure_source
+        """Pin the labeling task and list its batches."""
+        from quartet.workflows.audience import audience_run
 
-        with AudienceHook().pipeline(get_current_context()) as pipeline:
-            batches = pipeline.open()
-            measure_source(pipeline)
-            return batches
+        with audience_run(get_current_context()) as run:
+            return run.open_task()
 
     @task(max_active_tis_per_dagrun=SETTINGS.parallel, map_index_template="{{ span }}")
     def label(batch: int) -> None:
         """Label one batch."""
-        from quartet.workflows.audience import AudienceHook
+        from quartet.workflows.audience import audience_run
 
-        context = get_current_context()
-        with AudienceHook().pipeline(context) as pipeline:
-            context["span"] = pipeline.span(batch)
-            pipeline.label(batch)
+        with audience_run(get_current_context()) as run:
+            return run.label(batch)
 
     @task(trigger_rule="all_done")
     def close_labeling() -> str:
-        """End the label stage, whichever way it went; tell when production is due."""
-        from quartet.workflows.audience import AudienceHook, measure_labels
+        """Store how the label stage ended; return when production is due."""
+        from quartet.workflows.audience import audience_run
 
-        with AudienceHook().pipeline(get_current_context()) as pipeline:
-            measure_labels(pipeline, pipeline.close())
-            return pipeline.production_time().isoformat()
+        with audience_run(get_current_context()) as run:
+            return run.close_labeling()
 
     @task
     def produce() -> dict[str, int]:
-        """Write the result tables; give the rows of each."""
-        from quartet.hooks.airflow_api import AirflowApiHook
-        from quartet.workflows.audience import AudienceHook, measure_panels
+        """Write the result tables; return the number of rows of each."""
+        from quartet.workflows.audience import audience_run
 
-        context = get_current_context()
-        with AudienceHook().pipeline(context) as pipeline:
-            produced = pipeline.produce()
-            measure_panels(pipeline, produced)
-            AirflowApiHook().note(context, f"task {pipeline.task.task_id}: {sum(produced.values())} authors in panels")
-            return produced
+        with audience_run(get_current_context()) as run:
+            return run.produce()
 
     closed = close_labeling()
     label.expand(batch=open_task()) >> closed

@@ -1,25 +1,34 @@
 """
-# Label one schema after the other
+# Label a list of schemas
 
-Makes a labeling task for each of a list of source schemas, three at a time. Starts by hand, and by cron when
-`AUDIENCE_CRON` names a time.
+Starts a labeling task for each source schema of a list, three at a time. Starts by hand, and by cron if
+`AUDIENCE_CRON` is set.
 
 | task | reads | writes |
 |---|---|---|
-| `requests` | the params and the run's instant | the list of requests, one a schema |
-| `label_schema` | a request | a run of `audience_labeling`, and waits for its end |
+| `requests` | the params and the run's instant | the list of requests, one per schema |
+| `label_schema` | a request | a run of `audience_labeling`; waits for its end |
 
-Without `start_time` and `end_time` it is the last full year before the run. `label_schema` is mapped and runs in the
-pool `audience_schemas`. When one fails the others go on; clearing it resumes its run.
+Without `start_time` and `end_time` the time range is the last full year before the run. `label_schema` is mapped and
+runs in the pool `audience_schemas`. If one fails, the others continue; clearing it resumes its run.
+
+**Try it**: after `make demo`, trigger it with
+
+```json
+{"schemas": ["wh_demo"], "start_time": "2020-01-01", "end_time": "2020-12-31 23:59:59", "request": {"countdown": 0}}
+```
+
+**Does not guard against** two runs with the same schemas and time range: each labels them in tasks of its own.
 """
 
 from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
 
-from dags.common import DEFAULTS, deadline
-from include.audience.settings import IDENTIFIER, AudienceSettings
+from dags.common import DEFAULTS, deadline, params_of
+from include.audience.request import SchemasParams
+from include.audience.settings import AudienceSettings
 from quartet.alerts.failure import run_failed
 
 SETTINGS = AudienceSettings.load()
@@ -36,30 +45,17 @@ CRON = None if SETTINGS.cron == "never" else CronTriggerTimetable(SETTINGS.cron,
     default_args=DEFAULTS | {"execution_timeout": LIMIT},
     doc_md=__doc__,
     tags=["audience"],
-    params={
-        "schemas": Param(
-            SETTINGS.cron_schemas,
-            type="array",
-            items={"type": "string", "pattern": f"^{IDENTIFIER.pattern}$"},
-            uniqueItems=True,
-            description="source schemas",
-        ),
-        "start_time": Param(None, type=["null", "string"], description="first moment; empty: begin of the last year"),
-        "end_time": Param(None, type=["null", "string"], description="last moment; empty: end of the last year"),
-        "request": Param({}, type="object", description="further fields of the requests, such as predict_type"),
-    },
+    params=params_of(SchemasParams, schemas=SETTINGS.cron_schemas),
 )
 def audience_schemas():
-    """Make a labeling task for each schema of a list."""
+    """Start a labeling task for each schema of a list."""
 
     @task
     def requests() -> list[dict]:
         """List the requests."""
-        from include.audience import schedule
+        from quartet.workflows import audience
 
-        context = get_current_context()
-        instant = context["dag_run"].run_after.astimezone(SETTINGS.zone).replace(tzinfo=None)
-        return schedule.requests(context["params"], instant, context["dag_run"].run_id)
+        return audience.requests(get_current_context())
 
     TriggerDagRunOperator.partial(
         task_id="label_schema",

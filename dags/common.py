@@ -1,6 +1,7 @@
-"""Code shared by the DAGs: assets, default arguments, retry policy, alerts."""
+"""Code shared by the DAGs: assets, default arguments, retry policy, params, alerts."""
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import (
     Asset,
@@ -8,10 +9,13 @@ from airflow.sdk import (
     AsyncCallback,
     DeadlineAlert,
     ExceptionRetryPolicy,
+    Param,
     RetryAction,
     RetryRule,
 )
+from pydantic import BaseModel
 
+from include.core.params import param_schemas
 from include.core.settings import PlatformSettings
 from quartet.alerts.deadline import RunCreated, deadline_missed
 from quartet.triggers.arrival import ArrivalTrigger
@@ -34,6 +38,14 @@ def deadline(minutes: float = USUAL_MINUTES) -> DeadlineAlert:
     """Build an alert that is raised if a run is not finished *minutes* after its creation."""
     callback = AsyncCallback(deadline_missed, kwargs={"minutes": minutes})
     return DeadlineAlert(reference=RunCreated(), interval=timedelta(minutes=minutes), callback=callback)
+
+
+def params_of(model: type[BaseModel], **defaults: Any) -> dict[str, Param]:
+    """Build the params of a DAG from the fields of *model*; *defaults* replace those of the model."""
+    return {
+        name: Param(defaults.get(name, model.model_fields[name].default), **schema)
+        for name, schema in param_schemas(model).items()
+    }
 
 
 def _arrivals(name: str, prefix: str) -> Asset:

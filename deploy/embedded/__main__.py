@@ -72,8 +72,8 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
 
             mlflow_server.serve(instance, platform.mlflow_port, console)
         case "demo":
-            from deploy.demo import posts
             from deploy.demo.articles import gazette
+            from deploy.demo.audience import posts
             from deploy.demo.ratings import base
 
             base.provide(console)

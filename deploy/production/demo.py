@@ -26,8 +26,8 @@ def token(url: str, user: str, password: str) -> str:
 def main() -> int:
     """Provide the demo's data and run the demo; return 0 if every result is as expected."""
     from deploy.demo import __main__ as demo
-    from deploy.demo import posts
     from deploy.demo.articles import gazette
+    from deploy.demo.audience import posts
     from deploy.demo.ratings import base
 
     console = Console(soft_wrap=True)

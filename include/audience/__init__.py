@@ -1,1 +1,1 @@
-"""Audience labeling: rules, matching, windows, cleaning, figures, the publication of panels."""
+"""Audience labeling: which audience panel the author of each post belongs to."""

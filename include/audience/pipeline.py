@@ -1,168 +1,156 @@
-"""The steps of a labeling task: open, label a batch, close, produce. Each may be run again at any time."""
+"""The steps of a labeling task. Each of them can be run again at any time."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from include.audience import authors, plan, production, results, state, tables
-from include.audience.cleaning import Ballot
-from include.audience.labeling import Findings, Labeler
+from include.audience import layout, plan, report
+from include.audience.labeling import authors
+from include.audience.labeling.cleaning import Ballot
+from include.audience.labeling.labeler import Findings, Labeler
 from include.audience.plan import Plan
-from include.audience.request import Task
+from include.audience.report import LabelingReport
+from include.audience.results import batches, production, state, tables
 from include.audience.settings import AudienceSettings, UnknownSchemaError
-from include.audience.source import Source
-from include.audience.windows import Stretch
+from include.audience.source.posts import Source
+from include.audience.source.windows import Stretch
+from include.audience.task import Task
 from include.core.database.bulk import gc_disabled
 from include.core.database.engine import open_engine
 from include.core.database.errors import classify_errors, retry
-from include.core.errors import BadDataError
+from include.core.errors import BadDataError, NothingToDoError
 from include.core.storage import StoragePath
 
 log = logging.getLogger(__name__)
 
 PART_ROWS = 20_000
-"""Rows that are in Python at a time."""
+"""Number of rows held as Python objects at a time."""
+
+Metrics = Mapping[str, float | None]
 
 
 class LabelingFailedError(BadDataError):
-    """Not all batches were labelled; clearing the failed tasks in Airflow resumes."""
+    """Not all batches were labelled; clearing the failed tasks in Airflow resumes labeling."""
+
+
+class Measure(Protocol):
+    """Sends metrics; never fails."""
+
+    def __call__(self, values: Metrics | Callable[[], Metrics], tags: Mapping[str, str]) -> None:
+        """Send values by the last part of their name; a function returns them if that takes work or may fail."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What a run reaches outside itself."""
+
+    settings: AudienceSettings
+    root: StoragePath
+    """The workflow's folder in storage."""
+    clock: Callable[[], float]
+    """Returns the time in seconds since 1970."""
+    measure: Measure
+    note: Callable[[str], object]
+    """Sets the note of the DAG run."""
+    name_batch: Callable[[str], object]
+    """Names the batch of an Airflow task in the web UI."""
 
 
 class Pipeline:
     """
-    One labeling task.
+    A run of one labeling task.
 
     Args:
-        settings: servers, schemas, sizes.
-        task: what to do.
-        folder: the task's folder in storage.
-        dag_run_id: the DAG run that works on it.
-        clock: gives seconds since 1970.
+        dependencies: what the run reaches outside itself.
+        task: the task.
+        dag_run_id: id of the DAG run.
     """
 
-    def __init__(
-        self, settings: AudienceSettings, task: Task, folder: StoragePath, dag_run_id: str, clock: Callable[[], float]
-    ) -> None:
-        self.settings = settings
+    def __init__(self, dependencies: Dependencies, task: Task, dag_run_id: str) -> None:
+        self.dependencies = dependencies
+        self.settings = dependencies.settings
+        self.clock = dependencies.clock
         self.task = task
-        self.folder = folder
         self.dag_run_id = dag_run_id
-        self.clock = clock
+        self.folder = layout.task_folder(dependencies.root, task.task_id)
 
-    def open(self) -> list[int]:
-        """
-        Make sure that the task has its row in `state`, and pin what it works on.
-
-        Returns:
-            The numbers of its batches.
-        """
-        with self._results() as engine:
+    def open_task(self) -> list[int]:
+        """Insert the task into `state` unless it is there, pin it, and return the numbers of its batches."""
+        with self._open_results() as engine:
             tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
             instant = self.clock()
             now = datetime.fromtimestamp(instant, self.settings.zone)
             state.insert_task(engine, self.task, self.dag_run_id, now, instant)
             with self._noting_errors(engine):
                 state.reopen(engine, self.task.task_id)
-                with self._source() as source:
+                with self._open_source() as source:
                     pinned = plan.make(self.task, self.settings, source, self.folder)
                 begins = [pinned.windows.begin(stretches[0][0]) for stretches in pinned.batches]
-                results.plan_batches(engine, self.task.task_id, begins)
+                batches.plan_batches(engine, self.task.task_id, begins)
         log.info("%d windows in %d batches", len(pinned.windows), len(pinned.batches))
+        self._measure(lambda: {"data_lag_hours": self._lag_hours()})
         return list(range(len(pinned.batches)))
 
-    def span(self, batch: int) -> str:
-        """Name the time that a batch covers, for people."""
-        pinned = self._plan()
-        stretches = pinned.batches[batch]
-        span = pinned.windows.span((stretches[0][0], stretches[-1][1]))
-        return f"{span.first:%Y-%m-%d %H:%M} - {span.last:%Y-%m-%d %H:%M}"
-
-    def label(self, batch: int) -> int:
-        """Label a batch; give the number of rows received."""
-        with self._own_results() as engine, self._noting_errors(engine), self._source() as source, gc_disabled():
+    def label(self, batch: int) -> None:
+        """Label a batch."""
+        with self._open_own_results() as engine, self._noting_errors(engine), self._open_source() as source:
             state.reopen(engine, self.task.task_id)
             pinned = self._plan()
-            tables_ = plan.load_source_map(self.folder, pinned)
-            labeler = Labeler(plan.load_rules(self.folder, pinned), tables_, pinned.windows, pinned.ties)
-            writer = results.BatchWriter(engine, self.task.task_id, batch, pinned.windows, tables_.tables)
-            writer.begin(pinned.batches[batch][0], self.clock())
-            findings = Findings()
-            for stretch in pinned.batches[batch]:
-                found = retry()(self._label_stretch, labeler, source, writer, stretch)
-                findings.add(found)
-                log.info("windows %d to %d: %d rows", *stretch, found.received)
-            authors.save(self.folder, batch, findings.authors)
-            retry()(writer.finish, findings.received, findings.coverage, self.clock())
-        return findings.received
+            stretches = pinned.batches[batch]
+            span = pinned.windows.span((stretches[0][0], stretches[-1][1]))
+            self.dependencies.name_batch(f"{span.first:%Y-%m-%d %H:%M} - {span.last:%Y-%m-%d %H:%M}")
+            with gc_disabled():
+                self._label(engine, source, pinned, batch)
 
-    def close(self) -> state.Figures:
+    def close_labeling(self) -> str:
         """
-        End the label stage: with its figures, or as failed when a batch is not done.
+        End the label stage: store its report, or its failure if a batch is not done.
+
+        Returns:
+            The time when production is due, ISO 8601.
 
         Raises:
-            LabelingFailedError: not all batches were labelled; that is in `state` then.
-            TaskStoppedError: the task was aborted.
+            LabelingFailedError: not all batches were labelled; this is in `state` then.
+            TaskAbortedError: the task was aborted.
         """
-        with self._own_results() as engine:
+        with self._open_own_results() as engine:
             pinned = plan.load(self.folder)
-            batches = results.progress(engine, self.task.task_id)
-            if pinned is None or len(batches) < len(pinned.batches) or any(row.check_point for row in batches):
+            progress = batches.progress(engine, self.task.task_id)
+            if pinned is None or len(progress) < len(pinned.batches) or any(row.check_point for row in progress):
                 with engine.begin() as connection:
-                    state.hold(connection, self.task.task_id)
+                    state.lock(connection, self.task.task_id)
                 state.withdraw(engine, self.task.task_id)
                 raise LabelingFailedError(self._record_failure(engine))
             names = plan.load_source_map(self.folder, pinned).tables
             with self._noting_errors(engine):
-                written = results.written(engine, self.task.task_id, names)
-                distinct = authors.count(self.folder, range(len(batches)))
-                figures = state.Figures(
-                    received=sum(row.received for row in batches),
+                written = batches.written(engine, self.task.task_id, names)
+                distinct = authors.count(layout.authors_file(self.folder, batch) for batch in range(len(progress)))
+                found = LabelingReport(
+                    received=sum(row.received for row in progress),
                     written=sum(written.values()),
                     result=list(written),
                     authors=[distinct[names.index(name)] for name in written],
-                    minutes=(max(row.wrote for row in batches) - min(row.began for row in batches)) / 60,
+                    minutes=(max(row.wrote for row in progress) - min(row.began for row in progress)) / 60,
                 )
-                retry()(state.close_labeling, engine, self.task.task_id, figures)
-        return figures
-
-    def record_failure(self) -> None:
-        """Say that the label stage failed, if nobody has said how it ended: for a run that failed without `close`."""
-        with self._own_results() as engine:
-            self._record_failure(engine)
-
-    def coverage(self, produced: Mapping[str, int]) -> dict[str, float]:
-        """Give for each result table the share of its authors that is in a panel, 0 to 1."""
-        with self._results() as engine:
-            row = state.read(engine, self.task.task_id)
-        if row is None or not row.result or not row.uniq_source_author:
-            return {}
-        distinct = dict(zip(row.result.split(","), map(int, row.uniq_source_author.split(",")), strict=True))
-        return {name: rows / distinct[name] for name, rows in produced.items() if distinct[name]}
-
-    def lag_hours(self) -> float | None:
-        """Tell how old the newest post of the source is; `None`: it has none, or no index that would tell quickly."""
-        with self._source() as source:
-            newest = source.newest()
-        if newest is None:
-            return None
-        return (self.clock() - newest.replace(tzinfo=self.settings.zone).timestamp()) / 3600
-
-    def production_time(self) -> datetime:
-        """Tell when production is due, counted from now."""
-        return datetime.fromtimestamp(self.clock() + self.task.countdown, UTC)
+                retry()(state.close_labeling, engine, self.task.task_id, found)
+        self._measure(found.metrics)
+        return datetime.fromtimestamp(self.clock() + self.task.countdown, UTC).isoformat()
 
     def produce(self) -> dict[str, int]:
         """
-        Write the result tables; give the rows of each.
+        Write the result tables and return the number of rows of each.
 
         Raises:
-            TaskStoppedError: the task was aborted.
+            TaskAbortedError: the task was aborted.
         """
-        with self._own_results() as engine, self._noting_errors(engine), gc_disabled():
+        with self._open_own_results() as engine, self._noting_errors(engine), gc_disabled():
             pinned, task_id = self._plan(), self.task.task_id
             row = state.read(engine, task_id)
             if row is None or row.stat not in (state.Stat.SUCCESS, state.Stat.BREAK):
@@ -172,43 +160,75 @@ class Pipeline:
             retry()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
             produced = {name: retry()(production.produce, engine, task_id, name, pinned.ties) for name in names}
             retry()(state.close_production, engine, task_id, list(produced.values()), distinct)
+        for table, share in report.author_coverage(produced, distinct).items():
+            self._measure({"coverage": share}, table=table)
+        self.dependencies.note(report.note(task_id, produced))
         return produced
 
+    def record_failure(self) -> None:
+        """Store the failure of the label stage, unless its end is stored: for a run that failed without closing it."""
+        with self._open_own_results() as engine:
+            self._record_failure(engine)
+
+    def _label(self, engine: Engine, source: Source, pinned: Plan, batch: int) -> None:
+        source_map = plan.load_source_map(self.folder, pinned)
+        labeler = Labeler(plan.load_rules(self.folder, pinned), source_map, pinned.windows, pinned.ties)
+        writer = batches.BatchWriter(engine, self.task.task_id, batch, pinned.windows, source_map.tables)
+        writer.begin(pinned.batches[batch][0], self.clock())
+        findings = Findings()
+        for stretch in pinned.batches[batch]:
+            found = retry()(self._label_stretch, labeler, source, writer, stretch)
+            findings.add(found)
+            log.info("windows %d to %d: %d rows", *stretch, found.received)
+        authors.save(layout.authors_file(self.folder, batch), findings.authors)
+        retry()(writer.finish, findings.received, findings.coverage, self.clock())
+
     def _label_stretch(
-        self, labeler: Labeler, source: Source, writer: results.BatchWriter, stretch: Stretch
+        self, labeler: Labeler, source: Source, writer: batches.BatchWriter, stretch: Stretch
     ) -> Findings:
         findings, ballot = Findings(), Ballot()
         for posts in source.read(labeler.windows.span(stretch), PART_ROWS):
             ballot.add(labeler.label(posts, findings))
-        writer.write(stretch, labeler.settled(ballot))
+        writer.write(stretch, labeler.settle(ballot))
         return findings
 
     def _plan(self) -> Plan:
         if pinned := plan.load(self.folder):
             return pinned
-        raise plan.NoPlanError(f"task {self.task.task_id} has no plan: clear it from its first step")
+        raise plan.NoPlanError(f"task {self.task.task_id} has no plan: clear its run from the first task on")
+
+    def _lag_hours(self) -> float | None:
+        """Return the age of the newest post in hours; `None` without posts, or without an index to find it."""
+        with self._open_source() as source:
+            newest = source.newest()
+        if newest is None:
+            return None
+        return (self.clock() - newest.replace(tzinfo=self.settings.zone).timestamp()) / 3600
+
+    def _measure(self, values: Metrics | Callable[[], Metrics], **tags: str) -> None:
+        self.dependencies.measure(values, {"schema": self.task.target_schema, **tags})
 
     def _record_failure(self, engine: Engine) -> str:
-        row, batches = state.read(engine, self.task.task_id), results.progress(engine, self.task.task_id)
-        check_point = min((row.check_point for row in batches if row.check_point), default=self.task.start_time)
-        error = str((row and row.error_message) or "a task ended without a word; its log in Airflow may tell")
+        row, progress = state.read(engine, self.task.task_id), batches.progress(engine, self.task.task_id)
+        check_point = min((each.check_point for each in progress if each.check_point), default=self.task.start_time)
+        error = str((row and row.error_message) or "a task ended without an error message; see its log in Airflow")
         state.fail(engine, self.task.task_id, check_point, error)
         return f"labeling stopped at {check_point}: {error}; to resume, clear the failed tasks in Airflow"
 
     @contextmanager
-    def _results(self) -> Iterator[Engine]:
+    def _open_results(self) -> Iterator[Engine]:
         self.settings.check_output(self.task.output_schema)
         with classify_errors(), open_engine(self.settings.result_url(self.task.output_schema)) as engine:
             yield engine
 
     @contextmanager
-    def _own_results(self) -> Iterator[Engine]:
-        with self._results() as engine:
+    def _open_own_results(self) -> Iterator[Engine]:
+        with self._open_results() as engine:
             state.check_owner(engine, self.task.task_id, self.dag_run_id)
             yield engine
 
     @contextmanager
-    def _source(self) -> Iterator[Source]:
+    def _open_source(self) -> Iterator[Source]:
         try:
             with open_engine(self.settings.source_url(self.task.target_schema), read_only=True) as engine:
                 yield Source(engine, self.task.target_table, self.task.predict_type)
@@ -217,22 +237,22 @@ class Pipeline:
 
     @contextmanager
     def _noting_errors(self, engine: Engine) -> Iterator[None]:
-        """Keep the text of an error in `state`; it is raised on."""
+        """Store the text of an error in `state` and raise it again."""
         try:
             with classify_errors():
                 yield
-        except (state.TaskStoppedError, LabelingFailedError):  # `state` tells already
+        except (NothingToDoError, LabelingFailedError):  # `state` has it already
             raise
         except Exception as error:
             try:
-                state.note_error(engine, self.task.task_id, self.settings.without_secrets(_words(error)))
+                state.note_error(engine, self.task.task_id, self.settings.without_secrets(_text(error)))
             except Exception:
-                log.exception("The error could not be kept in the table state")
+                log.exception("The error could not be stored in the table state")
             raise
 
 
-def _words(error: Exception) -> str:
-    """Put an error into words for people, without the statement that it came from."""
+def _text(error: Exception) -> str:
+    """Return the text of an error without the SQL statement that caused it."""
     if isinstance(error, BadDataError):
         return str(error)
     return f"{type(error).__name__}: {error.orig if isinstance(error, DBAPIError) else error}"

@@ -1,27 +1,28 @@
-"""What a task works on, fixed once: rules, source map, windows, batches. It lies in storage until nobody needs it."""
+"""The plan of a task: rules, source map, windows and batches, fixed once and kept in storage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from include.audience import rules, source_map
-from include.audience.cleaning import TiePolicy
-from include.audience.request import Task
-from include.audience.rules import Rules
-from include.audience.settings import AudienceSettings
-from include.audience.source import Source
-from include.audience.source_map import SourceMap
-from include.audience.windows import Stretch, Windows, batches, stretches
+from include.audience import layout
+from include.audience.rules import files
+from include.audience.rules.ruleset import Rules
+from include.audience.settings import AudienceSettings, TiePolicy
+from include.audience.source import source_map
+from include.audience.source.posts import Source
+from include.audience.source.source_map import SourceMap
+from include.audience.source.windows import Stretch, Windows, batches, stretches
+from include.audience.task import Task
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
 
 STRETCH_ROWS = 60_000
-"""Rows that are read, cleaned and written together, about; a window with more is read in parts."""
+"""Approximate number of rows that are read, cleaned and written together; a larger window is read in parts."""
 
 
 class NoPlanError(BadDataError):
-    """The task has not been opened."""
+    """The task has no plan."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Plan:
     A pinned task.
 
     Attributes:
-        task: the request.
+        task: the task.
         window_hours: length of a window.
-        ties: what becomes of an author with two panels at the top.
-        rules_checksum: of the pinned rules.
-        map_checksum: of the pinned source map.
-        batches: for each label task the stretches that it works through, one after the other.
+        ties: treatment of authors whose top panels tie.
+        rules_checksum: checksum of the pinned rules.
+        map_checksum: checksum of the pinned source map.
+        batches: the stretches of each batch, in order.
     """
 
     task: Task
@@ -47,27 +48,27 @@ class Plan:
 
     @property
     def windows(self) -> Windows:
-        """The windows of the task's range."""
+        """Windows of the task's time range."""
         return Windows(self.task.start_time, self.task.end_time, self.window_hours)
 
 
 def make(task: Task, settings: AudienceSettings, source: Source, folder: StoragePath) -> Plan:
     """
-    Pin a task, or give the plan that it has already.
+    Pin a task and return its plan; a plan that exists already is returned unchanged.
 
     Args:
-        task: the request.
-        settings: where rules and map are, how batches are cut.
-        source: the source table, whose rows are counted.
+        task: the task.
+        settings: location of rules and map, size of windows and batches.
+        source: source table, whose rows are counted.
         folder: the task's folder in storage.
 
     Raises:
-        BadDataError: range, rules or map are not valid.
+        BadDataError: the time range, the rules or the map are invalid.
     """
     if known := load(folder):
         return known
     task.check()
-    pinned = rules.read(settings.rules_dir, task.model_type, task.predict_type)
+    rules = files.read(settings.rules_dir, task.model_type, task.predict_type)
     tables = source_map.read(settings.source_map)
     windows = Windows(task.start_time, task.end_time, settings.window_hours)
     source.warn_without_index()
@@ -77,19 +78,19 @@ def make(task: Task, settings: AudienceSettings, source: Source, folder: Storage
         task,
         settings.window_hours,
         settings.tie_policy,
-        pinned.checksum,
+        rules.checksum,
         tables.checksum,
         [list(stretches(batch, rows, STRETCH_ROWS)) for batch in cut],
     )
-    write_whole(folder / "rules.csv", pinned.as_csv().encode())
-    write_whole(folder / "source_map.json", tables.as_json().encode())
-    write_json(folder / "plan.json", asdict(plan) | {"task": task.as_json()})
+    write_whole(layout.rules_file(folder), rules.as_csv().encode())
+    write_whole(layout.source_map_file(folder), tables.as_json().encode())
+    write_json(layout.plan_file(folder), asdict(plan) | {"task": task.as_json()})
     return plan
 
 
 def load(folder: StoragePath) -> Plan | None:
-    """Give the plan of a task; `None`: it has none."""
-    fields: dict[str, Any] | None = read_json(folder / "plan.json")
+    """Return the plan of a task, or `None` if it has none."""
+    fields: dict[str, Any] | None = read_json(layout.plan_file(folder))
     if fields is None:
         return None
     fields["batches"] = [[(first, last) for first, last in batch] for batch in fields["batches"]]
@@ -99,24 +100,26 @@ def load(folder: StoragePath) -> Plan | None:
 
 def load_rules(folder: StoragePath, plan: Plan) -> Rules:
     """
-    Give the pinned rules.
+    Return the pinned rules.
 
     Raises:
-        DamagedObjectError: they are not what was pinned.
+        DamagedObjectError: the file is not what was pinned.
     """
-    with _intact(folder / "rules.csv"):
-        text = read_bytes(folder / "rules.csv").decode()
-        found = rules.parse_csv(text, plan.task.model_type, plan.task.predict_type, "rules.csv")
-        _check(found.checksum, plan.rules_checksum)
-    return found
+    file = layout.rules_file(folder)
+    with _intact(file):
+        text = read_bytes(file).decode()
+        rules = files.parse_csv(text, plan.task.model_type, plan.task.predict_type, file.name)
+        _check(rules.checksum, plan.rules_checksum)
+    return rules
 
 
 def load_source_map(folder: StoragePath, plan: Plan) -> SourceMap:
-    """Give the pinned source map; raises like `load_rules`."""
-    with _intact(folder / "source_map.json"):
-        found = source_map.parse(read_bytes(folder / "source_map.json").decode(), "source_map.json")
-        _check(found.checksum, plan.map_checksum)
-    return found
+    """Return the pinned source map; raises like `load_rules`."""
+    file = layout.source_map_file(folder)
+    with _intact(file):
+        tables = source_map.parse(read_bytes(file).decode(), file.name)
+        _check(tables.checksum, plan.map_checksum)
+    return tables
 
 
 def _check(found: str, expected: str) -> None:
@@ -125,8 +128,8 @@ def _check(found: str, expected: str) -> None:
 
 
 @contextmanager
-def _intact(path: StoragePath) -> Iterator[None]:
+def _intact(file: StoragePath) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:  # not UTF-8, cannot be parsed, or is something else
-        raise DamagedObjectError(f"{path} is damaged: {error}") from error
+    except ValueError as error:  # not UTF-8, not parseable, or another content
+        raise DamagedObjectError(f"{file} is damaged: {error}") from error

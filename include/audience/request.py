@@ -1,171 +1,130 @@
-"""What a labeling task is asked to do: the fields of the API's body and of the DAG's params alike."""
+"""
+Fields of a labeling request: the only source for the body of the API and for the params of both DAGs.
+
+The JSON schemas list the known model and predict types, but unknown ones are accepted here: the API answers them with
+`error_code` 501.
+"""
 
 import re
-import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 
-from include.audience.settings import IDENTIFIER, AudienceSettings
+from include.audience.rules.ruleset import MODEL_TYPES, PREDICT_TYPES
+from include.audience.settings import IDENTIFIER
 from include.core.errors import BadDataError
 from include.core.text import shown
 
-FIRST, LAST = datetime(2020, 1, 1), datetime(2021, 1, 1)
-MOMENT = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\d)([T ](?P<time>\d\d:\d\d(:\d\d)?)([.,]\d+)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?",
-    re.ASCII | re.IGNORECASE,
+M = TypeVar("M", bound=BaseModel)
+
+TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"([Tt ]([0-9]{2}:[0-9]{2}(:[0-9]{2})?)([.,][0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+"""A date, or a date and a time with an optional offset; JSON schema knows neither flags nor names of groups."""
+YEARS = range(1000, 9999)
+"""Years that MariaDB can store, without the last one."""
 
 
-class RangeError(BadDataError):
-    """The range of a task is empty."""
-
-
-def moment(value: object) -> datetime:
+def parse_time(value: object) -> datetime:
     """
-    Read a time: `YYYY-MM-DD HH:MM:SS`, with `T` too, with an offset, or only a date, which is its midnight.
+    Parse a time: `YYYY-MM-DD HH:MM:SS`, also with `T` or an offset, or a date, which means its midnight.
 
-    Fractions of a second are cut off. The years are those that MariaDB holds, 1000 to 9998.
+    Fractions of a second are cut off.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the value has another form, or its year is not in `YEARS`.
     """
     if isinstance(value, datetime):
         return value.replace(microsecond=0)
-    found = MOMENT.fullmatch(value) if isinstance(value, str) else None
+    found = TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"a time such as 2020-01-31 00:00:00 was expected, found {shown(value)}")
-    zone = (found["zone"] or "").upper().replace("Z", "+00:00")
-    time = datetime.fromisoformat(f"{found['date']}T{found['time'] or '00:00:00'}{zone}")
-    if not 1000 <= time.year <= 9998:
-        raise ValueError(f"a year from 1000 to 9998 was expected, found {time.year}")
+    date, _, clock, _, _, zone = found.groups()
+    time = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{(zone or '').upper().replace('Z', '+00:00')}")
+    if time.year not in YEARS:
+        raise ValueError(f"a year from {YEARS[0]} to {YEARS[-1]} was expected, found {time.year}")
     return time
 
 
-def local(time: datetime, zone: ZoneInfo) -> datetime:
-    """Give a time with an offset as naive time of *zone*; a naive one is that already."""
-    return time.astimezone(zone).replace(tzinfo=None) if time.tzinfo else time
-
-
-def plain(text: str) -> str:
+def check_text(text: str) -> str:
     """
-    Give *text* as it is, if databases and queues can carry it.
+    Return *text* if databases and queues can store it.
 
     Raises:
-        ValueError: it has half a character (`"\\ud800"` in JSON), or a NUL.
+        ValueError: it contains half a surrogate pair (`"\\ud800"` in JSON), or NUL.
     """
     if "\0" in text or text.encode("utf-8", "replace").decode() != text:
         raise ValueError(f"Unicode text without NUL was expected, found {shown(text)}")
     return text
 
 
-Moment = Annotated[
-    datetime, BeforeValidator(moment), WithJsonSchema({"type": "string", "examples": ["2020-01-01 00:00:00"]})
-]
-Text = Annotated[str, AfterValidator(plain)]
+def validated(model: type[M], fields: Mapping[str, Any]) -> M:
+    """
+    Build *model* from its *fields*; other fields are ignored.
+
+    Raises:
+        BadDataError: a field is invalid.
+    """
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise BadDataError("; ".join(reasons)) from None
+
+
+def _enum(*values: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(values)})
+
+
+Text = Annotated[str, AfterValidator(check_text)]
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
+Time = Annotated[
+    datetime,
+    BeforeValidator(parse_time),
+    WithJsonSchema({"type": "string", "pattern": f"^{TIME.pattern}$", "examples": ["2020-01-01 00:00:00"]}),
+]
+OptionalTime = Annotated[
+    datetime | None,
+    BeforeValidator(lambda value: parse_time(value) if value else None),
+    WithJsonSchema({"type": ["string", "null"], "pattern": f"^({TIME.pattern})?$"}),
+]
 
 
 class LabelingRequest(BaseModel):
     """What to label. Every field has a default."""
 
-    model_type: Text = Field(default="keyword_model", description="`keyword_model` or `rule_model`")
-    predict_type: Text = Field(default="author_name", description="`author_name`, `content` or `s_area_id`")
-    start_time: Moment = Field(default=FIRST, description="first moment, inclusive")
-    end_time: Moment = Field(default=LAST, description="last moment, inclusive")
+    model_type: Annotated[Text, _enum(*MODEL_TYPES)] = Field(default="keyword_model", description="kind of the rules")
+    predict_type: Annotated[Text, _enum("author_name", "author", *PREDICT_TYPES[1:])] = Field(
+        default="author_name", description="column to label; `author` is a synonym of `author_name`"
+    )
+    start_time: Time = Field(
+        default="2020-01-01 00:00:00", validate_default=True, description="start of the time range, inclusive"
+    )
+    end_time: Time = Field(
+        default="2021-01-01 00:00:00", validate_default=True, description="end of the time range, inclusive"
+    )
     target_schema: Identifier = Field(default="", description="source schema; default: INPUT_SCHEMA")
     target_table: Identifier = Field(default="ts_page_content", description="source table")
     output_schema: Identifier = Field(default="", description="schema of the results; default: OUTPUT_SCHEMA")
     countdown: int = Field(default=5, ge=0, le=86_400, description="seconds between labeling and production")
-    queue: Text = Field(default="queue1", max_length=256, description="kept with the request")
+    queue: Text = Field(default="queue1", max_length=256, description="stored with the request")
 
 
-@dataclass(frozen=True)
-class Task:
-    """A labeling task: a request with all defaults filled in, and its id."""
+class RunParams(LabelingRequest):
+    """Params of the DAG `audience_labeling`."""
 
-    task_id: str
-    model_type: str
-    predict_type: str
-    """The source column where it is `author`, else as requested."""
-    start_time: datetime
-    end_time: datetime
-    target_schema: str
-    target_table: str
-    output_schema: str
-    countdown: int
-    queue: str
-
-    @property
-    def date_range(self) -> str:
-        """`<start> - <end>`, as people read it."""
-        return f"{self.start_time:%Y-%m-%d %H:%M:%S} - {self.end_time:%Y-%m-%d %H:%M:%S}"
-
-    def check(self) -> None:
-        """
-        Check what the types of the fields do not say.
-
-        Raises:
-            RangeError: the range is empty.
-        """
-        if self.start_time >= self.end_time:
-            raise RangeError("start_time must be earlier than end_time")
-
-    def as_json(self) -> dict[str, Any]:
-        """Give all fields as JSON has them; `from_json` reads them."""
-        return asdict(self) | {"start_time": self.start_time.isoformat(), "end_time": self.end_time.isoformat()}
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> "Task":
-        """Read what `as_json` gave."""
-        times: dict[str, Any] = {name: datetime.fromisoformat(fields[name]) for name in ("start_time", "end_time")}
-        return cls(**(fields | times))
-
-
-def from_params(params: Mapping[str, Any], settings: AudienceSettings, task_id: str) -> Task:
-    """
-    Read the params of a DAG run.
-
-    Args:
-        params: the fields of a request, and `task_id`; those that are `None` or missing take their defaults.
-        settings: defaults and zone.
-        task_id: the id if the params have none.
-
-    Raises:
-        BadDataError: a field is not valid.
-    """
-    given = {name: params[name] for name in LabelingRequest.model_fields if params.get(name) is not None}
-    try:
-        request = LabelingRequest.model_validate(given)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise BadDataError("; ".join(problems)) from None
-    return make_task(request, settings, params.get("task_id") or task_id)
-
-
-def make_task(request: LabelingRequest, settings: AudienceSettings, task_id: str | None = None) -> Task:
-    """
-    Fill in the defaults and bring the times into the workflow's zone.
-
-    Args:
-        request: what was asked for.
-        settings: defaults and zone.
-        task_id: 32 hexadecimal digits; `None`: a new one.
-    """
-    author = request.predict_type in ("author", "author_name")
-    return Task(
-        task_id=task_id or uuid.uuid4().hex,
-        model_type=request.model_type,
-        predict_type="author" if author else request.predict_type,
-        start_time=local(request.start_time, settings.zone),
-        end_time=local(request.end_time, settings.zone),
-        target_schema=request.target_schema or settings.input_schema,
-        target_table=request.target_table,
-        output_schema=request.output_schema or settings.output_schema,
-        countdown=request.countdown,
-        queue=request.queue,
+    task_id: str | None = Field(
+        default=None, pattern="^[0-9a-f]{32}$", description="id of the task; empty: a new one is generated"
     )
+
+
+class SchemasParams(BaseModel):
+    """Params of the DAG `audience_schemas`."""
+
+    schemas: list[Identifier] = Field(default=[], description="source schemas", json_schema_extra={"uniqueItems": True})
+    start_time: OptionalTime = Field(default=None, description="start of the time range; empty: start of the last year")
+    end_time: OptionalTime = Field(default=None, description="end of the time range; empty: end of the last year")
+    request: dict[str, Any] = Field(default={}, description="other fields of the requests, such as `predict_type`")

@@ -1,10 +1,10 @@
-"""What of the labeling tasks may go: files in storage that an ended task needs no more."""
+"""What housekeeping removes of the audience workflow: files in storage that ended tasks no longer need."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from include.audience import layout
 from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.core.errors import BadDataError
 from include.core.retention import (
@@ -23,14 +23,9 @@ from include.core.storage import StoragePath, StoredObject, walk_objects
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from include.audience.request import Task
+    from include.audience.task import Task
 
 log = logging.getLogger(__name__)
-
-_TASK = re.compile(r"([0-9a-f]{32})/(.+)")
-_AUTHORS = re.compile(r"authors/[0-9]+\.npz")
-_PINNED = ("plan.json", "rules.csv", "source_map.json")
-"""The plan goes first: nobody looks for the others without it."""
 
 
 def clean_tasks(
@@ -41,23 +36,23 @@ def clean_tasks(
     plans_before: float | None,
 ) -> Removed:
     """
-    Remove files of tasks that have come to their end. A task that failed can be resumed and keeps all.
+    Remove files of tasks that have ended. A failed task can be resumed and keeps all its files.
 
     Args:
-        folder: of the tasks' folders.
-        sweeper: of the storage.
-        ended: tells whether a task has come to its end.
-        authors_before: the counted authors go if nothing of the task has changed since; `None`: they stay.
-        plans_before: plan, rules and source map go if nothing of the task has changed since; `None`: they stay.
+        folder: folder of the tasks' folders.
+        sweeper: removes objects from the storage.
+        ended: returns whether a task has ended.
+        authors_before: remove author hashes of tasks that have not changed since; `None`: keep them.
+        plans_before: remove plan, rules and source map of tasks that have not changed since; `None`: keep them.
     """
     done = Removed()
     for task_id, files in _tasks(folder).items():
         changed = max(stored.changed for stored in files.values())
         old: dict[str, StoredObject] = {}
         if authors_before and changed < authors_before:
-            old |= {name: stored for name, stored in files.items() if _AUTHORS.fullmatch(name)}
+            old |= {name: stored for name, stored in files.items() if layout.is_authors_file(name)}
         if plans_before and changed < plans_before:
-            old |= {name: files[name] for name in _PINNED if name in files}
+            old |= {name: files[name] for name in layout.PINNED if name in files}
         if old and _may_go(folder / task_id, ended):
             named = {f"{task_id}/{name}": stored for name, stored in old.items()}
             done += sweeper.sweep(folder, named, f"files of the ended task {task_id}")
@@ -67,31 +62,32 @@ def clean_tasks(
 def _tasks(folder: StoragePath) -> Mapping[str, dict[str, StoredObject]]:
     found: dict[str, dict[str, StoredObject]] = {}
     for name, stored in walk_objects(folder).items():
-        if match := _TASK.fullmatch(name):
-            found.setdefault(match[1], {})[match[2]] = stored
+        if parts := layout.split_task_file(name):
+            task_id, file = parts
+            found.setdefault(task_id, {})[file] = stored
     return found
 
 
 def _may_go(folder: StoragePath, ended: "Callable[[Task], bool]") -> bool:
-    from include.audience import plan  # loads pandas
+    from include.audience import plan  # imports pandas
 
     try:
         pinned = plan.load(folder)
-        return pinned is None or ended(pinned.task)  # without a plan it never began, or was removed in part
+        return pinned is None or ended(pinned.task)  # without a plan it was never started, or is partly removed
     except (BadDataError, TypeError, KeyError) as error:
-        log.warning("%s stays: %s", folder, error)
+        log.warning("%s is kept: %s", folder, error)
         return False
 
 
 def has_ended(settings: AudienceSettings, task: "Task") -> bool:
     """
-    Look into `state` whether a task has come to its end, or is not known any more.
+    Check in `state` whether a task has ended, or is no longer known.
 
     Raises:
-        UnknownSchemaError: its result schema is not allowed, or not there.
-        DBAPIError: the database cannot be asked.
+        UnknownSchemaError: its result schema is not allowed, or does not exist.
+        DBAPIError: the database cannot be queried.
     """
-    from include.audience import state
+    from include.audience.results import state
     from include.core.database.engine import open_engine
 
     settings.check_output(task.output_schema)
@@ -103,24 +99,24 @@ def has_ended(settings: AudienceSettings, task: "Task") -> bool:
 
 
 def is_over(row: "Row[Any] | None") -> bool:
-    """Tell whether nothing is left to do for a task: it was aborted, or labelled and produced, or its row is gone."""
-    from include.audience.state import Stat
+    """Check whether a task is over: aborted, or labelled and produced, or without a row in `state`."""
+    from include.audience.results.state import Stat
 
     return row is None or row.stat == Stat.BREAK or (row.stat == Stat.SUCCESS and row.prod_stat is not None)
 
 
 class AudienceRetention(RetentionSettings):
-    """How long what the audience workflow leaves behind is kept."""
+    """Retention of the files of labeling tasks."""
 
-    authors_days: float = days_kept(90, "counted authors of ended labeling tasks")
-    tasks_days: float = days_kept(0, "plan and rules of ended labeling tasks, which their coverage report needs")
+    authors_days: float = days_kept(90, "author hashes of ended labeling tasks")
+    tasks_days: float = days_kept(0, "plan and rules of ended labeling tasks, which the coverage report reads")
 
 
 def clean_audience(cleaning: Cleaning) -> Counts:
-    """Remove files of labeling tasks that have ended."""
+    """Remove files of ended labeling tasks."""
     settings, labeling = AudienceRetention.load(), AudienceSettings.load()
     return clean_tasks(
-        cleaning.store.path / "tasks",
+        layout.tasks(cleaning.store.path),
         cleaning.sweeper,
         lambda task: has_ended(labeling, task),
         authors_before=cleaning.before(settings, "authors_days"),
@@ -135,7 +131,7 @@ RETENTION = Retention(
             "clean_audience",
             clean_audience,
             (
-                Removal("counted authors of ended tasks", "90, `AUTHORS_DAYS`", "tasks that can be resumed"),
+                Removal("author hashes of ended tasks", "90, `AUTHORS_DAYS`", "tasks that can be resumed"),
                 Removal("plan and rules of ended tasks", "forever, `TASKS_DAYS`", "tasks that can be resumed"),
             ),
         ),

@@ -1,4 +1,4 @@
-"""Settings of the audience workflow: servers, schemas, labeling."""
+"""Settings of the audience workflow: database servers, schemas, rules, labeling."""
 
 import re
 from pathlib import Path
@@ -9,48 +9,53 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
-from include.audience import rules, source_map
 from include.core.errors import BadDataError
 from include.core.settings import ROOT, PlatformSettings, Settings, ZoneName
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
-"""Names of schemas and tables: letters, digits, `_`, `$`, `-`; 1 to 64 of them."""
+"""Name of a schema or a table: 1 to 64 letters, digits, `_`, `$` and `-`."""
+RULES = Path(__file__).with_name("rules")
+"""Folder of the shipped rules."""
+SOURCE_MAP = Path(__file__).with_name("source_map.json")
+"""The shipped source map."""
+TiePolicy = Literal["drop", "keep"]
+"""Treatment of an author with equally many rows in several panels."""
 CONNECT_SECONDS = 10
 
 
 class UnknownSchemaError(BadDataError):
-    """A schema that does not exist or is not allowed."""
+    """The schema does not exist, or is not allowed."""
 
 
 class AudienceSettings(Settings):
-    """Settings of the databases and of labeling."""
+    """Where posts are read, where results are written, and how posts are labelled."""
 
     model_config = SettingsConfigDict(env_prefix="AUDIENCE_")
 
     input_host: str = Field(
         default="",
         validation_alias="INPUT_HOST",
-        description="MariaDB server of the source tables; if empty, SQLite, with a file `<schema>.db` per schema",
+        description="MariaDB server of the source tables; if empty, SQLite, one file `<schema>.db` per schema",
     )
     input_port: int = Field(
-        default=3306, ge=1, le=65535, validation_alias="INPUT_PORT", description="port of the source's server"
+        default=3306, ge=1, le=65535, validation_alias="INPUT_PORT", description="port of that server"
     )
-    input_user: str = Field(default="", validation_alias="INPUT_USER", description="user on the source's server")
+    input_user: str = Field(default="", validation_alias="INPUT_USER", description="user on that server")
     input_password: SecretStr = Field(
         default=SecretStr(""), validation_alias="INPUT_PASSWORD", description="password of that user"
     )
     input_schema: str = Field(
-        default="wh_demo", validation_alias="INPUT_SCHEMA", description="source schema of tasks that name none"
+        default="wh_demo", validation_alias="INPUT_SCHEMA", description="source schema of a task that does not name one"
     )
     output_host: str = Field(
         default="",
         validation_alias="OUTPUT_HOST",
-        description="MariaDB server of the results; if empty, SQLite, with a file `<schema>.db` per schema",
+        description="MariaDB server of the results; if empty, SQLite, one file `<schema>.db` per schema",
     )
     output_port: int = Field(
-        default=3306, ge=1, le=65535, validation_alias="OUTPUT_PORT", description="port of the results' server"
+        default=3306, ge=1, le=65535, validation_alias="OUTPUT_PORT", description="port of that server"
     )
-    output_user: str = Field(default="", validation_alias="OUTPUT_USER", description="user on the results' server")
+    output_user: str = Field(default="", validation_alias="OUTPUT_USER", description="user on that server")
     output_password: SecretStr = Field(
         default=SecretStr(""), validation_alias="OUTPUT_PASSWORD", description="password of that user"
     )
@@ -58,37 +63,36 @@ class AudienceSettings(Settings):
         default="audience_result", validation_alias="OUTPUT_SCHEMA", description="schema of the results"
     )
     allowed_schemas: Annotated[list[str], NoDecode] = Field(
-        default=[], description="further schemas that tasks may write to, separated by commas"
+        default=[], description="other schemas that a task may write to, separated by commas"
     )
     data_dir: str = Field(
         default="", description="folder of the SQLite files; if empty, `data/audience` below QUARTET_HOME"
     )
     rules_dir: Path = Field(
-        default=rules.DEFAULT, description="folder with the rules, in files `<model type>/<predict type>.csv`"
+        default=RULES, description="folder of the rules, with files `<model type>/<predict type>.csv`"
     )
-    source_map: Path = Field(default=source_map.DEFAULT, description="JSON file with the sources of each result table")
-    window_hours: int = Field(
-        default=6, ge=1, le=8784, description="length of the windows that are cleaned separately, in hours, 1 to 8784"
-    )
+    source_map: Path = Field(default=SOURCE_MAP, description="JSON file that assigns sources to result tables")
+    window_hours: int = Field(default=6, ge=1, le=8784, description="length of a labeling window in hours, 1 to 8784")
     batch_rows: int = Field(
-        default=300_000, ge=1, description="approximate number of rows per label task; 1: a task per window"
+        default=300_000, ge=1, description="approximate rows of a batch, labelled by one Airflow task; 1: one window"
     )
-    max_batches: int = Field(default=32, ge=1, le=1024, description="maximum number of label tasks in a run, 1 to 1024")
-    parallel: int = Field(default=2, ge=1, le=64, description="label tasks of a run that run at a time, 1 to 64")
+    max_batches: int = Field(default=32, ge=1, le=1024, description="maximum number of batches of a run, 1 to 1024")
+    parallel: int = Field(default=2, ge=1, le=64, description="batches of a run labelled at the same time, 1 to 64")
     deadline_minutes: float = Field(
         default=720, gt=0, le=1_000_000, description="minutes after which an unfinished task raises an alert"
     )
-    tie_policy: Literal["drop", "keep"] = Field(
-        default="drop", description="`drop` authors with equally many rows in several panels, or `keep` them in each"
+    tie_policy: TiePolicy = Field(
+        default="drop",
+        description="authors with equally many rows in several panels: `drop` them, or `keep` them in each panel",
     )
-    time_zone: ZoneName = Field(default="Asia/Taipei", description="time zone of requests and answers")
-    list_length: int = Field(default=5, ge=1, le=1000, description="number of tasks in the list of tasks, 1 to 1000")
-    sample_size: int = Field(default=50, ge=1, le=10_000, description="number of rows in a table's sample, 1 to 10000")
+    time_zone: ZoneName = Field(default="Asia/Taipei", description="time zone of all times in requests and responses")
+    list_length: int = Field(default=5, ge=1, le=1000, description="tasks in the task list, 1 to 1000")
+    sample_size: int = Field(default=50, ge=1, le=10_000, description="rows in a sample of a table, 1 to 10000")
     cron: str = Field(
-        default="never", description="schedule of the DAG for several schemas: a cron expression; `never`: only by hand"
+        default="never", description="cron expression that starts `audience_schemas`; `never`: only by hand"
     )
     cron_schemas: Annotated[list[str], NoDecode] = Field(
-        default=[], description="source schemas that this DAG labels, separated by commas"
+        default=[], description="source schemas that `audience_schemas` labels, separated by commas"
     )
 
     @field_validator("allowed_schemas", "cron_schemas", mode="before")
@@ -111,7 +115,7 @@ class AudienceSettings(Settings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of requests and answers."""
+        """Time zone of requests and responses."""
         return ZoneInfo(self.time_zone)
 
     @property
@@ -120,22 +124,22 @@ class AudienceSettings(Settings):
         return {self.output_schema, *self.allowed_schemas}
 
     def check_output(self, schema: str) -> None:
-        """Check that tasks may write to a schema; raises `UnknownSchemaError` if not."""
+        """Raise `UnknownSchemaError` unless tasks may write to *schema*."""
         if schema not in self.output_schemas:
             raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
 
     def source_url(self, schema: str) -> URL:
-        """Address of a source schema."""
+        """Return the address of a source schema."""
         return self._url(self.input_host, self.input_port, self.input_user, self.input_password, schema)
 
     def result_url(self, schema: str) -> URL:
-        """Address of a result schema."""
+        """Return the address of a result schema."""
         return self._url(self.output_host, self.output_port, self.output_user, self.output_password, schema)
 
     def without_secrets(self, text: str) -> str:
-        """Return *text* with the passwords replaced."""
+        """Return *text* with the passwords replaced by `***`."""
         secrets = {each.get_secret_value() for each in (self.input_password, self.output_password)} - {""}
-        for secret in sorted(secrets, key=len, reverse=True):  # one may be part of the other
+        for secret in sorted(secrets, key=len, reverse=True):  # one may contain the other
             text = text.replace(secret, "***")
         return text
 

@@ -2,8 +2,6 @@
 
 import io
 import re
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,14 +12,13 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo import articles, audience, posts, ratings, songs
+from deploy.demo import articles, ratings, songs
 from deploy.demo.articles import gazette
 from deploy.demo.articles.gazette import Article, Gazette
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.ratings import base as demo_base
 from deploy.demo.report import Produced, show
 from deploy.demo.songs import generate, music
-from include.core.database.engine import open_engine
 from include.core.errors import BadDataError
 from include.core.storage import write_json
 from include.ratings.data import base
@@ -100,89 +97,6 @@ def test_pictures_come_below_the_table():
     shown, picture = console(), Table("a picture")
     show(shown, "http://h:1", [Produced("articles", "what", "where", 1, "/look", picture), Produced(*"abc", 1, "/d")])
     assert text(shown).index("http://h:1/d") < text(shown).index("a picture")
-
-
-def source_rows(home, statement: str = "SELECT count(*) FROM ts_page_content") -> int:
-    with closing(sqlite3.connect(home / "data/audience/wh_demo.db")) as connection:
-        return connection.execute(statement).fetchone()[0]
-
-
-def test_the_demos_posts_are_made_once(home):
-    posts.provide(console())
-    assert source_rows(home) == posts.ROWS
-    before = (home / "data/audience/wh_demo.db").stat().st_mtime_ns
-    posts.provide(console())
-    assert (home / "data/audience/wh_demo.db").stat().st_mtime_ns == before
-    received = source_rows(
-        home,
-        "SELECT count(*) FROM ts_page_content WHERE author IS NOT NULL AND s_id IS NOT NULL"
-        " AND post_time BETWEEN '2020-01-01 00:00:00' AND '2021-01-01 00:00:00'",
-    )
-    assert posts.expected() == received
-
-
-def test_a_table_of_others_is_left_alone(home):
-    (home / "data/audience").mkdir(parents=True)
-    with closing(sqlite3.connect(home / "data/audience/wh_demo.db")) as connection:
-        connection.execute("CREATE TABLE ts_page_content (id TEXT)")
-        connection.execute("INSERT INTO ts_page_content VALUES ('theirs')")
-        connection.commit()
-    posts.provide(console())
-    assert posts.main(["--rows", "10"]) == 1
-    assert source_rows(home) == 1
-
-
-def test_a_source_of_any_size_is_made_on_demand(home):
-    assert posts.main(["--rows", "123"]) == 0
-    assert source_rows(home) == 123
-
-
-def test_a_server_that_cannot_be_used_is_left_alone(home, monkeypatch):
-    monkeypatch.setenv("INPUT_HOST", "127.0.0.1")
-    monkeypatch.setenv("INPUT_PORT", "1")
-    monkeypatch.setenv("INPUT_PASSWORD", "s3cr3t")
-    shown = console()
-    posts.provide(shown)
-    said = " ".join(text(shown).split())
-    assert "the demo leaves audience labeling out" in said
-    assert "s3cr3t" not in said
-    assert not posts.is_there()
-    assert not (home / "data").exists()
-
-
-def test_a_schema_on_a_server_is_used_while_it_has_no_posts_of_others(home, monkeypatch, mariadb):
-    names = {"HOST": mariadb.host, "PORT": mariadb.port or 3306, "USER": mariadb.username, "SCHEMA": mariadb.database}
-    for name, value in names.items():
-        monkeypatch.setenv(f"INPUT_{name}", str(value))
-    monkeypatch.setenv("INPUT_PASSWORD", mariadb.password or "")
-    with open_engine(mariadb) as engine, engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE theirs (id int)")
-    posts.provide(console())
-    assert not posts.is_there()
-    with open_engine(mariadb) as engine, engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE theirs")
-    posts.provide(console())
-    assert posts.is_there()
-    with open_engine(mariadb) as engine, engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE ts_page_content SET id = 'theirs' LIMIT 1")
-    shown = console()
-    posts.provide(shown)
-    assert "has posts or tables that were not made by the demo" in " ".join(text(shown).split())
-    assert not posts.is_there()
-
-
-def test_figures_are_read_from_the_lists():
-    state = {"result": "a,b", "length_prod_table": "2,30", "uniq_source_author": "4,60", "rate_of_label": "50.0,50.1"}
-    assert audience._figures(state) == [("b", 30, 60, "50.1"), ("a", 2, 4, "50.0")]
-    single = {"result": "a", "length_prod_table": 2, "uniq_source_author": "4", "rate_of_label": "50.0"}
-    assert audience._figures(single) == [("a", 2, 4, "50.0")]
-    nothing = {"result": "", "length_prod_table": 0, "uniq_source_author": None, "rate_of_label": None}
-    assert audience._figures(nothing) == []
-
-
-def test_an_error_of_the_audience_api_is_told():
-    with pytest.raises(DemoError, match="answered 503: no database"):
-        audience._answer({"error_code": 503, "error_message": "no database"})
 
 
 def gazette_of(count: int = 8, *faults: str) -> Gazette:

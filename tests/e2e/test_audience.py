@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from include.audience import generate
-from include.audience.pipeline import Pipeline
-from include.audience.request import LabelingRequest, make_task
+from deploy.demo.audience import generate
+from include.audience.pipeline import Dependencies, Pipeline
+from include.audience.request import LabelingRequest
+from include.audience.results.state import newest
 from include.audience.settings import AudienceSettings
-from include.audience.state import newest
+from include.audience.task import make_task
 from include.core.database.engine import open_engine
 from tests.support.platform import Platform, wait_for
 
@@ -21,6 +22,9 @@ FIGURES = [
     "stat", "prod_stat", "length_receive_table", "length_output_table", "length_prod_table", "result",
     "uniq_source_author", "rate_of_label", "check_point", "error_message",
 ]  # fmt: skip
+
+
+def _ignore(*_: Any) -> None: ...
 
 
 class Audience:
@@ -36,10 +40,13 @@ class Audience:
             generate.write(engine, generate.rows(rows, authors=rows // 20))
         settings = self.settings.model_copy(update={"output_schema": f"expected_{schema}"})
         task = make_task(LabelingRequest(target_schema=schema), settings)
-        pipeline = Pipeline(settings, task, self.platform.home / "expected" / schema, "expected", time.time)
-        for batch in pipeline.open():
+        dependencies = Dependencies(
+            settings, self.platform.home / "expected" / schema, time.time, _ignore, note=_ignore, name_batch=_ignore
+        )
+        pipeline = Pipeline(dependencies, task, "expected")
+        for batch in pipeline.open_task():
             pipeline.label(batch)
-        pipeline.close()
+        pipeline.close_labeling()
         pipeline.produce()
         with open_engine(settings.result_url(settings.output_schema)) as engine:
             [row] = newest(engine, 1)

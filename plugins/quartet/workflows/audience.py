@@ -1,70 +1,56 @@
-"""The labeling task that a DAG run works on."""
+"""Runs of the audience DAGs: from the context of an Airflow task to a labeling task, or to requests for several."""
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.log import mask_secret
 
-from include.audience import request
-from include.audience.pipeline import Pipeline
+from include.audience import schedule
+from include.audience.pipeline import Dependencies, Pipeline
 from include.audience.settings import AudienceSettings
-from include.audience.state import Figures, TaskStoppedError
+from include.audience.task import task_of_params
 from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.storage import StorageHook
+from quartet.workflows.common import skipping
 
 
-class AudienceHook(BaseHook):
+@contextmanager
+def audience_run(context: MutableMapping[str, Any]) -> Iterator[Pipeline]:
     """
-    Give the steps of a labeling task.
+    Yield the steps of a run of `audience_labeling`; once its labeling task is aborted, Airflow tasks are skipped.
 
-    Servers, users and passwords are settings (`INPUT_*`, `OUTPUT_*`); the passwords are masked in logs from then on.
+    Passwords of the databases are masked in logs from now on.
+
+    Args:
+        context: context of the Airflow task; its params are the fields of the request.
+
+    Raises:
+        BadDataError: the params are invalid.
     """
-
-    @contextmanager
-    def pipeline(self, context: Mapping[str, Any]) -> Iterator[Pipeline]:
-        """
-        Give the steps of the run's task; a task that was aborted skips what asks for it.
-
-        :param context: of the Airflow task; its params are the fields of the request.
-        :raises BadDataError: the params are not valid.
-        """
-        run, settings = context["dag_run"], AudienceSettings.load()
-        for secret in (settings.input_password, settings.output_password):
-            mask_secret(secret.get_secret_value())
-        # without an id in the params the run's name and instant give one, the same at each try
-        own_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{run.dag_id} {run.run_id} {run.run_after}").hex
-        task = request.from_params(context["params"], settings, own_id)
-        folder = StorageHook().path("audience", "tasks", task.task_id)
-        try:
-            yield Pipeline(settings, task, folder, run.run_id, time.time)
-        except TaskStoppedError as stopped:
-            AirflowApiHook().note(context, str(stopped))
-            raise AirflowSkipException(str(stopped)) from None
+    run, settings = context["dag_run"], AudienceSettings.load()
+    for secret in (settings.input_password, settings.output_password):
+        mask_secret(secret.get_secret_value())
+    # without an id in the params it is derived from the run, so that it is the same in every attempt
+    own_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{run.dag_id} {run.run_id} {run.run_after}").hex
+    dependencies = Dependencies(
+        settings=settings,
+        root=StorageHook().path("audience"),
+        clock=time.time,
+        measure=partial(metrics.send, "audience"),
+        note=partial(AirflowApiHook().note, context),
+        name_batch=lambda name: context.update(span=name),
+    )
+    with skipping(context):
+        yield Pipeline(dependencies, task_of_params(context["params"], settings, own_id), run.run_id)
 
 
-def measure_source(pipeline: Pipeline) -> None:
-    """Report the age of the source's newest post."""
-    metrics.send("audience", lambda: {"data_lag_hours": pipeline.lag_hours()}, _schema(pipeline))
-
-
-def measure_labels(pipeline: Pipeline, found: Figures) -> None:
-    """Report what the label stage found."""
-    figures = {"posts": found.received, "labelled_rows": found.written, "label_minutes": found.minutes}
-    metrics.send("audience", figures, _schema(pipeline))
-
-
-def measure_panels(pipeline: Pipeline, produced: Mapping[str, int]) -> None:
-    """Report the share of authors in a panel, for each result table."""
-    with metrics.log_errors("audience"):
-        for table, share in pipeline.coverage(produced).items():
-            metrics.send("audience", {"coverage": share}, _schema(pipeline) | {"table": table})
-
-
-def _schema(pipeline: Pipeline) -> dict[str, str]:
-    return {"schema": pipeline.task.target_schema}
+def requests(context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a run of `audience_schemas` starts: a run of `audience_labeling` for each schema."""
+    run = context["dag_run"]
+    instant = run.run_after.astimezone(AudienceSettings.load().zone).replace(tzinfo=None)
+    return schedule.requests(context["params"], instant, run.run_id)

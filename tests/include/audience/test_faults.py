@@ -9,8 +9,8 @@ import pytest
 from pymysql.err import OperationalError
 from sqlalchemy import Engine, event, text
 
-from include.audience.labeling import Labeler
-from tests.include.audience.conftest import DCARD, Lab, post
+from include.audience.labeling.labeler import Labeler
+from tests.support.labeling import DCARD, Lab, post
 
 MARIADB = pytest.mark.parametrize("server", ["mariadb"], indirect=True)
 POSTS = (

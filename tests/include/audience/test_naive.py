@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from include.audience import cleaning, generate, rules, source_map
-from tests.include.audience.conftest import DCARD, FBFANS, FBPM, UNMAPPED, Lab, Outcome, Row, post
+from deploy.demo.audience import generate
+from include.audience.labeling import cleaning
+from include.audience.settings import RULES, SOURCE_MAP
+from tests.support.labeling import DCARD, FBFANS, FBPM, UNMAPPED, Lab, Outcome, Row, post
 
 Posts = list[dict[str, Any]]
-MAP: dict[str, list[str]] = json.loads(source_map.DEFAULT.read_text())
+MAP: dict[str, list[str]] = json.loads(SOURCE_MAP.read_text())
 
 
 def matches(text: str, fields: list[str]) -> bool:
@@ -124,8 +126,8 @@ def test_generated_posts_and_the_shipped_rules(lab, model_type, predict_type, co
     posts = as_posts(generate.rows(3_000, start=start, end=end))
     lab.load(*posts)
     request = {"model_type": model_type, "predict_type": predict_type, "start_time": str(start), "end_time": str(end)}
-    found = lab.run(**request, rules_dir=rules.DEFAULT, batch_rows=800)
-    with (rules.DEFAULT / model_type / f"{predict_type}.csv").open(encoding="utf-8", newline="") as file:
+    found = lab.run(**request, rules_dir=RULES, batch_rows=800)
+    with (RULES / model_type / f"{predict_type}.csv").open(encoding="utf-8", newline="") as file:
         patterns = [fields for fields in csv.reader(file) if fields][1:]
     compared(found, naive(posts, patterns, column, start, end))
     assert len(found.production) > 6
@@ -204,8 +206,8 @@ def test_any_posts_and_any_batches_on_mariadb(lab, posts, ties, batch_rows):
 def test_any_sizes_of_parts_any_order_and_a_rerun(lab, posts, ties, part, stretch, fold, again):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("include.audience.pipeline.PART_ROWS", part)
-        patch.setattr("include.audience.production.PART_ROWS", part)
-        patch.setattr("include.audience.production.COPY_ROWS", part)
+        patch.setattr("include.audience.results.production.PART_ROWS", part)
+        patch.setattr("include.audience.results.production.COPY_ROWS", part)
         patch.setattr("include.audience.plan.STRETCH_ROWS", stretch)
         patch.setattr(cleaning.Ballot.__init__, "__defaults__", (fold,))
         check(lab, posts[::-1] if again else posts, ties, batch_rows=7, times=2 if again else 1)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.audience.source import Source
+from include.audience.source.posts import Source
 from include.core.database.errors import DatabaseRefusedError
-from tests.include.audience.conftest import DCARD, FBFANS, FBPM, UNMAPPED, Lab, Outcome, ids, post
+from tests.support.labeling import DCARD, FBFANS, FBPM, UNMAPPED, Lab, Outcome, ids, post
 
 EXAMPLE = (
     post("r1", "Lily Goh", "00:10:00"),
@@ -66,7 +66,7 @@ def test_the_worked_example(lab):
 
 def test_a_window_is_a_batch_when_asked_for_and_changes_nothing(lab):
     lab.load(*EXAMPLE)
-    assert lab.pipeline("1", batch_rows=1).open() == [0, 1]
+    assert lab.pipeline("1", batch_rows=1).open_task() == [0, 1]
     together, apart = lab.run("2"), lab.run("1", batch_rows=1)
     assert apart.content == together.content
     assert apart.state["run_time"] == 1.5  # from the begin of the first batch to the end of the second
@@ -83,7 +83,7 @@ def test_what_counts(lab):
         post("g", "Lily", "07:00:00", None),  # not received
         post("h", None, "07:00:00"),  # not received
     )
-    found = lab.run().figures
+    found = lab.run().report
     assert found["length_receive_table"] == 6
     assert found["length_output_table"] == 3
     assert found["result"] == "Dcard,fbpm,forum"
@@ -126,7 +126,7 @@ def test_tables_are_in_the_order_of_the_source_map(lab):
             for author in range(table + 1)
         )
     )
-    found = lab.run().figures
+    found = lab.run().report
     assert found["result"] == "Comment,blog,fbfans,fbpm,news,video"
     assert found["uniq_source_author"] == "5,4,6,2,3,1"
     assert found["length_prod_table"] == "1,1,1,1,1,1"
@@ -167,7 +167,7 @@ class TestConflicts:
     def test_a_tie_in_a_window_drops_the_author(self, lab):
         found = label_topics(lab, ("f", "01:00:00", "ballet"), ("m", "02:00:00", "engine"))
         assert (found.temp, found.production) == ({}, {})
-        assert found.figures["prod_stat"] == "no_data"
+        assert found.report["prod_stat"] == "no_data"
 
     def test_a_tie_of_windows_leaves_the_table_with_no_row(self, lab):
         found = label_topics(lab, ("f", "01:00:00", "ballet"), ("m", "07:00:00", "engine"))
@@ -268,9 +268,9 @@ def test_any_text_comes_through(lab, texts):
 def test_a_table_that_is_not_there_is_named(lab):
     steps = lab.pipeline(target_table="no_such_table")
     with pytest.raises(DatabaseRefusedError, match="no_such_table"):
-        steps.open()
+        steps.open_task()
     with pytest.raises(ValueError, match=r"stopped at 2020-01-01 00:00:00: .*no_such_table"):
-        steps.close()
+        steps.close_labeling()
     expected = {"stat": "FAILURE", "prod_stat": None, "result": "", "run_time": None, "length_receive_table": None}
     found = lab.outcome().state
     assert expected.items() <= found.items()
@@ -295,16 +295,21 @@ def test_the_source_is_read_in_parts(lab, monkeypatch):
 
 def test_what_a_task_reports_of_itself(lab):
     lab.load(*EXAMPLE)
+    schema, opened = lab.settings.input_schema, lab.clock.seconds + 2 * 30
     lab.run()
-    steps = lab.pipeline()
-    assert steps.coverage({"fbpm": 3}) == {"fbpm": 0.6}
     newest = datetime(2020, 1, 1, 4, 0, 1, tzinfo=UTC).timestamp()  # 12:00:01 in Taipei
-    assert steps.lag_hours() == (lab.clock.seconds - newest) / 3600
+    assert lab.metrics == {
+        ("data_lag_hours", schema): (opened - newest) / 3600,
+        ("posts", schema): 7,
+        ("labelled_rows", schema): 4,
+        ("label_minutes", schema): 0.5,
+        ("coverage", schema, "fbpm"): 0.6,
+    }
+    assert lab.notes == [f"task {'1'.zfill(32)}: 3 authors in panels"]
 
 
 def test_a_task_without_labelled_rows_reports_no_coverage(lab):
     lab.load()
     lab.run()
-    steps = lab.pipeline()
-    assert steps.coverage({}) == {}
-    assert steps.lag_hours() is None
+    assert lab.metrics["data_lag_hours", lab.settings.input_schema] is None
+    assert {name for name, *_ in lab.metrics} == {"data_lag_hours", "posts", "labelled_rows", "label_minutes"}

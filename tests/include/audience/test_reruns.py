@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from include.audience import production, state, tables
-from include.audience.labeling import Labeler
+from include.audience.labeling.labeler import Labeler
 from include.audience.pipeline import LabelingFailedError, Pipeline
-from include.audience.state import TaskStoppedError, TaskTakenError
+from include.audience.results import production, state, tables
+from include.audience.results.state import TaskAbortedError, TaskTakenError
 from include.core.database.engine import open_engine
 from include.core.database.errors import DatabaseRefusedError
 from include.core.errors import DamagedObjectError
-from tests.include.audience.conftest import DCARD, Lab, ids, post
+from tests.support.labeling import DCARD, Lab, ids, post
 
 POSTS = (
     post("a", "Lily", "00:00:00"),
@@ -37,7 +37,7 @@ APART = DAY | {"batch_rows": 1}
 
 def stop(lab: Lab) -> None:
     with open_engine(lab.result_url) as engine:
-        state.stop(engine, "1".zfill(32))
+        state.abort(engine, "1".zfill(32))
 
 
 @contextmanager
@@ -80,10 +80,10 @@ def test_a_step_may_be_run_again_after_the_end(lab):
     lab.load(*POSTS)
     expected = lab.run(**APART)
     steps = lab.pipeline(**APART)
-    for again in (lambda: steps.label(2), lambda: steps.label(0), steps.close, steps.produce, steps.open):
+    for again in (lambda: steps.label(2), lambda: steps.label(0), steps.close_labeling, steps.produce, steps.open_task):
         again()
         found = lab.outcome()
-        assert (found.temp, found.production, found.figures) == expected.content
+        assert (found.temp, found.production, found.report) == expected.content
 
 
 def test_tasks_do_not_touch_each_other(lab):
@@ -98,7 +98,7 @@ def test_a_task_belongs_to_its_run(lab):
     expected = lab.run(**DAY)
     other = lab.pipeline(**DAY)
     other.dag_run_id = "another run"
-    for step in (other.open, lambda: other.label(0), other.close, other.produce):
+    for step in (other.open_task, lambda: other.label(0), other.close_labeling, other.produce):
         with pytest.raises(TaskTakenError):
             step()
     assert lab.outcome().content == expected.content
@@ -113,12 +113,12 @@ class TestResume:
         lab.load(*POSTS)
         steps = lab.pipeline(**DAY)
         with refusing(lab, "e"):
-            batches = steps.open()
+            batches = steps.open_task()
             error = DatabaseRefusedError if lab.on_mariadb else IntegrityError
             with pytest.raises(error, match="not this one"):
                 steps.label(0)
             with pytest.raises(LabelingFailedError, match=r"stopped at 2020-01-01 12:00:00: .*not this one"):
-                steps.close()
+                steps.close_labeling()
             with pytest.raises(LabelingFailedError, match="has not been labelled"):
                 steps.produce()
             found = lab.outcome()
@@ -131,7 +131,7 @@ class TestResume:
             assert expected.items() <= found.state.items()
             assert "not this one" in found.state["error_message"]
         assert label_all(steps, batches) == []
-        steps.close()
+        steps.close_labeling()
         steps.produce()
         assert lab.outcome().content == lab.run("2", **DAY).content
         assert lab.outcome().state["check_point"] is None
@@ -140,15 +140,15 @@ class TestResume:
         lab.load(*POSTS)
         steps = lab.pipeline(**APART)
         with refusing(lab, "c", "g"):
-            failed = label_all(steps, steps.open())
+            failed = label_all(steps, steps.open_task())
             assert failed == [1, 3]
             with pytest.raises(LabelingFailedError):
-                steps.close()
+                steps.close_labeling()
         found = lab.outcome()
         assert str(found.state["check_point"])[:19] == "2020-01-01 06:00:00"
         assert ids(found.temp["fbpm"]) == ["a", "e"]
         assert label_all(steps, failed) == []
-        steps.close()
+        steps.close_labeling()
         steps.produce()
         assert lab.outcome().content == lab.run("2", **APART).content
 
@@ -156,9 +156,9 @@ class TestResume:
         lab.load(*POSTS)
         steps = lab.pipeline(**APART)
         with refusing(lab, "e"):
-            label_all(steps, steps.open())
+            label_all(steps, steps.open_task())
             with pytest.raises(LabelingFailedError):
-                steps.close()
+                steps.close_labeling()
         steps.label(0)
         expected = {"stat": "PENDING", "check_point": None, "error_message": None}
         assert expected.items() <= lab.outcome().state.items()
@@ -167,11 +167,11 @@ class TestResume:
         lab.load(*POSTS)
         steps = lab.pipeline(**DAY)
         with refusing(lab, "e"):
-            batches = steps.open()
+            batches = steps.open_task()
             assert label_all(steps, batches) == [0]
         assert "not this one" in lab.outcome().state["error_message"]
         assert label_all(steps, batches) == []
-        steps.close()
+        steps.close_labeling()
         found = lab.outcome().state
         assert (found["stat"], found["error_message"]) == ("SUCCESS", None)
         assert found["run_time"] == 1.0  # from the first begin, though that try did not come to its end
@@ -179,10 +179,10 @@ class TestResume:
     def test_a_batch_that_was_never_begun_is_not_done(self, lab):
         lab.load(*POSTS)
         steps = lab.pipeline(**APART)
-        steps.open()
+        steps.open_task()
         steps.label(0)
         with pytest.raises(LabelingFailedError, match="stopped at 2020-01-01 06:00:00: a task ended without a"):
-            steps.close()
+            steps.close_labeling()
 
     def test_a_failure_after_the_end_is_one_too(self, lab):
         lab.load(*POSTS)
@@ -191,13 +191,13 @@ class TestResume:
         with refusing(lab, "e"):
             assert label_all(steps, [2]) == [2]
             with pytest.raises(LabelingFailedError):
-                steps.close()
+                steps.close_labeling()
         found = lab.outcome().state
         assert (found["stat"], found["result"], str(found["check_point"])[:19]) == (
             "FAILURE", "", "2020-01-01 12:00:00",
         )  # fmt: skip
         assert label_all(steps, [2]) == []
-        steps.close()
+        steps.close_labeling()
         steps.produce()
         assert lab.outcome().content == expected.content
 
@@ -223,12 +223,12 @@ class TestAbort:
     def test_nothing_more_is_written(self, lab):
         lab.load(*POSTS)
         steps = lab.pipeline(**APART)
-        steps.open()
+        steps.open_task()
         steps.label(0)
         stop(lab)
         before = lab.outcome()
-        for step in (lambda: steps.label(1), steps.close, steps.produce, steps.open):
-            with pytest.raises(TaskStoppedError):
+        for step in (lambda: steps.label(1), steps.close_labeling, steps.produce, steps.open_task):
+            with pytest.raises(TaskAbortedError):
                 step()
         assert lab.outcome() == before
         assert ids(before.temp["fbpm"]) == ["a"]
@@ -246,22 +246,22 @@ class TestAbort:
         monkeypatch.setattr(Labeler, "label", label_and_stop)
         lab.load(*POSTS)
         steps = lab.pipeline(**DAY)
-        steps.open()
-        with pytest.raises(TaskStoppedError):
+        steps.open_task()
+        with pytest.raises(TaskAbortedError):
             steps.label(0)
         assert ids(lab.outcome().temp["fbpm"]) == ["a"]
-        with pytest.raises(TaskStoppedError):
-            steps.close()
+        with pytest.raises(TaskAbortedError):
+            steps.close_labeling()
         expected = {"stat": "BREAK", "error_message": None, "length_output_table": None}
         assert expected.items() <= lab.outcome().state.items()
 
     def test_before_production_there_is_none(self, lab):
         lab.load(*POSTS)
         steps = lab.pipeline(**DAY)
-        label_all(steps, steps.open())
-        steps.close()
+        label_all(steps, steps.open_task())
+        steps.close_labeling()
         stop(lab)
-        with pytest.raises(TaskStoppedError):
+        with pytest.raises(TaskAbortedError):
             steps.produce()
         assert lab.outcome().production == {}
         assert lab.outcome().state["stat"] == "BREAK"
@@ -269,8 +269,8 @@ class TestAbort:
     def test_in_production_nothing_is_replaced(self, lab, monkeypatch):
         lab.load(*POSTS)
         steps = lab.pipeline(**DAY)
-        label_all(steps, steps.open())
-        steps.close()
+        label_all(steps, steps.open_task())
+        steps.close_labeling()
         winners = production._winners
 
         def find_and_stop(*args):
@@ -278,7 +278,7 @@ class TestAbort:
             return winners(*args)
 
         monkeypatch.setattr(production, "_winners", find_and_stop)
-        with pytest.raises(TaskStoppedError):
+        with pytest.raises(TaskAbortedError):
             steps.produce()
         assert lab.outcome().production == {}
         assert (lab.outcome().state["stat"], lab.outcome().state["prod_stat"]) == ("BREAK", None)
@@ -294,13 +294,13 @@ class TestPinned:
         source_map = tmp_path / "map.json"
         source_map.write_text(lab.settings.source_map.read_text())
         steps = lab.pipeline(**APART, source_map=source_map)
-        batches = steps.open()
+        batches = steps.open_task()
         steps.label(0)
         lab.rules("panel,keyword,match_type\nyoung,guest,exactly\n")
         source_map.write_text('{"news": ["WH_F0072"]}')
-        assert steps.open() == batches
+        assert steps.open_task() == batches
         assert label_all(steps, batches[1:]) == []
-        steps.close()
+        steps.close_labeling()
         steps.produce()
         assert lab.outcome().content == expected.content
 
@@ -317,7 +317,7 @@ class TestPinned:
     def test_a_copy_that_was_changed_is_refused(self, lab, name, change):
         lab.load(*POSTS)
         steps = lab.pipeline(**DAY)
-        steps.open()
+        steps.open_task()
         copy = steps.folder / name
         copy.write_bytes(change(copy.read_bytes()))
         with pytest.raises(DamagedObjectError, match=name):
@@ -353,8 +353,8 @@ def test_all_batches_at_once_in_an_empty_schema(lab):
     expected = lab.run("2", **APART)
     lab.forget(tables=True)
     steps = [lab.pipeline(**APART) for _ in range(4)]
-    steps[0].open()
+    steps[0].open_task()
     together(*([lambda own=own, each=each: each.label(own)] for own, each in enumerate(steps)))
-    steps[0].close()
+    steps[0].close_labeling()
     steps[0].produce()
     assert lab.outcome().content == expected.content

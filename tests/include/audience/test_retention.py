@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from include.audience import retention, state
+from include.audience import layout, retention
+from include.audience.results import state
 from include.audience.settings import UnknownSchemaError
 from include.core.database.engine import open_engine
 from include.core.retention import Removed, Sweeper
-from tests.include.audience.conftest import Lab, post
+from tests.support.labeling import Lab, post
 
 LATER, EARLIER = time.time() + 86_400, time.time() - 86_400
 PINNED = ["plan.json", "rules.csv", "source_map.json"]
@@ -18,7 +19,7 @@ PINNED = ["plan.json", "rules.csv", "source_map.json"]
 def clean(lab: Lab, *, authors: float | None = LATER, plans: float | None = LATER, dry_run: bool = False) -> Removed:
     sweeper = Sweeper(lab.root, dry_run)
     return retention.clean_tasks(
-        lab.root,
+        layout.tasks(lab.root),
         sweeper,
         lambda task: retention.has_ended(lab.settings, task),
         authors_before=authors,
@@ -27,7 +28,7 @@ def clean(lab: Lab, *, authors: float | None = LATER, plans: float | None = LATE
 
 
 def files(lab: Lab, task_id: str) -> list[str]:
-    folder = lab.root / task_id.zfill(32)
+    folder = lab.folder(task_id)
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
@@ -36,12 +37,12 @@ def test_an_ended_task_keeps_its_results_and_a_failed_one_keeps_all(lab):
     done = lab.run("1")
     aborted, failed, opened, counted = (lab.pipeline(task_id) for task_id in "2345")
     for steps in (aborted, failed, opened, counted):
-        steps.open()
+        steps.open_task()
     for steps in (aborted, failed, counted):
         steps.label(0)
-    counted.close()
+    counted.close_labeling()
     with open_engine(lab.result_url) as engine:
-        state.stop(engine, aborted.task.task_id)
+        state.abort(engine, aborted.task.task_id)
     failed.record_failure()
     kept = {task_id: files(lab, task_id) for task_id in "345"}
     assert "authors/0.npz" in files(lab, "1")
@@ -59,20 +60,20 @@ def test_an_ended_task_keeps_its_results_and_a_failed_one_keeps_all(lab):
     assert {task_id: files(lab, task_id) for task_id in "345"} == kept
     assert clean(lab) == Removed()
     assert lab.outcome("1") == done
-    failed.open()
+    failed.open_task()
     failed.label(0)
     counted.produce()
 
 
 def test_without_a_plan_the_rest_of_a_task_goes(lab):
-    lab.pipeline("1").open()
-    (lab.root / "1".zfill(32) / "plan.json").unlink()
+    lab.pipeline("1").open_task()
+    layout.plan_file(lab.folder()).unlink()
     assert clean(lab).objects == 2
     assert clean(lab) == Removed()
 
 
 def test_a_task_whose_row_was_removed_is_over(lab):
-    lab.pipeline("1").open()
+    lab.pipeline("1").open_task()
     lab.forget()
     assert clean(lab).objects == len(PINNED)
 
@@ -86,13 +87,14 @@ def put(folder: Path, *names: str) -> None:
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 def test_odd_names_and_what_cannot_be_told_stay(lab):
     lab.run("1")
-    folder = lab.root / "1".zfill(32)
+    folder = lab.folder()
     put(folder, "notes.txt", "authors/mine.npz")
-    put(lab.root, "mine/plan.json", f"{'9' * 32}/plan.json")  # the one has no task's name, the other is no plan
+    # the first is not named by a task id, the second is not a plan
+    put(layout.tasks(lab.root), "mine/plan.json", f"{'9' * 32}/plan.json")
     clean(lab)
     assert files(lab, "1") == ["authors/mine.npz", "notes.txt"]
     assert [files(lab, name) for name in ("mine".zfill(4), "9" * 32)] == [[], ["plan.json"]]
-    assert (lab.root / "mine" / "plan.json").exists()
+    assert (layout.tasks(lab.root) / "mine" / "plan.json").exists()
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)

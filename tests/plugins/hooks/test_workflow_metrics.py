@@ -1,13 +1,17 @@
 """Metrics that the workflows send of a run and of their state."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
 
+from deploy.demo.audience import generate
 from include.articles.database import models, schema
 from include.articles.database.tables import MODEL
-from include.audience.state import Figures
+from include.audience.settings import AudienceSettings
+from include.audience.source.posts import Source
+from include.core.database.engine import open_engine
 from include.workflows import metrics as all_metrics
 from quartet.hooks import metrics
 from quartet.hooks.database import DatabaseHook
@@ -29,30 +33,27 @@ def sent(monkeypatch):
     return found
 
 
-class Task:
-    """A labeling task whose source cannot be reached."""
-
-    class task:
-        target_schema = "wh_demo"
-
-    def coverage(self, produced):
-        return {"forum": produced["forum"] / 4}
-
-    def lag_hours(self):
+def test_a_labeling_task_continues_when_a_metric_cannot_be_measured(home, sent, caplog, monkeypatch):
+    def refuse(*_):
         raise ConnectionError("no server")
 
-
-def test_a_labeling_task_continues_when_a_metric_cannot_be_measured(sent, caplog):
-    pipeline = Task()
-    audience.measure_source(pipeline)
-    audience.measure_labels(pipeline, Figures(7, 4, ["forum"], [4], 0.5))
-    audience.measure_panels(pipeline, {"forum": 3})
-    assert sent == {
-        ("audience.posts", ("wh_demo",)): 7,
-        ("audience.labelled_rows", ("wh_demo",)): 4,
-        ("audience.label_minutes", ("wh_demo",)): 0.5,
-        ("audience.coverage", ("wh_demo", "forum")): 0.75,
-    }
+    monkeypatch.setattr(Source, "newest", refuse)
+    settings = AudienceSettings.load()
+    with open_engine(settings.source_url(settings.input_schema)) as engine:
+        generate.write(engine, generate.rows(500))
+    run = SimpleNamespace(dag_id="audience_labeling", run_id="r", run_after=datetime(2026, 1, 1, tzinfo=UTC))
+    with audience.audience_run({"dag_run": run, "params": {}}) as steps:
+        for batch in steps.open_task():
+            steps.label(batch)
+        steps.close_labeling()
+        produced = steps.produce()
+    tags = (settings.input_schema,)
+    assert sent.pop(("audience.posts", tags)) == 484
+    assert sent.pop(("audience.labelled_rows", tags)) > sum(produced.values()) > 0
+    assert sent.pop(("audience.label_minutes", tags)) > 0
+    assert {name for name, _ in sent} == {"audience.coverage"}
+    assert {tags[1] for _, tags in sent} == set(produced)
+    assert all(0 < share <= 1 for share in sent.values())
     assert "no server" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""AudienceHook: from the context of an Airflow task to the steps of its labeling task."""
+"""From the context of an Airflow task to the steps of its labeling task."""
 
 import re
 from datetime import UTC, datetime
@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.audience.state import TaskStoppedError
+from include.audience.results.state import TaskAbortedError
 from include.core.errors import BadDataError
+from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.workflows import audience
-from quartet.workflows.audience import AudienceHook
+from quartet.workflows.audience import audience_run
 
 
 def context(run_id: str = "manual__1", **params) -> dict:
@@ -19,8 +20,8 @@ def context(run_id: str = "manual__1", **params) -> dict:
 
 
 def task_of(context: dict):
-    with AudienceHook().pipeline(context) as pipeline:
-        return pipeline.task
+    with audience_run(context) as run:
+        return run.task
 
 
 def test_params_become_a_task(home):
@@ -38,9 +39,9 @@ def test_without_an_id_the_run_gives_one_and_always_the_same(home):
 
 
 def test_what_a_task_pins_lies_in_the_platforms_storage(home):
-    with AudienceHook().pipeline(context(task_id="ab" * 16)) as pipeline:
-        assert str(pipeline.folder) == f"file://{home}/data/audience/tasks/{'ab' * 16}"
-        assert pipeline.dag_run_id == "manual__1"
+    with audience_run(context(task_id="ab" * 16)) as run:
+        assert str(run.folder) == f"file://{home}/data/audience/tasks/{'ab' * 16}"
+        assert run.dag_run_id == "manual__1"
 
 
 @pytest.mark.parametrize("wrong", [{"countdown": -1}, {"start_time": "soon"}, {"target_schema": "a`b"}])
@@ -51,9 +52,9 @@ def test_params_that_are_not_valid_are_bad_data(home, wrong):
 
 def test_an_aborted_task_is_skipped(home, monkeypatch):
     notes = []
-    monkeypatch.setattr(audience.AirflowApiHook, "note", lambda _, run, text: notes.append(text))
-    with pytest.raises(AirflowSkipException, match="was aborted"), AudienceHook().pipeline(context()):
-        raise TaskStoppedError("task x was aborted")
+    monkeypatch.setattr(AirflowApiHook, "note", lambda _, run, text: notes.append(text))
+    with pytest.raises(AirflowSkipException, match="was aborted"), audience_run(context()):
+        raise TaskAbortedError("task x was aborted")
     assert notes == ["task x was aborted"]
 
 
@@ -64,3 +65,15 @@ def test_passwords_are_masked_in_logs(home, monkeypatch):
     monkeypatch.setenv("OUTPUT_PASSWORD", "p@ss:2")
     task_of(context())
     assert masked == ["p@ss:1", "p@ss:2"]
+
+
+def test_a_list_of_schemas_becomes_requests_for_the_last_full_year(home):
+    params = {"schemas": ["wh_a"], "start_time": None, "end_time": "", "request": {"countdown": 0}}
+    [request] = audience.requests(context("r", **params))
+    assert request == {
+        "conf": {
+            "countdown": 0, "start_time": "2025-01-01T00:00:00", "end_time": "2025-12-31T23:59:59",
+            "target_schema": "wh_a",
+        },
+        "trigger_run_id": "r__wh_a",
+    }  # fmt: skip

@@ -1,17 +1,9 @@
-"""The answers of the audience API: objects with `error_code` and `error_message`, for failures too."""
+"""Response bodies of the audience API: objects with `error_code` and `error_message`, also for failures."""
 
-import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
 from pydantic import BaseModel, Field, WithJsonSchema
-from starlette.exceptions import HTTPException
-
-from quartet.api.common.errors import error_response, install_error_handlers
 
 TASK = "8fec5762412c11ec836d04ea56825baa"
 REQUEST = {
@@ -61,11 +53,11 @@ SAMPLED = {
     "field_content": "WH_F0045",
     "match_content": "Lily Goh",
 }
-FIGURES = {"matched": 7, "sole": 5, "conflict": 1}
+COUNTS = {"matched": 7, "sole": 5, "conflict": 1}
 PATTERN = {"panel": "/female", "pattern": "lily", "match_type": "partially"}
 
 
-LocalTime = Annotated[  # the format `date-time` of JSON schema would have an offset
+LocalTime = Annotated[  # JSON schema's format `date-time` requires an offset
     datetime, WithJsonSchema({"type": "string", "examples": ["2020-01-01T00:00:00"]})
 ]
 
@@ -75,10 +67,10 @@ def _example(value: Any) -> Any:
 
 
 class Accepted(BaseModel):
-    """The request with all defaults filled in, and the id of the new task."""
+    """The request with its defaults filled in, and the id of the new task."""
 
     model_type: str
-    predict_type: str = Field(description="`author` where `author_name` was asked for")
+    predict_type: str = Field(description="`author` if `author_name` was requested")
     start_time: LocalTime
     end_time: LocalTime
     target_schema: str
@@ -91,7 +83,7 @@ class Accepted(BaseModel):
 
 
 class Created(BaseModel):
-    """The new task, or why there is none: 400, 500, 501 or 503 with a text."""
+    """The new task, or `error_code` 400, 500, 501 or 503 with a reason."""
 
     model_config = _example({"error_code": 200, "error_message": ACCEPTED})
 
@@ -105,7 +97,7 @@ class TaskRow(BaseModel):
     task_id: str
     stat: str = Field(description="label stage: `PENDING`, `SUCCESS`, `FAILURE`, or `BREAK` after an abort")
     prod_stat: str | None = Field(
-        description="`finish` when all result tables are written; `no_data`: nothing to write"
+        description="`finish`: all result tables are written; `no_data`: nothing was labelled"
     )
     model_type: str
     predict_type: str
@@ -113,16 +105,14 @@ class TaskRow(BaseModel):
     target_table: str = Field(description="the source schema")
     create_time: LocalTime
     peak_memory: float | None
-    length_receive_table: int | None = Field(description="source rows received")
+    length_receive_table: int | None = Field(description="posts received from the source")
     length_output_table: int | None = Field(description="labelled rows written")
-    length_prod_table: int | str | None = Field(
-        description="rows of the result tables; a number when there is one table"
-    )
+    length_prod_table: int | str | None = Field(description="rows of the result tables; a number if there is one table")
     result: str = Field(description="names of the tables with labelled rows")
     uniq_source_author: str | None = Field(description="distinct authors")
-    rate_of_label: str | None = Field(description="authors with a panel, in percent")
-    run_time: float | None = Field(description="duration of the label stage, in minutes")
-    check_point: LocalTime | None = Field(description="after a failure: all before it is written")
+    rate_of_label: str | None = Field(description="percentage of authors in a panel")
+    run_time: float | None = Field(description="duration of the label stage in minutes")
+    check_point: LocalTime | None = Field(description="after a failure: all rows before this time are written")
     error_message: str | None = Field(description="the last error")
 
 
@@ -137,7 +127,7 @@ class TaskList(BaseModel):
 
 
 class Status(BaseModel):
-    """How far a task is."""
+    """Status of a task."""
 
     model_config = _example(
         {"error_code": 200, "error_message": "OK", "status": "SUCCESS", "prod_status": "finish", "result": "fbfans"}
@@ -148,7 +138,7 @@ class Status(BaseModel):
     status: str | None
     prod_status: str | None
     result: str | None
-    detail: str | None = Field(default=None, description="why it failed; only with the status `FAILURE`")
+    detail: str | None = Field(default=None, description="reason of the failure; only with the status `FAILURE`")
 
 
 class SampledRow(BaseModel):
@@ -159,12 +149,12 @@ class SampledRow(BaseModel):
     source_author: str
     panel: str
     create_time: LocalTime
-    field_content: str = Field(description="the source")
-    match_content: str = Field(description="what was labelled")
+    field_content: str = Field(description="source of the post")
+    match_content: str = Field(description="text that was labelled")
 
 
 class Sample(BaseModel):
-    """Rows, or why there are none: 400, 404 or 500 with a text."""
+    """Rows, or `error_code` 400, 404 or 500 with a reason."""
 
     model_config = _example({"error_code": 200, "error_message": [SAMPLED]})
 
@@ -172,23 +162,23 @@ class Sample(BaseModel):
     error_message: list[SampledRow] | str
 
 
-MATCHED = "rows that it matched"
-SOLE = "those of them that nothing else of its kind matched"
-CONFLICT = "those of them that another panel matched too"
+MATCHED = "matched rows"
+SOLE = "matched rows that no other panel, or no other pattern, matched"
+CONFLICT = "matched rows that another panel matched, too"
 
 
 class Totals(BaseModel):
-    """All rows of the task."""
+    """Counts of all rows of the task."""
 
     received: int
-    matched: int = Field(description="rows that any pattern matched")
+    matched: int = Field(description="rows that a pattern matched")
     unmatched: int
     sole: int = Field(description="rows that exactly one pattern matched")
     conflict: int = Field(description="rows that several panels matched")
 
 
-class PanelFigures(BaseModel):
-    """Rows of a panel."""
+class PanelCoverage(BaseModel):
+    """Counts of a panel."""
 
     panel: str
     matched: int = Field(description=MATCHED)
@@ -201,11 +191,11 @@ class SilentPattern(BaseModel):
 
     panel: str
     pattern: str = Field(description="keyword or regular expression")
-    match_type: str | None = Field(description="where the keyword may be; null for a regular expression")
+    match_type: str | None = Field(description="where the keyword may occur; null for a regular expression")
 
 
-class PatternFigures(SilentPattern):
-    """Rows of a pattern."""
+class PatternCoverage(SilentPattern):
+    """Counts of a pattern."""
 
     matched: int = Field(description=MATCHED)
     sole: int = Field(description=SOLE)
@@ -213,16 +203,16 @@ class PatternFigures(SilentPattern):
 
 
 class CoverageContent(BaseModel):
-    """What the rules of a task have done."""
+    """Rows that the rules of a task have matched."""
 
     totals: Totals
-    panels: list[PanelFigures]
-    patterns: list[PatternFigures]
+    panels: list[PanelCoverage]
+    patterns: list[PatternCoverage]
     never_fired: list[SilentPattern]
 
 
 class Coverage(BaseModel):
-    """What the rules have done, or why that is not known: 400, 404 or 500 with a text and no content."""
+    """Coverage of the rules, or `error_code` 400, 404 or 500 with a reason and without content."""
 
     model_config = _example(
         {
@@ -230,8 +220,8 @@ class Coverage(BaseModel):
             "error_message": "OK",
             "content": {
                 "totals": {"received": 20, "matched": 7, "unmatched": 13, "sole": 5, "conflict": 1},
-                "panels": [{"panel": "/female", **FIGURES}],
-                "patterns": [PATTERN | FIGURES],
+                "panels": [{"panel": "/female", **COUNTS}],
+                "patterns": [PATTERN | COUNTS],
                 "never_fired": [PATTERN | {"pattern": "lilian"}],
             },
         }
@@ -240,26 +230,3 @@ class Coverage(BaseModel):
     error_code: int
     error_message: str
     content: CoverageContent | None
-
-
-def install(app: FastAPI) -> None:
-    """Make *app* answer input that is not valid as FastAPI does, but whatever was sent; other errors are `Problem`s."""
-    install_error_handlers(app)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-
-
-async def _invalid(_: Request, error: Any) -> Response:
-    return _unprocessable([{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()])
-
-
-async def _http_error(_: Request, error: Any) -> Response:
-    if error.status_code == 400 and error.__cause__ is not None:  # so FastAPI says of what Python's JSON refuses
-        reason = f"JSON that can be read was expected ({type(error.__cause__).__name__})"
-        return _unprocessable([{"type": "json_invalid", "loc": ["body"], "msg": reason}])
-    return error_response(error.status_code, str(error.detail), headers=error.headers)
-
-
-def _unprocessable(detail: Sequence[dict[str, Any]]) -> Response:
-    # ASCII, since UTF-8 cannot carry half a character; without the input, which may be anything
-    return Response(json.dumps({"detail": detail}), 422, media_type="application/json")

@@ -1,4 +1,4 @@
-"""What the audience API does behind its routes: databases and storage in, answers out, failures too."""
+"""Service behind the routes of the audience API: reads and writes databases and storage, and explains failures."""
 
 import logging
 import re
@@ -10,17 +10,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import Engine, Row, inspect
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from include.audience import plan, rules, source_map, state, tables
-from include.audience.coverage_report import coverage_report
-from include.audience.request import RangeError, Task
-from include.audience.sampling import sample
+from include.audience import layout, plan
+from include.audience.report import coverage_report
+from include.audience.request import LabelingRequest
+from include.audience.results import batches, state, tables
+from include.audience.results.sampling import sample
+from include.audience.results.state import Stat
+from include.audience.rules import files
 from include.audience.settings import AudienceSettings, UnknownSchemaError
-from include.audience.state import Stat
+from include.audience.source import source_map
+from include.audience.task import RangeError, Task, make_task
 from include.core.database.engine import open_engine
 from include.core.database.errors import retry
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.text import shown
-from quartet.api.audience.schemas import Coverage, Created, Sample, Status, TaskList
+from quartet.api.audience.schemas import Accepted, Coverage, Created, Sample, Status, TaskList
 from quartet.api.common.errors import ApiError
 from quartet.hooks.storage import StorageHook
 
@@ -30,11 +34,11 @@ T = TypeVar("T")
 
 TASK_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 ID_CHARACTERS = 32
-TRIES = 2
-"""How often a write is tried; a caller waits."""
+ATTEMPTS = 2
+"""Attempts of a write; few, since the caller is waiting."""
 
 RESULT_TABLES = {tables.PRODUCTION_PREFIX + name: name for name in sorted(source_map.TABLES, key=str.lower)}
-"""Name of each result table → name of the table with the labelled rows."""
+"""Name of each result table → name of the table of labelled rows."""
 
 UNKNOWN = "task id is not exist, plz re-check the task id. Addition error message: "
 NO_ROWS = (
@@ -46,65 +50,77 @@ ADVICE: dict[str, str] = {
     Stat.FAILURE: "clear its failed tasks in Airflow to resume it, or create another task",
     Stat.BREAK: "create another task",
 }
-"""What to do about a task that is not labelled."""
+"""Status → what to do about a task that is not labelled."""
 ENDED: dict[str, str] = {Stat.BREAK: "was aborted before", Stat.FAILURE: "has failed"}
-"""Why a task cannot be aborted."""
+"""Status → why a task cannot be aborted."""
 
 
 class UnknownTaskError(BadDataError):
-    """There is no such task."""
+    """The task does not exist."""
 
 
 DATABASE_FAULTS = (SQLAlchemyError, OSError, UnicodeError)
 STORAGE_FAULTS = (BotoCoreError, ClientError, DamagedObjectError)
 
 
-class Desk:
+class AudienceService:
     """
-    Answers what the routes are asked.
+    Service behind the routes.
 
     Args:
-        settings: servers, schemas, rules, sizes.
+        settings: settings of the workflow.
     """
 
     def __init__(self, settings: AudienceSettings) -> None:
         self.settings = settings
 
-    def refusal(self, task: Task) -> Created | None:
-        """Say why a task cannot be; `None`: it can, and its tables are there."""
+    def task_of(self, request: LabelingRequest) -> Task:
+        """Return the new task of a request."""
+        return make_task(request, self.settings)
+
+    def reject(self, task: Task) -> Created | None:
+        """Return why a task cannot be created; `None` if it can, and its tables exist now."""
         try:
             task.check()
             self._prepare(task.output_schema)
-            rules.read(self.settings.rules_dir, task.model_type, task.predict_type)
+            files.read(self.settings.rules_dir, task.model_type, task.predict_type)
         except RangeError as error:
             return Created(error_code=400, error_message=str(error))
         except (*DATABASE_FAULTS, UnknownSchemaError) as error:
-            text = f"cannot connect to output schema, additional error message: {self.told(error)}"
+            text = f"cannot connect to output schema, additional error message: {self.describe(error)}"
             return Created(error_code=503, error_message=text)
         except BadDataError as error:
             text = "cannot read pattern file, probably unknown file path or file is not exist"
-            return Created(error_code=501, error_message=f"{text}, additional error message: {self.told(error)}")
+            return Created(error_code=501, error_message=f"{text}, additional error message: {self.describe(error)}")
         return None
 
     def insert(self, task: Task, run_id: str) -> None:
-        """Insert the row of a new task and the name of its DAG run."""
+        """Insert the row of a new task with the id of its DAG run."""
         now = datetime.now(self.settings.zone)
         with self._writing(task.output_schema) as engine:
-            retry(TRIES)(state.insert_task, engine, task, run_id, now, now.timestamp())
+            retry(ATTEMPTS)(state.insert_task, engine, task, run_id, now, now.timestamp())
 
-    def give_up(self, task: Task, error: str) -> None:
-        """Note that a task was never started; that this may fail too is only logged."""
+    def created(self, task: Task) -> Created:
+        """Return the response for a new task."""
+        log.info("task %s: %s.%s, %s", task.task_id, task.target_schema, task.target_table, task.date_range)
+        return Created(error_code=200, error_message=Accepted(**task.as_json(), date_range=task.date_range))
+
+    def not_started(self, task: Task, error: Exception) -> Created:
+        """Store that a task was not started and return the response; a failure to store it is logged."""
+        text = f"failed to start a labeling task, additional error message: {self.describe(error)}"
+        log.error("task %s was not started", task.task_id, exc_info=error)
         try:
             with self._writing(task.output_schema) as engine:
-                retry(TRIES)(state.fail, engine, task.task_id, None, error)
+                retry(ATTEMPTS)(state.fail, engine, task.task_id, None, text)
         except Exception:
-            log.exception("task %s: its failure could not be noted", task.task_id)
+            log.exception("task %s: its failure could not be stored", task.task_id)
+        return Created(error_code=500, error_message=text)
 
     def newest(self) -> TaskList:
-        """List tasks."""
+        """List the newest tasks."""
         limit = self.settings.list_length
         try:
-            found = self._look("state", lambda engine: state.newest(engine, limit), [])
+            found = self._read(tables.STATE.name, lambda engine: state.newest(engine, limit), [])
         except DATABASE_FAULTS:
             log.exception("the table state cannot be read")
             return TaskList(error_code=500, error_message="cannot connect to state table", content=[])
@@ -112,23 +128,23 @@ class Desk:
         return TaskList.model_validate({"error_code": 200, "error_message": "OK", "content": rows})
 
     def status(self, task_id: str) -> Status:
-        """Tell how far a task is."""
+        """Return the status of a task."""
         try:
             return self._status(self._find(task_id), "OK")
         except (*DATABASE_FAULTS, UnknownTaskError) as error:
             return self._unknown(error)
 
-    def stop(self, task_id: str) -> tuple[Status, str | None]:
+    def abort(self, task_id: str) -> tuple[Status, str | None]:
         """
         Abort a task.
 
         Returns:
-            Its status, and the DAG run to end, if it may have nothing to do that would notice.
+            Its status, and the id of its DAG run if the run has to be ended because no running step would notice.
         """
         try:
-            self._find(task_id)  # before the database is opened for writing, which would make one
+            self._find(task_id)  # before opening the database for writing, which would create it
             with self._writing(self.settings.output_schema) as engine:
-                before = retry(TRIES)(state.stop, engine, task_id)
+                before = retry(ATTEMPTS)(state.abort, engine, task_id)
             row = self._find(task_id)
         except (*DATABASE_FAULTS, UnknownTaskError) as error:
             return self._unknown(error), None
@@ -138,21 +154,21 @@ class Desk:
         return self._status(row, "OK"), row.dag_run_id if before == Stat.SUCCESS else None
 
     def sample(self, task_id: str, names: list[str]) -> Sample:
-        """Draw rows from result tables, or while a task is labelled from what there is of them."""
+        """Draw rows from result tables, or from labelled rows while the task is being labelled."""
         if (length := len(task_id)) != ID_CHARACTERS:
             text = f"{task_id} is not in proper format, expect {ID_CHARACTERS} digits get {length} digits"
             return Sample(error_code=400, error_message=text)
         try:
-            rows = self._look("state", lambda engine: self._sampled(engine, task_id, names), [])
+            rows = self._read(tables.STATE.name, lambda engine: self._sampled(engine, task_id, names), [])
         except DATABASE_FAULTS as error:
-            text = f"Cannot scrape data from result tables. Additional error message: {self.told(error)}"
+            text = f"Cannot scrape data from result tables. Additional error message: {self.describe(error)}"
             return Sample(error_code=500, error_message=text)
         if not rows:
             return Sample(error_code=404, error_message=NO_ROWS)
         return Sample.model_validate({"error_code": 200, "error_message": rows})
 
     def coverage(self, task_id: str) -> Coverage:
-        """Tell what the rules of a task have done."""
+        """Return the coverage of the rules of a task."""
         try:
             row = self._find(task_id)
             if not TASK_ID.fullmatch(task_id):  # it becomes part of a path
@@ -165,21 +181,21 @@ class Desk:
         except UnknownTaskError as error:
             return Coverage(error_code=400, error_message=f"{UNKNOWN}{error}", content=None)
         except (*DATABASE_FAULTS, *STORAGE_FAULTS) as error:
-            text = f"cannot read the coverage, additional error message: {self.told(error)}"
+            text = f"cannot read the coverage, additional error message: {self.describe(error)}"
             return Coverage(error_code=500, error_message=text, content=None)
         if content is None:
             text = "the rules of the task are no longer kept: create another task to see what they do"
             return Coverage(error_code=404, error_message=text, content=None)
         return Coverage.model_validate({"error_code": 200, "error_message": "OK", "content": content})
 
-    def told(self, error: BaseException) -> str:
-        """Put an error into words that hold no SQL, no path and no password."""
+    def describe(self, error: BaseException) -> str:
+        """Return the text of an error without SQL, paths and passwords."""
         if isinstance(error, StatementError):
             text = str(error.orig)
         elif isinstance(error, OSError):
             text = error.strerror or type(error).__name__
-        elif isinstance(error, DamagedObjectError):  # its text has a path
-            text = "what is stored of the task is damaged"
+        elif isinstance(error, DamagedObjectError):  # its text contains a path
+            text = "a stored file of the task is damaged"
         elif isinstance(error, BadDataError | ApiError | SQLAlchemyError):
             text = str(error)
         else:
@@ -194,16 +210,16 @@ class Desk:
     def _writing(self, schema: str) -> Any:
         return open_engine(self.settings.result_url(schema))
 
-    def _look(self, table: str, look: Callable[[Engine], T], otherwise: T) -> T:
-        """Read results; *otherwise* while the table, or the whole database, is not there."""
+    def _read(self, table: str, query: Callable[[Engine], T], otherwise: T) -> T:
+        """Read results; return *otherwise* while the table or the database does not exist."""
         try:
             with open_engine(self.settings.result_url(self.settings.output_schema), read_only=True) as engine:
-                return look(engine) if inspect(engine).has_table(table) else otherwise
+                return query(engine) if inspect(engine).has_table(table) else otherwise
         except FileNotFoundError:
             return otherwise
 
     def _find(self, task_id: str) -> Row[Any]:
-        if row := self._look("state", lambda engine: state.read(engine, task_id), None):
+        if row := self._read(tables.STATE.name, lambda engine: state.read(engine, task_id), None):
             return row
         raise UnknownTaskError(f"there is no task {shown(task_id)}")
 
@@ -215,11 +231,12 @@ class Desk:
         return [row for table in found for row in sample(engine, table, task_id, self.settings.sample_size)]
 
     def _covered(self, task_id: str, received: int) -> dict[str, Any] | None:
-        folder = StorageHook().path("audience", "tasks", task_id)
+        folder = layout.task_folder(StorageHook().path("audience"), task_id)
         if (pinned := plan.load(folder)) is None:
             return None
-        found = plan.load_rules(folder, pinned)
-        return self._look("pattern_coverage", lambda engine: coverage_report(engine, task_id, found, received), None)
+        rules = plan.load_rules(folder, pinned)
+        counts = self._read(tables.COVERAGE.name, lambda engine: batches.coverage_counts(engine, task_id), None)
+        return None if counts is None else coverage_report(counts, rules, received)
 
     def _described(self, row: dict[str, Any]) -> dict[str, Any]:
         produced, error = row["length_prod_table"], row["error_message"]
@@ -235,5 +252,5 @@ class Desk:
         return Status(error_code=200, error_message=message, **found)
 
     def _unknown(self, error: Exception) -> Status:
-        text = f"{UNKNOWN}{self.told(error)}"
+        text = f"{UNKNOWN}{self.describe(error)}"
         return Status(error_code=400, error_message=text, status=None, prod_status=None, result=None)

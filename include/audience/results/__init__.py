@@ -1,0 +1,1 @@
+"""The result schema: the table `state`, labelled rows, results, samples."""

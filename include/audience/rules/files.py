@@ -1,0 +1,159 @@
+"""
+Files of rule sets.
+
+A set is `<folder>/<model_type>/<predict_type>.csv`, or one file `<folder>/<model_type>/<label>/<predict_type>.txt` per
+panel. The README in the folder `rules` describes both.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from include.audience.rules.ruleset import (
+    HEADERS,
+    MATCH_TYPES,
+    SYNONYMS,
+    Pattern,
+    Rules,
+    RulesError,
+    check_types,
+    either,
+)
+from include.core.text import shown
+
+MAX_PANEL_CHARACTERS = 199
+"""Without the slash; 200 fit the column."""
+NOT_IN_PANELS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def read(folder: Path, model_type: str, predict_type: str) -> Rules:
+    """
+    Read a rule set from its CSV file or, without one, from a text file per panel.
+
+    Raises:
+        RulesError: a type is unknown (checked before any file is opened), or the set is missing, empty, not UTF-8 or
+            has an invalid line.
+    """
+    predict_type = check_types(model_type, predict_type)
+    name = f"{model_type}/{predict_type}.csv"
+    if (text := _text(folder, name)) is not None:
+        return parse_csv(text, model_type, predict_type, name)
+    labels = sorted(path.parent.name for path in (folder / model_type).glob(f"*/{predict_type}.txt"))
+    patterns = []
+    for label in labels:
+        part = f"{model_type}/{label}/{predict_type}.txt"
+        lines = (_text(folder, part) or "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        rows = ((number, _fields_of(line, label, model_type)) for number, line in enumerate(lines, 1) if line.strip())
+        patterns.extend(_patterns(rows, model_type, part))
+    if not labels:
+        raise RulesError(f"{name}: a rule set was expected, found neither it nor {model_type}/*/{predict_type}.txt")
+    return _rules(model_type, predict_type, patterns, f"{model_type}/*/{predict_type}.txt")
+
+
+def parse_csv(text: str, model_type: str, predict_type: str, name: str) -> Rules:
+    """
+    Read a rule set from CSV text with the header `panel,keyword,match_type` or `panel,pattern`.
+
+    Args:
+        text: content of a file, with its own line breaks.
+        model_type: one of `MODEL_TYPES`.
+        predict_type: one of `PREDICT_TYPES`, or `author`.
+        name: name of the text in messages.
+
+    Raises:
+        RulesError: a type is unknown, a line is invalid, or there is no pattern.
+    """
+    predict_type = check_types(model_type, predict_type)
+    rows = _records(text.removeprefix("\ufeff"), name)
+    line, header = next(rows, (1, []))
+    if header != HEADERS[model_type]:
+        expected = ",".join(HEADERS[model_type])
+        raise RulesError(f"{name}, line {line}: the header {expected} was expected, found {shown(','.join(header))}")
+    return _rules(model_type, predict_type, _patterns(rows, model_type, name), name)
+
+
+def _text(folder: Path, name: str) -> str | None:
+    """Read a file with its own line breaks; return `None` if it does not exist."""
+    try:
+        content = (folder / name).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise RulesError(f"{name}: a readable file was expected, found: {error.strerror}") from None
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"{content[error.start]:#04x}"
+        raise RulesError(f"{name}, line {line}: UTF-8 text was expected, found the byte {found}") from None
+
+
+def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of its first line, fields) of each record that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise RulesError(f"{name}, line {line}: CSV was expected: {error}") from None
+        if len(fields) > 1 or "".join(fields).strip():
+            yield line, fields
+
+
+def _fields_of(line: str, label: str, model_type: str) -> list[str]:
+    return [label, *line.split("\t")] if model_type == "keyword_model" else [label, line]
+
+
+def _patterns(rows: Iterable[tuple[int, list[str]]], model_type: str, name: str) -> Iterator[Pattern]:
+    for line, fields in rows:
+        try:
+            yield _pattern(fields, model_type)
+        except RulesError as error:
+            raise RulesError(f"{name}, line {line}: {error}") from None
+
+
+def _pattern(fields: list[str], model_type: str) -> Pattern:
+    names = HEADERS[model_type]
+    if len(fields) != len(names):
+        raise RulesError(f"{len(names)} fields ({', '.join(names)}) were expected, found {len(fields)}")
+    panel, text, *types = fields
+    panel = panel.removeprefix("/")
+    if panel != panel.strip() or not 0 < len(panel) <= MAX_PANEL_CHARACTERS or NOT_IN_PANELS.search(panel):
+        raise RulesError(
+            f"panel: 1 to {MAX_PANEL_CHARACTERS} characters without line breaks and outer blanks were expected, "
+            f"found {shown(panel)}"
+        )
+    if not text:
+        raise RulesError(f"a {names[1]} was expected, found an empty one")
+    if types:
+        return Pattern(panel, text, _match_types(types[0]))
+    try:
+        re.compile(text, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise RulesError(f"a regular expression was expected, found {shown(text)}: {error}") from None
+    return Pattern(panel, text)
+
+
+def _match_types(text: str) -> tuple[str, ...]:
+    found = set()
+    for word in map(str.strip, text.split(",")):
+        match_type = SYNONYMS.get(word, word)
+        if match_type not in MATCH_TYPES:
+            raise RulesError(f"match type {either((*MATCH_TYPES, 'absolutely'))} was expected, found {shown(word)}")
+        found.add(match_type)
+    return tuple(sorted(found, key=MATCH_TYPES.index))
+
+
+def _rules(model_type: str, predict_type: str, patterns: Iterable[Pattern], name: str) -> Rules:
+    distinct: dict[tuple[str, str, tuple[str, ...]], Pattern] = {}
+    for pattern in patterns:
+        text = pattern.text.lower() if model_type == "keyword_model" else pattern.text
+        distinct.setdefault((pattern.panel, text, pattern.match_types), pattern)
+    if not distinct:
+        raise RulesError(f"{name}: at least one pattern was expected, found none")
+    return Rules(model_type, predict_type, tuple(distinct.values()))

@@ -1,0 +1,90 @@
+"""A rule set: patterns that assign texts to panels."""
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+from include.core.errors import BadDataError
+from include.core.text import shown
+
+MODEL_TYPES = ("keyword_model", "rule_model")
+PREDICT_TYPES = ("author_name", "content", "s_area_id")
+MATCH_TYPES = ("partially", "start", "end", "exactly")
+
+HEADERS = {"keyword_model": ["panel", "keyword", "match_type"], "rule_model": ["panel", "pattern"]}
+SYNONYMS = {"author": "author_name", "absolutely": "exactly"}
+"""Synonyms of predict types and match types."""
+
+
+class RulesError(BadDataError):
+    """The rule set is missing or invalid; messages name the line, and the file relative to the rules folder."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A keyword or regular expression that assigns a text to a panel."""
+
+    panel: str
+    """Label without the leading slash, 1 to 199 characters."""
+    text: str
+    """Keyword or regular expression as written, including blanks and upper case."""
+    match_types: tuple[str, ...] = ()
+    """Where a keyword has to occur: some of `MATCH_TYPES`, in that order; empty for a regular expression."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A validated rule set."""
+
+    model_type: str
+    """One of `MODEL_TYPES`."""
+    predict_type: str
+    """One of `PREDICT_TYPES`."""
+    patterns: tuple[Pattern, ...]
+    """Distinct patterns in file order."""
+
+    @cached_property
+    def panels(self) -> tuple[str, ...]:
+        """Distinct names of the panels with their slash, such as `/female`, ascending."""
+        return tuple(f"/{label}" for label in sorted({pattern.panel for pattern in self.patterns}))
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the types and the patterns, 64 hexadecimal digits."""
+        content = f"{self.model_type}\n{self.predict_type}\n{self.as_csv()}"
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def as_csv(self) -> str:
+        """Return the patterns as CSV; `files.parse_csv` reads it back to an equal rule set."""
+        text = io.StringIO(newline="")
+        write = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
+        write(HEADERS[self.model_type])
+        for pattern in self.patterns:
+            types = [",".join(pattern.match_types)] if self.model_type == "keyword_model" else []
+            write([f"/{pattern.panel}", pattern.text, *types])
+        return text.getvalue()
+
+
+def check_types(model_type: str, predict_type: str) -> str:
+    """
+    Check a model type and a predict type.
+
+    Returns:
+        The predict type as one of `PREDICT_TYPES`.
+
+    Raises:
+        RulesError: one of them is unknown.
+    """
+    if model_type not in MODEL_TYPES:
+        raise RulesError(f"model type {either(MODEL_TYPES)} was expected, found {shown(model_type)}")
+    canonical = SYNONYMS.get(predict_type, predict_type)
+    if canonical not in PREDICT_TYPES:
+        raise RulesError(f"predict type {either(PREDICT_TYPES)} was expected, found {shown(predict_type)}")
+    return canonical
+
+
+def either(names: tuple[str, ...]) -> str:
+    """Return names as `a, b or c`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"

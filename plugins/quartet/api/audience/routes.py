@@ -1,0 +1,120 @@
+"""Routes of the audience API. Each path answers with and without a slash at its end; one of both is documented."""
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from starlette.concurrency import run_in_threadpool
+
+from include.audience.request import LabelingRequest
+from quartet.api.audience.schemas import Coverage, Created, Sample, Status, TaskList
+from quartet.api.audience.service import RESULT_TABLES, AudienceService
+from quartet.api.common import runs
+from quartet.api.common.auth import may_read, may_run
+from quartet.api.common.errors import documented
+
+log = logging.getLogger(__name__)
+
+DAG = "audience_labeling"
+READ, WRITE = [may_read(DAG)], [may_run(DAG)]
+
+router = APIRouter()
+
+
+async def _service(request: Request) -> AudienceService:
+    return request.app.state.service
+
+
+def _known_table(name: str) -> str:
+    if name not in RESULT_TABLES:
+        raise PydanticCustomError("enum", "Input should be one of {names}", {"names": ", ".join(RESULT_TABLES)})
+    return name
+
+
+Service = Annotated[AudienceService, Depends(_service)]
+TableName = Annotated[
+    str, AfterValidator(_known_table), WithJsonSchema({"type": "string", "enum": list(RESULT_TABLES)})
+]
+
+
+@router.post("/api/tasks", dependencies=WRITE, include_in_schema=False)
+@router.post("/api/tasks/", dependencies=WRITE, responses=documented(413))
+async def create_task(request: Request, body: LabelingRequest, service: Service) -> Created:
+    """
+    Create a task: label the posts of a time range, then write who belongs to which panel.
+
+    Rejected with `error_code` 400 (empty time range), 503 (no result database), 501 (no such rules) or 500 (the run
+    could not be started).
+    """
+    task = service.task_of(body)
+    if rejected := await run_in_threadpool(service.reject, task):
+        return rejected
+    run_id = f"api__{task.task_id}"
+    try:
+        await run_in_threadpool(service.insert, task, run_id)
+        await runs.trigger(request, DAG, task.as_json(), run_id)
+    except Exception as error:
+        return await run_in_threadpool(service.not_started, task, error)
+    return service.created(task)
+
+
+@router.get("/api/tasks", dependencies=READ, include_in_schema=False)
+@router.get("/api/tasks/", dependencies=READ)
+def task_list(service: Service) -> TaskList:
+    """List the newest tasks, newest first; with `error_code` 500 if the database cannot be read."""
+    return service.newest()
+
+
+@router.get("/api/tasks/{task_id}/", dependencies=READ, response_model_exclude_unset=True, include_in_schema=False)
+@router.get("/api/tasks/{task_id}", dependencies=READ, response_model_exclude_unset=True)
+def check_status(task_id: str, service: Service) -> Status:
+    """Return the status of a task; `error_code` 400 if it does not exist."""
+    return service.status(task_id)
+
+
+@router.get("/api/tasks/{task_id}/sample", dependencies=READ, include_in_schema=False)
+@router.get("/api/tasks/{task_id}/sample/", dependencies=READ)
+def sample_result(
+    task_id: str,
+    table_name: Annotated[list[TableName], Query(description="may be given several times")],
+    service: Service,
+) -> Sample:
+    """
+    Draw random rows of a task from result tables, or from the labelled rows while the task is being labelled.
+
+    Rejected with `error_code` 400 (not an id), 404 (no rows) or 500 (the database cannot be read).
+    """
+    return service.sample(task_id, list(dict.fromkeys(table_name)))
+
+
+@router.post(
+    "/api/tasks/{task_id}/abort/", dependencies=WRITE, response_model_exclude_unset=True, include_in_schema=False
+)
+@router.post("/api/tasks/{task_id}/abort", dependencies=WRITE, response_model_exclude_unset=True)
+async def abort(request: Request, task_id: str, service: Service) -> Status:
+    """
+    Abort a task for good: nothing more is written for it. A task that has ended is not changed.
+
+    Rejected with `error_code` 400 if the task does not exist.
+    """
+    status, run_id = await run_in_threadpool(service.abort, task_id)
+    if run_id:
+        try:
+            await runs.fail(request, DAG, run_id)
+        except Exception:
+            log.warning("task %s was aborted, but its run %s was not ended", task_id, run_id, exc_info=True)
+    return status
+
+
+@router.get("/api/tasks/{task_id}/coverage/", dependencies=READ, include_in_schema=False)
+@router.get("/api/tasks/{task_id}/coverage", dependencies=READ)
+def coverage(task_id: str, service: Service) -> Coverage:
+    """
+    Return the number of rows that each panel and each pattern of a labelled task has matched.
+
+    `never_fired` lists the patterns without a match. Rejected with `error_code` 400 (no such task), 404 (not labelled)
+    or 500 (the database or the storage cannot be read).
+    """
+    return service.coverage(task_id)

@@ -1,0 +1,187 @@
+"""Which patterns match which texts."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from include.audience.rules.files import read
+from include.audience.rules.matching import KeywordMatcher, RegexMatcher, build, panels
+from include.audience.rules.ruleset import MATCH_TYPES, Pattern, Rules
+from include.audience.settings import RULES
+
+ANYWHERE = ("partially",)
+
+
+def keywords(*patterns: tuple[str, str, tuple[str, ...]]) -> Rules:
+    return Rules("keyword_model", "author_name", tuple(Pattern(*pattern) for pattern in patterns))
+
+
+def matches(text: str, keyword: str, match_type: str) -> bool:
+    return build(keywords(("female", keyword, (match_type,)))).match([text]) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "match_type", "expected"),
+    [
+        ("Joanna", "ann", "partially", True),
+        ("JOANNA", "Ann", "partially", True),
+        ("Joan Na", "ann", "partially", False),
+        ("annette", "ann", "start", True),
+        (" annette", "ann", "start", False),
+        ("joann", "ann", "end", True),
+        ("joann ", "ann", "end", False),
+        ("Ann", "ann", "exactly", True),
+        ("Ann ", "ann", "exactly", False),
+        ("ann ann", "ann", "exactly", False),
+        ("Ali bin Abu", " bin ", "partially", True),
+        ("Albin", " bin ", "partially", False),
+        ("\uff21nn", "ann", "partially", False),  # a full-width A
+        ("straße", "strasse", "partially", False),
+        ("Maß", "ß", "end", True),
+        ("İ", "i", "start", True),  # lower-cased, this letter is an i and a dot
+        ("İ", "i", "exactly", False),
+        ("İ", "\u0307", "end", True),
+        ("xİ", "İ", "end", True),
+        ("王小姐", "姐", "end", True),
+        ("👩\u200d👧", "👧", "end", True),
+        ("a\0b", "\0b", "end", True),
+        ("a\ud83d", "\ud83d", "end", True),
+        ("\U0001f600", "\ud83d", "partially", False),
+        ("aaa", "aa", "end", True),
+        ("", "a", "partially", False),
+    ],
+)
+def test_where_a_keyword_has_to_be(text, keyword, match_type, expected):
+    assert matches(text, keyword, match_type) is expected
+
+
+def test_several_types_are_alternatives():
+    matcher = build(keywords(("female", "太太", ("start", "end"))))
+    assert matcher.match(["太太王", "王太太", "王太太好", "太太"]) == [(0,), (0,), (), (0,)]
+
+
+def test_all_patterns_that_match_are_named_in_their_order():
+    rules = keywords(
+        ("male", "tommy", ANYWHERE),
+        ("female", "ann", ("start",)),
+        ("male", "tom", ANYWHERE),
+        ("male", "ANN", ("exactly",)),
+        ("young", "omm", ANYWHERE),
+    )
+    assert build(rules).match(["Ann Tommy", "ann", "nobody"]) == [(0, 1, 2, 4), (1, 3), ()]
+
+
+LETTERS = st.text(st.sampled_from("aAbİißẞ 😀Σσς\u0307\ud83d\u3000"), max_size=8)
+TYPES = st.sets(st.sampled_from(MATCH_TYPES), min_size=1).map(tuple)
+
+
+def plain(text: str, pattern: Pattern) -> bool:
+    text, keyword = text.lower(), pattern.text.lower()
+    found = {
+        "partially": keyword in text,
+        "start": text.startswith(keyword),
+        "end": text.endswith(keyword),
+        "exactly": text == keyword,
+    }
+    return any(found[match_type] for match_type in pattern.match_types)
+
+
+@given(st.lists(st.tuples(st.just("p"), LETTERS.filter(bool), TYPES), min_size=1, max_size=8), st.lists(LETTERS))
+@example([("p", "a", ("end",)), ("p", "aa", ANYWHERE), ("p", "A", ("start",))], ["aaa", "baa", ""])
+def test_it_finds_what_a_plain_loop_finds(patterns, texts):
+    rules = keywords(*patterns)
+    assert KeywordMatcher(rules).match(texts) == [
+        tuple(position for position, pattern in enumerate(rules.patterns) if plain(text, pattern)) for text in texts
+    ]
+
+
+def test_many_texts_that_do_not_match_take_about_a_microsecond_each():
+    matcher = build(read(RULES, "keyword_model", "author_name"))
+    texts = [f"訪客 {number}" for number in range(100_000)]
+    started = time.perf_counter()
+    assert not any(matcher.match(texts))
+    assert time.perf_counter() - started < 1.0  # ten times what it takes, for a busy machine
+
+
+@pytest.mark.parametrize(
+    ("text", "hits"),
+    [
+        ("我工作了3年", (0,)),
+        ("工作 一年", (0,)),
+        ("工作四年", ()),
+        ("工作已經快滿三年", ()),  # four characters between
+        ("Office LADY", (1,)),
+        ("第一行\n工作兩年", (0,)),
+        ("", ()),
+    ],
+)
+def test_regular_expressions_are_searched_for(text, hits):
+    patterns = (Pattern("young", "工作.{0,3}([一兩三]|[1-3])年"), Pattern("employee", "OFFICE [A-Z]+$"))
+    matcher = build(Rules("rule_model", "content", patterns))
+    assert isinstance(matcher, RegexMatcher)
+    assert matcher.match([text]) == [hits]
+
+
+@pytest.mark.parametrize(
+    ("text", "panel"),
+    [
+        ("工作2年了 想轉職", "/young"),
+        ("我兒子剛滿月", "/parenting"),
+        ("寶寶六個月可以吃什麼", "/parenting"),
+        ("期中考要到了", "/student"),
+        ("我是大三的學生", "/student"),
+        ("最大一間店", None),
+        ("我今年大三", "/student"),
+        ("今天天氣真好", None),
+    ],
+)
+def test_the_shipped_regular_expressions(text, panel):
+    rules = read(RULES, "rule_model", "content")
+    index = panels(build(rules).match([text]), rules)[0]
+    assert (rules.panels[index] if index >= 0 else None) == panel
+
+
+@pytest.mark.parametrize(
+    ("author", "panel"),
+    [
+        ("Jennifer Tan", "/female"),
+        ("JENNIFER", "/female"),
+        ("林淑芬", "/female"),
+        ("Siti Nurhaliza binti Tarudin", "/female"),
+        ("陳小姐", "/female"),
+        ("Mrs Robert", "/female"),
+        ("Danielle", "/female"),
+        ("Andrea Lim", "/female"),
+        ("王志豪", "/male"),
+        ("Ali bin Abu", "/male"),
+        ("Mr Tan", "/male"),
+        ("Tom", "/male"),
+        ("李哥", "/male"),
+        ("tomato", None),
+        ("pregnancy", None),
+        ("University", None),
+        ("positive", None),
+        ("constellation", None),
+        ("market", None),
+        ("Andreas", "/male"),
+        ("Brendan", "/male"),
+        ("Philippines", None),
+        ("訪客123", None),
+    ],
+)
+def test_the_shipped_names(author, panel):
+    rules = read(RULES, "keyword_model", "author_name")
+    index = panels(build(rules).match([author]), rules)[0]
+    assert (rules.panels[index] if index >= 0 else None) == panel
+
+
+def test_the_first_panel_in_alphabetical_order_wins():
+    rules = keywords(("male", "mark", ANYWHERE), ("female", "lily", ANYWHERE), ("young", "m", ("start",)))
+    hits = build(rules).match(["Lily Goh", "nobody", "Mark Sim", "Lily Mark", "may"])
+    found = panels(hits, rules)
+    assert found.dtype == np.int16
+    assert found.tolist() == [0, -1, 1, 0, 2]
+    assert panels([], rules).shape == (0,)

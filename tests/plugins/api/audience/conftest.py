@@ -1,0 +1,109 @@
+"""The audience API on SQLite and on MariaDB, mostly without Airflow behind it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from include.audience.results import tables
+from include.audience.settings import AudienceSettings
+from include.core.database.engine import open_engine
+from quartet.api.audience.app import create_app
+from quartet.api.common import runs
+from tests.support.audience_api import (
+    RULES,
+)
+
+
+@pytest.fixture
+def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Give a patch with no setting of the workflow but rules of our own."""
+    for name in AudienceSettings.model_fields:
+        monkeypatch.delenv(AudienceSettings.variable(name), raising=False)
+    folder = home / "rules" / "keyword_model"
+    folder.mkdir(parents=True)
+    (folder / "author_name.csv").write_text(RULES)
+    monkeypatch.setenv("AUDIENCE_RULES_DIR", str(home / "rules"))
+    return monkeypatch
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def settings(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch) -> AudienceSettings:
+    """Give the settings of an empty result schema."""
+    if request.param == "mariadb":
+        url = request.getfixturevalue("mariadb")
+        for name in ("host", "port", "password"):
+            environment.setenv(f"OUTPUT_{name.upper()}", str(getattr(url, name) or ""))
+        environment.setenv("OUTPUT_USER", url.username)
+        environment.setenv("OUTPUT_SCHEMA", url.database)
+    return AudienceSettings.load()
+
+
+@pytest.fixture
+def engine(settings: AudienceSettings) -> Iterator[Engine]:
+    """Give the result schema with its table `state`."""
+    with open_engine(settings.result_url(settings.output_schema)) as engine:
+        tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
+        yield engine
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any], str]]:
+    """Take the place of Airflow: give the list of DAG runs that were started."""
+    found: list[tuple[str, dict[str, Any], str]] = []
+
+    async def trigger(request, dag_id, conf, run_id=None, note=None):
+        found.append((dag_id, conf, run_id))
+        return run_id
+
+    monkeypatch.setattr(runs, "trigger", trigger)
+    return found
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Take the place of Airflow: give the list of DAG runs that were ended."""
+    found: list[tuple[str, str]] = []
+
+    async def end(request, dag_id, run_id):
+        found.append((dag_id, run_id))
+
+    monkeypatch.setattr(runs, "fail", end)
+    return found
+
+
+@pytest.fixture
+def open_client(signed_in) -> Callable[..., Any]:
+    """Give a function that makes an app from the settings of now and a client of it, as an administrator."""
+
+    @contextmanager
+    def opened() -> Iterator[TestClient]:
+        app = create_app()
+        signed_in(app, "admin")
+        with TestClient(app, follow_redirects=False) as client:
+            yield client
+
+    return opened
+
+
+@pytest.fixture
+def client(settings, started, open_client) -> Iterator[TestClient]:
+    """Give a client of the app on an empty schema."""
+    with open_client() as client:
+        yield client
+
+
+@pytest.fixture
+def no_database(environment, started, open_client) -> Iterator[TestClient]:
+    """Give a client of an app whose server refuses to speak, with passwords that would show anywhere."""
+    environment.setenv("INPUT_PASSWORD", "p@ss:w/rd%41")
+    environment.setenv("OUTPUT_PASSWORD", "p@ss:w/rd%41&more")
+    environment.setenv("OUTPUT_USER", "nobody")
+    environment.setenv("OUTPUT_HOST", "127.0.0.1")
+    environment.setenv("OUTPUT_PORT", "1")
+    with open_client() as client:
+        yield client

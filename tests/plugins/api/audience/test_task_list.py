@@ -1,0 +1,76 @@
+"""`GET /api/tasks/`."""
+
+from datetime import datetime
+
+from tests.support.audience_api import (
+    KEYS,
+    add,
+    create,
+)
+
+
+def test_before_the_first_task_it_is_empty(client, home):
+    for path in ("/api/tasks/", "/api/tasks"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.json() == {"error_code": 200, "error_message": "OK", "content": []}
+    assert not (home / "data/audience/audience_result.db").exists()
+
+
+def test_a_task_has_these_keys_in_this_order(client, engine):
+    task_id = add(
+        engine, stat="SUCCESS", prod_stat="finish", length_receive_table=2376186, length_output_table=308246,
+        length_prod_table="236705", result="fbfans", uniq_source_author="1672893", rate_of_label="14.15",
+        run_time=1.63621,
+    )  # fmt: skip
+    answer = client.get("/api/tasks/").json()
+    assert list(answer) == ["error_code", "error_message", "content"]
+    assert list(answer["content"][0].items()) == list(
+        zip(
+            KEYS,
+            [
+                task_id, "SUCCESS", "finish", "keyword_model", "author",
+                "2020-01-01 00:00:00 - 2021-01-01 00:00:00", "wh_fb", "2021-11-09T15:05:45", None, 2376186,
+                308246, 236705, "fbfans", "1672893", "14.15", 1.63621, None, None,
+            ],
+            strict=True,
+        )
+    )  # fmt: skip
+
+
+def test_lists_failures_and_fresh_tasks(client, engine):
+    add(engine, 3, length_prod_table="2,5,3", stat="FAILURE", error_message="why", check_point=datetime(2020, 3, 18))
+    add(engine, 2)
+    first, second = client.get("/api/tasks").json()["content"]
+    assert (first["length_prod_table"], first["error_message"]) == ("2,5,3", "why")
+    assert first["check_point"] == "2020-03-18T00:00:00"
+    assert {key: second[key] for key in KEYS[8:]} == dict.fromkeys(KEYS[8:]) | {"result": ""}
+    assert (second["stat"], second["prod_stat"]) == ("PENDING", None)
+
+
+def test_the_newest_come_first_also_within_a_second(client, engine):
+    ids = [add(engine, 1e9 + number / 1000) for number in (3, 1, 6, 2, 5, 4)]
+    old = add(engine, 2e9, create_time=datetime(2021, 11, 9, 15, 5, 44))
+    found = [row["task_id"] for row in client.get("/api/tasks/").json()["content"]]
+    assert found == [ids[2], ids[4], ids[5], ids[0], ids[3]]
+    assert old not in found
+
+
+def test_its_length_is_a_setting(settings, engine, environment, open_client):
+    for _ in range(3):
+        add(engine)
+    environment.setenv("AUDIENCE_LIST_LENGTH", "2")
+    with open_client() as client:
+        assert len(client.get("/api/tasks/").json()["content"]) == 2
+
+
+def test_tasks_created_quickly_are_listed_in_their_order(client):
+    ids = [create(client)["error_message"]["task_id"] for _ in range(5)]
+    assert [row["task_id"] for row in client.get("/api/tasks/").json()["content"]] == ids[::-1]
+
+
+def test_no_database(no_database):
+    for path in ("/api/tasks/", "/api/tasks"):
+        answer = no_database.get(path)
+        assert answer.status_code == 200
+        assert answer.json() == {"error_code": 500, "error_message": "cannot connect to state table", "content": []}
