@@ -1,10 +1,10 @@
 """
-Where the files of the articles workflow lie below its folder.
+Layout of the articles workflow's folder in the storage.
 
     <site>/extracts/<date>/<checksum>-<rows>-<lines>-<bad lines>-<anonymous>.parquet
                                         the rows of one event object; the date is that of its delivery
     <site>/extracts/<date>/<checksum>-unreadable.txt
-                                        in place of it, when the object is not whole gzip
+                                        instead, if the object is not complete gzip
     <site>/runs/<instant>-<checksum>/   the files of one run, see `RunFiles`
 
 The folder of artefacts has `<site>/<instant>-<checksum>/` with a copy of some of them. Events lie below
@@ -93,7 +93,7 @@ class RunFiles:
 
     @property
     def plan(self) -> StoragePath:
-        """What the run works on."""
+        """The plan of the run."""
         return self.folder / "plan.json"
 
     @property

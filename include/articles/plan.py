@@ -17,7 +17,7 @@ class NoPlanError(BadDataError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run works on."""
+    """Pinned input of a run."""
 
     site: str
     run_id: str

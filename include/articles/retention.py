@@ -1,4 +1,4 @@
-"""What housekeeping may remove: extracts that no run reads, and files of runs that failed or whose site is gone."""
+"""Retention of articles: housekeeping removes extracts that no run reads, and files of failed or orphaned runs."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ RUNS_KEPT = 3
 
 
 class ArticleRetention(RetentionSettings):
-    """How long extracts and files of runs are kept."""
+    """Retention settings of the articles workflow."""
 
     extracts_days: float = days_kept(60, "extracts of article events from before the dates that a run reads")
     article_runs_days: float = days_kept(30, "tables of article runs that failed or whose site is gone")

@@ -132,7 +132,7 @@ def collect(
 
 def extract(root: StoragePath, listing: Listing, folder: StoragePath, progress: Progress | None = None) -> Manifest:
     """
-    Make the missing extracts.
+    Write the missing extracts.
 
     An object that was deleted after it was listed is left out, as if it had been deleted before.
 

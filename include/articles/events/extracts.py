@@ -33,7 +33,7 @@ _NOT_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 
 @dataclass(frozen=True)
 class Extract:
-    """What the name of an extract says about its event object."""
+    """Facts about an event object that are in the name of its extract."""
 
     name: str
     """Name below the folder of extracts, see `layout.py`."""

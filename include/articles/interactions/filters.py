@@ -1,4 +1,4 @@
-"""Which events, readers and articles count. The order of rows does not matter."""
+"""Filters of events, readers and articles. The order of rows does not matter."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ def filter_emailnewsletter(events: pd.DataFrame) -> pd.DataFrame:
 
 def filter_flyby_users(events: pd.DataFrame, min_articles: int = 2) -> pd.DataFrame:
     """
-    Keep the events of readers of several articles.
+    Return the events of readers of several articles.
 
     Args:
         events: one row per event; columns `client_id` and `external_id`.
@@ -28,7 +28,7 @@ def filter_flyby_users(events: pd.DataFrame, min_articles: int = 2) -> pd.DataFr
 
 def filter_articles(events: pd.DataFrame, min_readers: int = 2, min_articles: int = 2) -> pd.DataFrame:
     """
-    Keep the events of articles with several readers, and of readers of several such articles.
+    Return the events of articles with several readers and of readers of several such articles.
 
     Both rules are repeated until nothing changes. What remains is the largest set in which each article has
     *min_readers* readers and each reader *min_articles* articles: the core of the graph of readers and articles. It is
@@ -52,7 +52,7 @@ def filter_activities(
     timed: pd.DataFrame, max_gap_seconds: float = 600, min_reader_seconds: float = 60
 ) -> pd.DataFrame:
     """
-    Keep the gaps that count as reading, then the readers who read long enough.
+    Return the gaps that count as reading, of readers who read long enough.
 
     Args:
         timed: one row per gap between two events; columns `client_id` and `duration` in seconds.
@@ -84,7 +84,7 @@ class _Pairs:
         return np.bincount(self._pair_articles, minlength=self.n_articles)
 
     def keep(self, readers: np.ndarray, articles: np.ndarray) -> bool:
-        """Keep the pairs of these readers and articles; return whether any was dropped."""
+        """Drop all pairs but those of these readers and articles; return whether any was dropped."""
         stay = readers[self._pair_readers] & articles[self._pair_articles]
         self._pair_readers, self._pair_articles = self._pair_readers[stay], self._pair_articles[stay]
         return not stay.all()

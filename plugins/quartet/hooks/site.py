@@ -1,4 +1,4 @@
-"""A newsroom's site over HTTP, with manners: no faster than it bears, few repetitions, nowhere else."""
+"""Polite HTTP requests to a site: within its limits, with few retries, and to no other host."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -20,13 +20,13 @@ BODY_BYTES = 5_000_000
 REDIRECTS = 10
 GONE = (404, 410)
 REFUSALS = 20
-"""After so many articles in a row that the site did not answer for, it is left alone."""
+"""Failed articles in a row after which no more requests are sent to the site."""
 
-Answer = PageResponse | PageError
+Outcome = PageResponse | PageError
 
 
-class PassingError(PageError):
-    """Another try may succeed, after so many seconds if the site said how many."""
+class TransientPageError(PageError):
+    """A temporary error; *wait_seconds* is the wait that the site asked for, or 0."""
 
     def __init__(self, kind: ErrorKind, detail: str, wait_seconds: float = 0) -> None:
         super().__init__(kind, detail)
@@ -35,11 +35,11 @@ class PassingError(PageError):
 
 class SiteHook(BaseHook):
     """
-    Ask a site about its articles.
+    Hook for requests to a site.
 
-    :param site: which, and how fast.
-    :param base_url: the address that stands in for the site's own, such as that of a copy.
-    :param wait_seconds: between first and second attempt; doubled for each further one.
+    :param site: the site and its limits.
+    :param base_url: address that replaces the site's own, such as that of a copy.
+    :param wait_seconds: wait between the first and second attempt; doubled for each further one.
     """
 
     def __init__(self, site: Site, base_url: str = "", wait_seconds: float = 2.0) -> None:
@@ -48,39 +48,39 @@ class SiteHook(BaseHook):
         self.base_url = (base_url or site.base_url).rstrip("/")
         self.wait_seconds = wait_seconds
 
-    def fetch(self, questions: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, Answer]]:
+    def fetch(self, requests: Iterable[PageRequest]) -> Iterator[tuple[PageRequest, Outcome]]:
         """
-        Ask about articles, and give each answer as soon as it is there, in any order.
+        Yield the outcome of each request as soon as it arrives, in any order.
 
-        Nothing is sent while the caller works on an answer. What goes wrong with one article is its answer.
+        Nothing is sent while the caller processes an outcome. An error of one article is its outcome.
         """
-        waiting, asked = iter(questions), dict[asyncio.Task[Answer], PageRequest]()
+        waiting, pending = iter(requests), dict[asyncio.Task[Outcome], PageRequest]()
         with asyncio.Runner() as runner:
             visit = runner.run(Visit.begin(self.site, self.base_url, self.wait_seconds))
             try:
                 while True:
-                    for question in islice(waiting, self.site.concurrent_requests - len(asked)):
-                        asked[runner.get_loop().create_task(visit.ask(question))] = question
-                    if not asked:
+                    for request in islice(waiting, self.site.concurrent_requests - len(pending)):
+                        pending[runner.get_loop().create_task(visit.fetch(request))] = request
+                    if not pending:
                         return
-                    for task in runner.run(_first_done(asked)):
-                        yield asked.pop(task), task.result()
+                    for task in runner.run(_first_done(pending)):
+                        yield pending.pop(task), task.result()
             finally:
                 self.log.info("%s: %d requests sent", self.base_url, visit.requests)
-                runner.run(visit.end(asked))
+                runner.run(visit.end(pending))
 
 
-async def _first_done(tasks: Iterable[asyncio.Task[Answer]]) -> set[asyncio.Task[Answer]]:
+async def _first_done(tasks: Iterable[asyncio.Task[Outcome]]) -> set[asyncio.Task[Outcome]]:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     return done
 
 
 class Visit:
     """
-    Requests to a site that share its limits; within one event loop.
+    Requests to a site that share its limits, within one event loop.
 
-    :param client: sends them.
-    :param requests: sent so far, redirects and repetitions included.
+    :param client: client that sends the requests.
+    :param requests: number of requests sent so far, including redirects and retries.
     """
 
     def __init__(self, site: Site, base_url: str, wait_seconds: float, client: httpx.AsyncClient) -> None:
@@ -90,14 +90,14 @@ class Visit:
         self.requests = 0
         self._host, self._folder = _plain(urlsplit(base_url).hostname), urlsplit(base_url).path
         self._is_copy = base_url != site.base_url.rstrip("/")
-        self._limiter = AsyncLimiter(1, 1 / site.requests_per_second)  # of 1, so that there are no bursts
+        self._limiter = AsyncLimiter(1, 1 / site.requests_per_second)  # of 1, to prevent bursts
         self._backoff = wait_exponential(multiplier=wait_seconds, max=site.max_wait_seconds)
         self._quiet_until = 0.0
         self._refusals = 0
 
     @classmethod
     async def begin(cls, site: Site, base_url: str, wait_seconds: float) -> "Visit":
-        """Begin as if a request had just been sent: a task that is tried again may have sent one."""
+        """Begin as if a request had just been sent, because a retried task may have sent one."""
         client = httpx.AsyncClient(
             headers={"User-Agent": site.user_agent},
             timeout=site.timeout_seconds,
@@ -108,40 +108,40 @@ class Visit:
         await visit._limiter.acquire()
         return visit
 
-    async def end(self, unfinished: Iterable[asyncio.Task[Answer]]) -> None:
-        """Give up what is under way and close the connections."""
+    async def end(self, unfinished: Iterable[asyncio.Task[Outcome]]) -> None:
+        """Cancel unfinished requests and close the connections."""
         tasks = list(unfinished)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.client.aclose()
 
-    async def ask(self, question: PageRequest) -> Answer:
-        """Ask about one article, several times if need be."""
+    async def fetch(self, request: PageRequest) -> Outcome:
+        """Request one article, with retries if necessary."""
         if self._refusals >= REFUSALS:
             return PageError("not_asked", f"{self.base_url} did not answer for {REFUSALS} articles in a row")
         attempts = AsyncRetrying(
-            retry=retry_if_exception_type(PassingError),
+            retry=retry_if_exception_type(TransientPageError),
             stop=stop_after_attempt(self.site.attempts),
             wait=self._wait,
             reraise=True,
         )
         try:
-            reply = await attempts(self._follow, f"{self.base_url}{question.target}")
+            response = await attempts(self._follow, f"{self.base_url}{request.target}")
         except PageError as error:
             refused = error.kind in ("http_status", "timeout", "connection")
             self._refusals = self._refusals + 1 if refused else 0
             return error
         self._refusals = 0
-        return reply
+        return response
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked_for = error.wait_seconds if isinstance(error, PassingError) else 0
-        return max(self._backoff(state), asked_for)
+        requested = error.wait_seconds if isinstance(error, TransientPageError) else 0
+        return max(self._backoff(state), requested)
 
     async def _follow(self, url: str) -> PageResponse:
-        """Send a request and those that it is redirected to."""
+        """Send a request and follow its redirects."""
         try:
             request = self.client.build_request("GET", url)
         except httpx.InvalidURL as error:
@@ -162,7 +162,7 @@ class Visit:
         return PageResponse(response.url.host, inside, body, response.charset_encoding)
 
     def _is_ours(self, url: httpx.URL) -> bool:
-        """Tell whether an address is on the site; a copy must not lead to the original."""
+        """Check that an address is on the site; a copy must not lead to the original."""
         host, domain = _plain(url.host), self.site.domain
         of_site = not self._is_copy and (host == domain or host.endswith(f".{domain}"))
         return url.scheme in ("http", "https") and (host == self._host or of_site)
@@ -178,12 +178,12 @@ class Visit:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
-            raise PassingError("timeout", f"{request.url}: nothing in {self.site.timeout_seconds:g} s") from None
+            raise TransientPageError("timeout", f"{request.url}: nothing in {self.site.timeout_seconds:g} s") from None
         except httpx.DecodingError as error:
             raise PageError("bad_encoding", f"{request.url}: {error}") from None
         except httpx.RequestError as error:
-            raise PassingError("connection", f"{request.url}: {type(error).__name__}: {error}") from None
-        except (httpx.InvalidURL, ValueError) as error:  # of a redirect
+            raise TransientPageError("connection", f"{request.url}: {type(error).__name__}: {error}") from None
+        except (httpx.InvalidURL, ValueError) as error:  # in a redirect
             raise PageError("bad_url", f"{request.url} led to no address: {error}") from None
 
     async def _turn(self) -> None:
@@ -204,7 +204,7 @@ class Visit:
             raise PageError("http_status", detail)
         wait = min(_retry_after(response), self.site.max_wait_seconds)
         self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + wait)
-        raise PassingError("http_status", detail, wait)
+        raise TransientPageError("http_status", detail, wait)
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -217,11 +217,11 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Say for how many seconds the site wants to be left alone, 0 or more."""
+    """Return the seconds that the site asks to wait, 0 or more."""
     value = response.headers.get("Retry-After", "")
     try:
         wait = float(value) if value.isdecimal() else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):  # no date, or one without zone
+    except (ValueError, TypeError):  # not a date, or one without a zone
         return 0
     return max(wait, 0)
 

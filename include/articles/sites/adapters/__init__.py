@@ -1,4 +1,4 @@
-"""How each kind of site names and describes its articles; one module per kind."""
+"""Adapters for the kinds of sites, one module per kind."""
 
 from include.articles.sites.adapters.base import SiteAdapter
 from include.articles.sites.adapters.washington_city_paper import WashingtonCityPaper

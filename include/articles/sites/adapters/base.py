@@ -1,4 +1,4 @@
-"""What all kinds of site share: the request for an article's page, the response, the metadata, the errors."""
+"""Base of the adapters: request for an article's page, response, metadata, errors."""
 
 import codecs
 import re
@@ -48,7 +48,7 @@ class PageError(Exception):
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a site publishes about one of its articles."""
+    """Metadata that a site publishes about an article."""
 
     external_id: str
     title: str
@@ -98,7 +98,7 @@ class PageResponse:
 
 
 class SiteAdapter(Protocol):
-    """How one kind of site names and describes its articles."""
+    """Knowledge of how a kind of site names and describes its articles."""
 
     uses_api: bool
     """
