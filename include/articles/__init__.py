@@ -1,1 +1,1 @@
-"""Article recommendations: events, dwell, popularity, models of likeness, lists, the newsrooms' pages."""
+"""Article recommendations: events, dwell, popularity, models of similarity, lists, pages of the sites."""

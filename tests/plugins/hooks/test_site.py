@@ -25,7 +25,7 @@ Behaviour = Callable[["Handler"], None]
 
 
 @dataclass
-class Newsroom:
+class FakeSite:
     """A server with a behaviour per path and a record of its requests."""
 
     url: str = ""
@@ -47,24 +47,24 @@ class Newsroom:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    newsroom: Newsroom
+    fake: FakeSite
 
     def do_GET(self) -> None:
-        room = self.newsroom
-        with room.lock:
-            room.requests.append((self.path, time.monotonic()))
-            room.headers.append(dict(self.headers))
-            room.under_way += 1
-            room.most = max(room.most, room.under_way)
-            steps = room.behaviours.get(self.path, [page()])
+        fake = self.fake
+        with fake.lock:
+            fake.requests.append((self.path, time.monotonic()))
+            fake.headers.append(dict(self.headers))
+            fake.under_way += 1
+            fake.most = max(fake.most, fake.under_way)
+            steps = fake.behaviours.get(self.path, [page()])
             behave = steps.pop(0) if len(steps) > 1 else steps[0]
         try:
             behave(self)
         except (BrokenPipeError, ConnectionResetError):  # the client has gone
             self.close_connection = True
         finally:
-            with room.lock:
-                room.under_way -= 1
+            with fake.lock:
+                fake.under_way -= 1
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -118,14 +118,14 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @pytest.fixture
-def newsroom(monkeypatch: pytest.MonkeyPatch) -> Iterator[Newsroom]:
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
     monkeypatch.setattr(ssl, "create_default_context", lambda **_: TLS)
-    room = Newsroom()
-    with Server(("127.0.0.1", 0), type("Own", (Handler,), {"newsroom": room})) as server:
+    fake = FakeSite()
+    with Server(("127.0.0.1", 0), type("Own", (Handler,), {"fake": fake})) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        room.url = f"http://127.0.0.1:{server.server_address[1]}"
-        yield room
+        fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield fake
         server.shutdown()
         thread.join()
 
@@ -139,30 +139,30 @@ def questions(*targets: str) -> list[PageRequest]:
     return [PageRequest(str(number), target, target) for number, target in enumerate(targets)]
 
 
-def ask(newsroom: Newsroom, *targets: str, base: str = "", **fields: object) -> dict[str, PageResponse | PageError]:
+def ask(fake: FakeSite, *targets: str, base: str = "", **fields: object) -> dict[str, PageResponse | PageError]:
     """Request pages; return target → answer. Waits between attempts are a thousandth of the usual ones."""
-    hook = SiteHook(site(**fields), base or newsroom.url, wait_seconds=0.002)
+    hook = SiteHook(site(**fields), base or fake.url, wait_seconds=0.002)
     return {question.target: answer for question, answer in hook.fetch(questions(*targets))}
 
 
-def outcome(newsroom: Newsroom, *steps: Behaviour, **fields: object) -> str:
+def outcome(fake: FakeSite, *steps: Behaviour, **fields: object) -> str:
     """Request a page with this behaviour; return the kind of its error, or `ok`."""
-    newsroom.behaviours["/a"] = list(steps)
-    [answer] = ask(newsroom, "/a", **fields).values()
+    fake.behaviours["/a"] = list(steps)
+    [answer] = ask(fake, "/a", **fields).values()
     return answer.kind if isinstance(answer, PageError) else "ok"
 
 
-def reply(newsroom: Newsroom, *steps: Behaviour) -> PageResponse:
-    newsroom.behaviours["/a"] = list(steps)
-    [answer] = ask(newsroom, "/a").values()
+def reply(fake: FakeSite, *steps: Behaviour) -> PageResponse:
+    fake.behaviours["/a"] = list(steps)
+    [answer] = ask(fake, "/a").values()
     assert isinstance(answer, PageResponse), answer
     return answer
 
 
-def test_a_page_is_given_with_its_path_and_encoding(newsroom):
-    found = reply(newsroom, page(Content_Type="text/html; charset=ISO-8859-1"))
+def test_a_page_is_given_with_its_path_and_encoding(fake):
+    found = reply(fake, page(Content_Type="text/html; charset=ISO-8859-1"))
     assert found == PageResponse("127.0.0.1", "/a", PAGE, "iso-8859-1")
-    assert newsroom.headers[0]["User-Agent"] == "article-rec-training-job/1.0.0"
+    assert fake.headers[0]["User-Agent"] == "article-rec-training-job/1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -188,37 +188,37 @@ def test_a_page_is_given_with_its_path_and_encoding(newsroom):
         ([page(Content_Type="text/html; charset=klingon")], "ok", 1),
     ],
 )
-def test_only_what_may_pass_is_tried_again(newsroom, steps, expected, requests):
-    assert outcome(newsroom, *steps) == expected
-    assert len(newsroom.requests) == requests
+def test_only_what_may_pass_is_tried_again(fake, steps, expected, requests):
+    assert outcome(fake, *steps) == expected
+    assert len(fake.requests) == requests
 
 
-def test_there_may_be_more_or_fewer_attempts(newsroom):
-    assert outcome(newsroom, page(status=503), attempts=5) == "http_status"
-    assert outcome(newsroom, page(status=503), attempts=1) == "http_status"
-    assert len(newsroom.requests) == 6
+def test_there_may_be_more_or_fewer_attempts(fake):
+    assert outcome(fake, page(status=503), attempts=5) == "http_status"
+    assert outcome(fake, page(status=503), attempts=1) == "http_status"
+    assert len(fake.requests) == 6
 
 
 @pytest.mark.parametrize("slow", [page(seconds=0.5), drip])
-def test_a_page_that_takes_too_long_is_given_up(newsroom, slow):
+def test_a_page_that_takes_too_long_is_given_up(fake, slow):
     began = time.monotonic()
-    assert outcome(newsroom, slow, timeout_seconds=0.1, attempts=2) == "timeout"
+    assert outcome(fake, slow, timeout_seconds=0.1, attempts=2) == "timeout"
     assert time.monotonic() - began < 2
-    assert len(newsroom.requests) == 2
+    assert len(fake.requests) == 2
 
 
-def test_a_site_that_is_not_there_is_a_failed_connection(newsroom):
+def test_a_site_that_is_not_there_is_a_failed_connection(fake):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        answers = ask(newsroom, "/a", base=f"http://127.0.0.1:{free.getsockname()[1]}")
+        answers = ask(fake, "/a", base=f"http://127.0.0.1:{free.getsockname()[1]}")
     assert [answer.kind for answer in answers.values() if isinstance(answer, PageError)] == ["connection"]
 
 
-def test_waits_double_and_have_an_end(newsroom):
+def test_waits_double_and_have_an_end(fake):
     assert SiteHook(site()).wait_seconds == 2
-    newsroom.behaviours["/a"] = [page(status=503)]
-    list(SiteHook(site(attempts=6, max_wait_seconds=0.1), newsroom.url, wait_seconds=0.02).fetch(questions("/a")))
-    waits = [later - earlier for (_, earlier), (_, later) in pairwise(newsroom.requests)]
+    fake.behaviours["/a"] = [page(status=503)]
+    list(SiteHook(site(attempts=6, max_wait_seconds=0.1), fake.url, wait_seconds=0.02).fetch(questions("/a")))
+    waits = [later - earlier for (_, earlier), (_, later) in pairwise(fake.requests)]
     for wait, expected in zip(waits, [0.02, 0.04, 0.08, 0.1, 0.1], strict=True):
         assert wait >= expected * 0.9
     assert sum(waits) < 1
@@ -236,16 +236,16 @@ def test_waits_double_and_have_an_end(newsroom):
         ("soon", False),
     ],
 )
-def test_a_site_may_ask_for_quiet_within_bounds(newsroom, value, waits):
-    assert outcome(newsroom, page(status=429, Retry_After=value), page(), max_wait_seconds=0.4) == "ok"
-    (_, first), (_, second) = newsroom.requests
+def test_a_site_may_ask_for_quiet_within_bounds(fake, value, waits):
+    assert outcome(fake, page(status=429, Retry_After=value), page(), max_wait_seconds=0.4) == "ok"
+    (_, first), (_, second) = fake.requests
     assert waits == (0.38 < second - first < 5)
 
 
-def test_quiet_is_for_all_requests(newsroom):
-    newsroom.behaviours["/0"] = [page(status=503, Retry_After="9"), page()]
-    ask(newsroom, *[f"/{number}" for number in range(12)], max_wait_seconds=0.3, concurrent_requests=2)
-    times = [at for _, at in newsroom.requests]
+def test_quiet_is_for_all_requests(fake):
+    fake.behaviours["/0"] = [page(status=503, Retry_After="9"), page()]
+    ask(fake, *[f"/{number}" for number in range(12)], max_wait_seconds=0.3, concurrent_requests=2)
+    times = [at for _, at in fake.requests]
     assert len(times) == 13
     before = sum(at - times[0] < 0.25 for at in times)
     assert before <= 3  # what was under way already
@@ -260,12 +260,12 @@ def test_quiet_is_for_all_requests(newsroom):
         ({f"/{a}": to(f"/{b}") for a, b in pairwise("abcdefghijk")}, "/k"),
     ],
 )
-def test_redirects_are_followed(newsroom, steps, path):
-    newsroom.behaviours = {at: [step] for at, step in steps.items()}
-    [answer] = ask(newsroom, "/a").values()
+def test_redirects_are_followed(fake, steps, path):
+    fake.behaviours = {at: [step] for at, step in steps.items()}
+    [answer] = ask(fake, "/a").values()
     assert isinstance(answer, PageResponse), answer
     assert answer.path == path
-    assert len(newsroom.requests) == len(steps) + 1
+    assert len(fake.requests) == len(steps) + 1
 
 
 @pytest.mark.parametrize(
@@ -276,12 +276,12 @@ def test_redirects_are_followed(newsroom, steps, path):
         ({f"/{a}": to(f"/{b}") for a, b in pairwise("abcdefghijklmnop")}, 11),
     ],
 )
-def test_redirects_without_end_are_a_loop(newsroom, steps, requests):
-    newsroom.behaviours = {at: [step] for at, step in steps.items()}
-    [answer] = ask(newsroom, "/a").values()
+def test_redirects_without_end_are_a_loop(fake, steps, requests):
+    fake.behaviours = {at: [step] for at, step in steps.items()}
+    [answer] = ask(fake, "/a").values()
     assert isinstance(answer, PageError)
     assert answer.kind == "redirect_loop"
-    assert len(newsroom.requests) == requests
+    assert len(fake.requests) == requests
 
 
 @pytest.mark.parametrize(
@@ -296,16 +296,16 @@ def test_redirects_without_end_are_a_loop(newsroom, steps, requests):
         "//elsewhere.example/a",
     ],
 )
-def test_a_redirect_to_elsewhere_is_not_followed(newsroom, location):
-    assert outcome(newsroom, to(location)) == "redirect_elsewhere"
-    assert newsroom.paths == ["/a"]
+def test_a_redirect_to_elsewhere_is_not_followed(fake, location):
+    assert outcome(fake, to(location)) == "redirect_elsewhere"
+    assert fake.paths == ["/a"]
 
 
 @pytest.mark.parametrize(
     "location", ["http://[::1/", "//[x", "http://a:99999999/", "/\x7f", "http://\xff.example", "//:x"]
 )
-def test_a_redirect_to_no_address_is_an_error_of_one_article(newsroom, location):
-    assert outcome(newsroom, to(location), attempts=1) in ("connection", "redirect_elsewhere", "bad_url")
+def test_a_redirect_to_no_address_is_an_error_of_one_article(fake, location):
+    assert outcome(fake, to(location), attempts=1) in ("connection", "redirect_elsewhere", "bad_url")
 
 
 def test_the_site_itself_may_be_under_several_names():
@@ -320,60 +320,60 @@ def test_the_site_itself_may_be_under_several_names():
     assert {url: visit._is_ours(module.httpx.URL(url)) for url in allowed} == allowed
 
 
-def test_no_cookies_are_kept(newsroom):
-    newsroom.behaviours["/a"] = [page(Set_Cookie="visits=1; Path=/")]
-    ask(newsroom, "/a", "/b")
-    assert not any("Cookie" in headers for headers in newsroom.headers)
+def test_no_cookies_are_kept(fake):
+    fake.behaviours["/a"] = [page(Set_Cookie="visits=1; Path=/")]
+    ask(fake, "/a", "/b")
+    assert not any("Cookie" in headers for headers in fake.headers)
 
 
-def test_a_copy_may_lie_in_a_folder(newsroom):
-    newsroom.behaviours["/copy/a"] = [to("/copy/b/")]
-    [answer] = ask(newsroom, "/a", base=f"{newsroom.url}/copy/").values()
+def test_a_copy_may_lie_in_a_folder(fake):
+    fake.behaviours["/copy/a"] = [to("/copy/b/")]
+    [answer] = ask(fake, "/a", base=f"{fake.url}/copy/").values()
     assert isinstance(answer, PageResponse)
     assert answer.path == "/b/"
 
 
 @pytest.mark.parametrize("target", ["/a\nb", "/\0", f"/{'x' * 70_000}"])
-def test_a_path_that_makes_no_address_is_the_error_of_one_article(newsroom, target):
-    answers = ask(newsroom, target, "/b")
+def test_a_path_that_makes_no_address_is_the_error_of_one_article(fake, target):
+    answers = ask(fake, target, "/b")
     bad = answers[target]
     assert isinstance(bad, PageError)
     assert bad.kind == "bad_url"
     assert isinstance(answers["/b"], PageResponse)
 
 
-def test_a_path_of_any_letters_is_asked_for(newsroom):
-    answers = ask(newsroom, "/article/1/café x/?q=ü%20", "/article/1/../../b")
+def test_a_path_of_any_letters_is_asked_for(fake):
+    answers = ask(fake, "/article/1/café x/?q=ü%20", "/article/1/../../b")
     assert all(isinstance(answer, PageResponse) for answer in answers.values())
-    assert sorted(newsroom.paths) == ["/article/1/caf%C3%A9%20x/?q=%C3%BC%20", "/b"]
+    assert sorted(fake.paths) == ["/article/1/caf%C3%A9%20x/?q=%C3%BC%20", "/b"]
 
 
-def test_the_rate_counts_redirects_and_repetitions_too(newsroom):
-    newsroom.behaviours = {"/a": [to("/b")], "/c": [page(status=503), page()]}
+def test_the_rate_counts_redirects_and_repetitions_too(fake):
+    fake.behaviours = {"/a": [to("/b")], "/c": [page(status=503), page()]}
     began = time.monotonic()
-    ask(newsroom, "/a", "/c", "/d", "/e", "/f", requests_per_second=20, concurrent_requests=4)
-    times = sorted(at for _, at in newsroom.requests)
+    ask(fake, "/a", "/c", "/d", "/e", "/f", requests_per_second=20, concurrent_requests=4)
+    times = sorted(at for _, at in fake.requests)
     assert len(times) == 7
     for number, at in enumerate(times, 1):  # the first waits, too
         assert at - began > number / 20 * 0.98
 
 
-def test_the_rate_has_no_bursts_after_a_rest(newsroom):
-    newsroom.behaviours["/0"] = [page(seconds=0.35)]
-    ask(newsroom, "/0", "/1", "/2", requests_per_second=10)
-    times = [at for _, at in newsroom.requests]
+def test_the_rate_has_no_bursts_after_a_rest(fake):
+    fake.behaviours["/0"] = [page(seconds=0.35)]
+    ask(fake, "/0", "/1", "/2", requests_per_second=10)
+    times = [at for _, at in fake.requests]
     assert times[2] - times[1] > 0.05
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_no_more_requests_are_under_way_than_the_site_bears(newsroom, limit):
-    newsroom.behaviours = {f"/{n}": [page(seconds=0.03)] for n in range(9)}
-    answers = ask(newsroom, *newsroom.behaviours, concurrent_requests=limit)
+def test_no_more_requests_are_under_way_than_the_site_bears(fake, limit):
+    fake.behaviours = {f"/{n}": [page(seconds=0.03)] for n in range(9)}
+    answers = ask(fake, *fake.behaviours, concurrent_requests=limit)
     assert len(answers) == 9
-    assert newsroom.most == limit
+    assert fake.most == limit
 
 
-def test_answers_come_while_others_are_not_asked_yet(newsroom):
+def test_answers_come_while_others_are_not_asked_yet(fake):
     asked = []
 
     def all_questions() -> Iterator[PageRequest]:
@@ -381,46 +381,46 @@ def test_answers_come_while_others_are_not_asked_yet(newsroom):
             asked.append(question)
             yield question
 
-    answers = SiteHook(site(concurrent_requests=2), newsroom.url).fetch(all_questions())
+    answers = SiteHook(site(concurrent_requests=2), fake.url).fetch(all_questions())
     next(answers)
     assert len(asked) == 2
     answers.close()  # type: ignore[attr-defined]
     assert len(asked) == 2
 
 
-def test_a_task_that_is_ended_lets_go_of_the_site(newsroom):
+def test_a_task_that_is_ended_lets_go_of_the_site(fake):
     class Ended(BaseException):
         pass
 
     def end(*_: object) -> None:
         raise Ended
 
-    newsroom.behaviours["/1"] = [page(seconds=2)]
+    fake.behaviours["/1"] = [page(seconds=2)]
     before = signal.signal(signal.SIGUSR1, end)  # Airflow raises in a handler, too
     timer = threading.Timer(0.4, signal.pthread_kill, [threading.get_ident(), signal.SIGUSR1])
     timer.start()
     began = time.monotonic()
     try:
         with pytest.raises(Ended):
-            ask(newsroom, "/0", "/1", "/2")
+            ask(fake, "/0", "/1", "/2")
     finally:
         timer.join()
         signal.signal(signal.SIGUSR1, before)
     assert time.monotonic() - began < 1.5
-    assert newsroom.paths == ["/0", "/1"]
+    assert fake.paths == ["/0", "/1"]
 
 
-def test_a_site_that_is_down_is_left_alone_after_a_while(monkeypatch, newsroom):
+def test_a_site_that_is_down_is_left_alone_after_a_while(monkeypatch, fake):
     monkeypatch.setattr(module, "REFUSALS", 3)
     for number in range(9):
-        newsroom.behaviours[f"/{number}"] = [page(status=503)]
-    newsroom.behaviours["/1"] = [page(status=404)]  # an answer
-    answers = ask(newsroom, *newsroom.behaviours, attempts=1)
+        fake.behaviours[f"/{number}"] = [page(status=503)]
+    fake.behaviours["/1"] = [page(status=404)]  # an answer
+    answers = ask(fake, *fake.behaviours, attempts=1)
     kinds = [answer.kind for answer in answers.values() if isinstance(answer, PageError)]
     assert kinds == ["http_status", "not_found", *["http_status"] * 3, *["not_asked"] * 4]
-    assert len(newsroom.requests) == 5
+    assert len(fake.requests) == 5
 
 
-def test_nothing_is_asked_about_nothing(newsroom):
-    assert ask(newsroom) == {}
-    assert newsroom.requests == []
+def test_nothing_is_asked_about_nothing(fake):
+    assert ask(fake) == {}
+    assert fake.requests == []
