@@ -1,4 +1,4 @@
-"""A bounded cache of an app's answers, and one reading for all who ask for the same at the same time."""
+"""A bounded cache of an app's responses, with a single read for concurrent requests of the same."""
 
 import asyncio
 import random
@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 MAX_ENTRIES = 2_048
 MAX_BYTES = MAX_ENTRIES * 50_000
-_NOTHING = object()
+_MISSING = object()
 
 
-class AnswerCache(Generic[T]):
+class ResponseCache(Generic[T]):
     """
-    Keeps answers for a time, those used last, within `MAX_ENTRIES` and `MAX_BYTES`; an error is not kept.
+    Keeps responses for a time, the most recently used, within `MAX_ENTRIES` and `MAX_BYTES`; errors are not kept.
 
     It belongs to one event loop, so it needs no lock.
 
     Args:
-        seconds: how long an answer is kept; 0: not at all.
-        weigh: gives the size of an answer in bytes.
-        jitter_seconds: at most so much longer, at random, so that several servers do not all read at once.
-        timer: gives the seconds that have passed.
+        seconds: how long a response is kept; 0: not at all.
+        weigh: returns the size of a response in bytes.
+        jitter_seconds: range of a random extension, so that several servers do not read at the same time.
+        timer: returns seconds.
     """
 
     def __init__(
@@ -39,27 +39,27 @@ class AnswerCache(Generic[T]):
         def until(_: Hashable, __: T, now: float) -> float:
             return now + (seconds and seconds + random.uniform(*jitter_seconds))
 
-        # what an answer weighs at least keeps the number of them within bounds, too
-        self._kept = TLRUCache(MAX_BYTES, until, timer, lambda answer: max(weigh(answer), MAX_BYTES // MAX_ENTRIES))
+        # a minimum weight limits the number of entries, too
+        self._kept = TLRUCache(MAX_BYTES, until, timer, lambda found: max(weigh(found), MAX_BYTES // MAX_ENTRIES))
         self._running: dict[Hashable, asyncio.Task[T]] = {}
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
-        """Give what is kept for *key*; else what *make* gives, which is asked once however many wait for it."""
-        kept: Any = self._kept.get(key, _NOTHING)
-        if kept is not _NOTHING:
+    async def get(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """Return the cached response for *key*, or the result of *read*, called once for all who wait for it."""
+        kept: Any = self._kept.get(key, _MISSING)
+        if kept is not _MISSING:
             return kept
         if (running := self._running.get(key)) is None:
-            running = self._running[key] = asyncio.create_task(self._make(key, make))
+            running = self._running[key] = asyncio.create_task(self._read(key, read))
             running.add_done_callback(lambda task: self._done(key, task))
-        return await asyncio.shield(running)  # a client that goes away takes no answer from the others
+        return await asyncio.shield(running)  # a client that disconnects must not cancel the read for others
 
-    async def _make(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
-        answer = await make()
+    async def _read(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        found = await read()
         with suppress(ValueError):  # larger than the whole cache
-            self._kept[key] = answer
-        return answer
+            self._kept[key] = found
+        return found
 
     def _done(self, key: Hashable, task: asyncio.Task[T]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # nobody may be left who hears of it
+            task.exception()  # retrieved, in case all clients have disconnected

@@ -1,4 +1,4 @@
-"""Figures of the articles API, as log lines: a name, a value, the handler and the site."""
+"""Metrics of the articles API, as log lines: a name, a value, the handler and the site."""
 
 import logging
 import re
@@ -16,20 +16,20 @@ NO_SITE, OTHER_SITE = "none", "other"
 
 
 def label(site: str) -> str:
-    """Name a site in the figures; what cannot be the name of one is `other`."""
+    """Return the label of a site; `other` for text that cannot be the name of one."""
     return site if NAME.fullmatch(site) else OTHER_SITE
 
 
 @dataclass
 class Latency:
-    """Times of answers, in milliseconds."""
+    """Latencies of requests, in milliseconds."""
 
     requests: int = 0
     total: float = 0
     longest: float = 0
 
     def add(self, milliseconds: float) -> None:
-        """Count an answer."""
+        """Add a request."""
         self.requests += 1
         self.total += milliseconds
         self.longest = max(self.longest, milliseconds)
@@ -37,10 +37,10 @@ class Latency:
 
 class Metrics:
     """
-    Counts, and logs what it has counted with the first answer after a minute.
+    Counts requests, and logs the counts with the first response after a minute.
 
     Args:
-        timer: gives the seconds that have passed.
+        timer: returns seconds.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
@@ -51,11 +51,11 @@ class Metrics:
         self._latencies: dict[tuple[str, str], Latency] = {}
 
     def count(self, name: str, site: str) -> None:
-        """Count one more of *name*, such as `total_rec_requests`."""
+        """Increment a counter, such as `total_rec_requests`."""
         self._counts[name, self._bounded(site)] += 1
 
     def answered(self, handler: str, site: str, method: str, status: int, milliseconds: float) -> None:
-        """Count an answer; an error has a line of its own."""
+        """Add a request; an error is also logged at once."""
         if status >= 400:
             line = "error_request_time %.1f ms handler=%s site=%s method=%s status_code=%d"
             log.info(line, milliseconds, handler, site, method, status)
@@ -64,7 +64,7 @@ class Metrics:
             self.flush()
 
     def flush(self) -> None:
-        """Log what was counted since the last time, and begin anew."""
+        """Log the counts since the last flush and reset them."""
         for (name, site), number in sorted(self._counts.items()):
             log.info("%s %d site=%s", name, number, site)
         for (handler, site), each in sorted(self._latencies.items()):
@@ -76,7 +76,7 @@ class Metrics:
         self._flushed = self._timer()
 
     def _bounded(self, site: str) -> str:
-        """Callers may make up as many names as they like."""
+        """Return the label to count under, of which callers cannot create any number."""
         if len(self._sites) < MAX_SITES:
             self._sites.add(site)
         return site if site in self._sites else OTHER_SITE

@@ -1,4 +1,4 @@
-"""What every request of the articles API passes: pages of any site may read the answer, errors too; it is measured."""
+"""Middleware of the articles API: CORS on every response, HEAD, preflights, unexpected errors, metrics."""
 
 import logging
 import time
@@ -7,13 +7,13 @@ from contextlib import suppress
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from quartet.api.articles.errors import error_response
 from quartet.api.articles.metrics import NO_SITE, Metrics
-from quartet.api.articles.schemas import refusal
 
 log = logging.getLogger(__name__)
 
 MAX_QUERY_BYTES = 16_000
-"""Longer ones are refused: they are what the cache's keys are made of."""
+"""Limit of the query string, which the keys of the cache are made of."""
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-headers", b"Content-Type, Authorization"),
@@ -22,15 +22,15 @@ CORS = [
 PREFLIGHT_SECONDS = 86_400
 
 
-class Door:
+class ArticlesMiddleware:
     """
-    ASGI middleware: CORS headers on every answer, preflights, HEAD like GET, faults as 500, figures.
+    ASGI middleware: adds CORS headers, answers preflights, treats HEAD as GET, turns errors into 500, sends metrics.
 
-    A route leaves the site it answered for as `request.state.site`.
+    A route sets the site it has answered for as `request.state.site`.
 
     Args:
-        app: what answers GET.
-        metrics: takes the figures.
+        app: the app, which answers GET.
+        metrics: counts the requests.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -38,16 +38,16 @@ class Door:
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Answer a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        # the server looks at its own copy and leaves out the body of an answer to HEAD
+        # the server keeps its own copy of the scope and drops the body of a response to HEAD
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         inner = {**scope, "method": method, "state": dict(scope.get("state") or {})}
 
-        async def send_open(message: Message) -> None:
+        async def send_with_cors(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -55,21 +55,22 @@ class Door:
             await send(message)
 
         try:
-            await self._answering(inner)(inner, receive, send_open)
+            await self._handler(inner)(inner, receive, send_with_cors)
         except Exception:
             if status:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])
-            await refusal(500, "internal error")(inner, receive, send_open)
+            await error_response(500, "internal error")(inner, receive, send_with_cors)
         finally:
             handler = getattr(inner.get("endpoint"), "__name__", "none")
             site = inner["state"].get("site", NO_SITE)
             with suppress(Exception):
                 self.metrics.answered(handler, site, scope["method"], status, (time.perf_counter() - began) * 1e3)
 
-    def _answering(self, scope: Scope) -> ASGIApp:
+    def _handler(self, scope: Scope) -> ASGIApp:
+        """Return what answers a request: the app, or a response that does not need it."""
         if scope["method"] == "OPTIONS":
             return Response(status_code=204, headers={"Access-Control-Max-Age": str(PREFLIGHT_SECONDS)})
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
-            return refusal(414, f"the query is longer than {MAX_QUERY_BYTES} bytes")
+            return error_response(414, f"the query is longer than {MAX_QUERY_BYTES} bytes")
         return self.app

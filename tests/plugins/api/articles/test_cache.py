@@ -1,4 +1,4 @@
-"""The cache of answers: how long, how many, and who reads for whom."""
+"""The cache of responses: how long, how many, and one read for all who wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from quartet.api.articles import cache as answer_cache
-from quartet.api.articles.cache import AnswerCache
+from quartet.api.articles import cache
+from quartet.api.articles.cache import ResponseCache
 
 
 class Clock:
@@ -48,7 +48,7 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def test_an_answer_is_kept_for_its_time(clock):
     async def test() -> None:
-        cache, source = AnswerCache(900, len, timer=clock), Source()
+        cache, source = ResponseCache(900, len, timer=clock), Source()
         for clock.now, reads in ((0, 1), (899.9, 1), (900, 2), (1799, 2), (1801, 3)):
             assert await cache.get("key", source) == b"answer"
             assert source.reads == reads
@@ -60,7 +60,7 @@ def test_an_answer_is_kept_for_its_time(clock):
 
 def test_no_answer_is_an_answer(clock):
     async def test() -> None:
-        cache, source = AnswerCache(900, lambda _: 0, timer=clock), Source(None)
+        cache, source = ResponseCache(900, lambda _: 0, timer=clock), Source(None)
         assert [await cache.get("key", source) for _ in range(3)] == [None] * 3
         assert source.reads == 1
 
@@ -69,7 +69,7 @@ def test_no_answer_is_an_answer(clock):
 
 def test_jitter_lengthens_the_time_within_bounds(clock):
     async def test() -> None:
-        cache = AnswerCache(900, len, (1, 30), clock)
+        cache = ResponseCache(900, len, (1, 30), clock)
         sources = [Source() for _ in range(200)]
         kept = []
         for clock.now in (0, 900.5, 915, 930.5):
@@ -85,7 +85,7 @@ def test_jitter_lengthens_the_time_within_bounds(clock):
 
 def test_nothing_is_kept_for_no_time():
     async def test() -> None:
-        for cache in (AnswerCache(0, len), AnswerCache(0, len, (1, 30))):
+        for cache in (ResponseCache(0, len), ResponseCache(0, len, (1, 30))):
             source = Source()
             for _ in range(3):
                 await cache.get("key", source)
@@ -96,7 +96,7 @@ def test_nothing_is_kept_for_no_time():
 
 def test_an_error_is_not_kept(clock):
     async def test() -> None:
-        cache, source = AnswerCache(900, len, timer=clock), Source(OSError("gone"))
+        cache, source = ResponseCache(900, len, timer=clock), Source(OSError("gone"))
         for _ in range(2):
             with pytest.raises(OSError, match="gone"):
                 await cache.get("key", source)
@@ -109,11 +109,11 @@ def test_an_error_is_not_kept(clock):
 
 @pytest.mark.parametrize(("size", "kept"), [(1, 4), (25, 4), (50, 2), (100, 1), (101, 0)])
 def test_entries_and_bytes_are_bounded(monkeypatch, size, kept):
-    monkeypatch.setattr(answer_cache, "MAX_BYTES", 100)
-    monkeypatch.setattr(answer_cache, "MAX_ENTRIES", 4)
+    monkeypatch.setattr(cache, "MAX_BYTES", 100)
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 4)
 
     async def test() -> None:
-        cache, source = AnswerCache(900, len), Source(b"x" * size)
+        cache, source = ResponseCache(900, len), Source(b"x" * size)
         for key in range(10):
             assert len(await cache.get(key, source)) == size
         for key in range(9, -1, -1):  # the newest first: a miss puts nothing in place of a hit that is still to come
@@ -128,7 +128,7 @@ def test_entries_and_bytes_are_bounded(monkeypatch, size, kept):
 
 def test_those_who_ask_at_the_same_time_wait_for_one_reading():
     async def test() -> None:
-        cache, source = AnswerCache(900, len), Source()
+        cache, source = ResponseCache(900, len), Source()
         answers = await asyncio.gather(*[cache.get("key", source) for _ in range(20)])
         assert answers == [b"answer"] * 20
         assert source.reads == 1
@@ -138,7 +138,7 @@ def test_those_who_ask_at_the_same_time_wait_for_one_reading():
 
 def test_they_get_the_same_error():
     async def test() -> None:
-        cache, source = AnswerCache(900, len), Source(OSError("gone"))
+        cache, source = ResponseCache(900, len), Source(OSError("gone"))
         answers = await asyncio.gather(*[cache.get("key", source) for _ in range(5)], return_exceptions=True)
         assert all(isinstance(answer, OSError) for answer in answers)
         assert source.reads == 1
@@ -149,7 +149,7 @@ def test_they_get_the_same_error():
 @pytest.mark.parametrize("answer", [b"answer", OSError("gone")])
 def test_a_client_that_goes_away_takes_nothing_from_the_others(answer):
     async def test() -> None:
-        cache, source = AnswerCache(900, len), Source(answer)
+        cache, source = ResponseCache(900, len), Source(answer)
         first = asyncio.create_task(_caught(cache.get("key", source)))
         await asyncio.sleep(0)
         second = asyncio.create_task(_caught(cache.get("key", source)))
