@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from quartet.api.articles import cache
+from quartet.api.articles import cache as module
 from quartet.api.articles.cache import ResponseCache
 
 
@@ -109,8 +109,8 @@ def test_an_error_is_not_kept(clock):
 
 @pytest.mark.parametrize(("size", "kept"), [(1, 4), (25, 4), (50, 2), (100, 1), (101, 0)])
 def test_entries_and_bytes_are_bounded(monkeypatch, size, kept):
-    monkeypatch.setattr(cache, "MAX_BYTES", 100)
-    monkeypatch.setattr(cache, "MAX_ENTRIES", 4)
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_ENTRIES", 4)
 
     async def test() -> None:
         cache, source = ResponseCache(900, len), Source(b"x" * size)
