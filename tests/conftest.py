@@ -46,6 +46,6 @@ pytest_plugins = [
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty `QUARTET_HOME`; storage is the folder `data` below it."""
+    """Return an empty `QUARTET_HOME`; the storage is its folder `data`."""
     monkeypatch.setenv("QUARTET_HOME", str(tmp_path))
     return tmp_path

@@ -35,6 +35,6 @@ def running(request: pytest.FixtureRequest, *, s3: bool = False, **settings: str
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Give the stack with its storage in a volume."""
+    """Yield the stack with its storage in a volume."""
     with running(request, QUARTET_TASK_RETRIES="6") as stack:
         yield stack

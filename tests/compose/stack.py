@@ -55,7 +55,7 @@ class Stack:
         self.http = httpx.Client(base_url=self.url, timeout=60)
 
     def secret(self, name: str) -> str:
-        """Give a value of the `.env`."""
+        """Return a value of the `.env`."""
         lines = (self.folder / ".env").read_text().splitlines()
         return next(line.partition("=")[2] for line in reversed(lines) if line.startswith(f"{name}="))
 
@@ -119,7 +119,7 @@ class Stack:
         return bool(pid)
 
     def megabytes(self) -> dict[str, float]:
-        """Say how much memory each container takes, by its name."""
+        """Return container → memory in MB."""
         names = [each["Name"] for each in self.containers()]
         line = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names]
         found = {}
@@ -136,7 +136,7 @@ class Stack:
         self.http.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
 
     def get(self, path: str, **query: Any) -> Any:
-        """Give the JSON at *path*; asked again while the platform is away."""
+        """Return the JSON at *path*; retried while the platform is down."""
         return self.wait(lambda: self.http.get(path, params=query).raise_for_status(), 120, path).json()
 
     def post(self, path: str, body: Any) -> Any:
@@ -156,7 +156,7 @@ class Stack:
         return f"{runs}/{run_id}"
 
     def state(self, run: str) -> str:
-        """Give the state of a run."""
+        """Return the state of a run."""
         return self.get(run)["state"]
 
     def finished(self, run: str, seconds: float = 600) -> None:
@@ -171,7 +171,7 @@ class Stack:
             raise AssertionError(f"{run} ended as {state}: {[(each['task_id'], each['state']) for each in tasks]}")
 
     def wait(self, look: Callable[[], T | None], seconds: float, what: str) -> T:
-        """Look until there is something; the platform may be away meanwhile."""
+        """Wait until there is a result; the platform may be down meanwhile."""
         deadline, last = time.monotonic() + seconds, ""
         while time.monotonic() < deadline:
             try:
@@ -186,7 +186,7 @@ class Stack:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
+    """Return a port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

@@ -18,7 +18,7 @@ print("kinds", *sorted(each.name for each in root.iterdir()))
 
 @pytest.fixture(scope="module")
 def s3_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Give a stack with its storage in the stand-in of S3."""
+    """Yield a stack with its storage in the S3 emulator."""
     with running(request, s3=True) as stack:
         yield stack
 

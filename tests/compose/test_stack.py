@@ -129,7 +129,7 @@ def test_three_workers_share_the_work(stack: Stack):
 
 
 def commands(heading: str) -> str:
-    """Give the shell commands below a heading of the page for operators."""
+    """Return the shell commands below a heading of the operations page."""
     page = (ROOT / "docs" / "operations.md").read_text()
     return page.split(f"\n## {heading}\n")[1].split("```sh\n")[1].split("```")[0]
 
@@ -146,7 +146,7 @@ def test_a_backup_brings_everything_back(stack: Stack):
 
 
 def everything(stack: Stack) -> list:
-    """Give what the platform knows, of each workflow and of Airflow."""
+    """Return data of each workflow and of Airflow."""
     articles = {"site": "demo-gazette", "model_type": "popularity", "source_entity_id": "default"}
     return [
         stack.get("/ratings/models"),

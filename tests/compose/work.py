@@ -15,7 +15,7 @@ SOURCE = "/var/lib/quartet/source"
 
 
 def put_day(stack: Stack, day: date, folder: Path) -> music.Counts:
-    """Make the sources of a day and put them where the workers see them; give the counts that are to come."""
+    """Write the sources of a day where the workers read them; return the expected counts."""
     spins, listeners = generate.make(day)
     for table, name in ((spins, f"spins-{day}.snappy.parquet"), (listeners, "listeners.snappy.parquet")):
         generate.write(table, folder / name)
@@ -26,7 +26,7 @@ def put_day(stack: Stack, day: date, folder: Path) -> music.Counts:
 
 
 def day_conf(day: date, engine: str) -> dict[str, str]:
-    """Give the params of a day whose sources `put_day` has put there."""
+    """Return the params of a day whose sources `put_day` has written."""
     base = f"file://{SOURCE}"
     return {"day": f"{day}", "engine": engine, "spins_base": base, "listeners_base": base}
 

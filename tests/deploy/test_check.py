@@ -1,4 +1,4 @@
-"""What is linted and tested of a change."""
+"""Selection of linters and tests for a change."""
 
 import subprocess
 from pathlib import Path

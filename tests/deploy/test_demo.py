@@ -233,7 +233,7 @@ def test_what_is_to_come_of_the_plays_is_what_comes_of_them(tmp_path: Path):
 
 
 def job(folder: Path, root: Path, day: date) -> list[results.Count]:
-    """Make a day's outputs from what the generator makes; give the counts."""
+    """Write a day's outputs from the generator's rows; return the counts."""
     paths = [folder / name for name in ("spins", "listeners")]
     for table, path in zip(generate.make(day), paths, strict=True):
         generate.write(table, path)

@@ -70,7 +70,7 @@ def forget() -> None:
 
 @pytest.fixture
 def settings(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Return a function that applies logging settings to this process, with a moto server as AWS."""
+    """Yield a function that applies logging settings to this process, with a moto server as AWS."""
     for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "eu-central-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)

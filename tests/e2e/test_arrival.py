@@ -43,7 +43,7 @@ class Watch:
         return sum(name in event["extra"].get("payload", {}).get("files", []) for event in events)
 
     def seen(self, name: str) -> bool:
-        """Tell whether the trigger has fired for *name*; Airflow may not have stored the event yet."""
+        """Check whether the trigger has fired for *name*; Airflow may not have stored the event yet."""
         return name in self.log.read_text(errors="replace")
 
     def kill(self) -> None:

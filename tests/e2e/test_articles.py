@@ -72,7 +72,7 @@ class Articles:
         return self.get(f"{RUNS}/{run_id}/taskInstances/create_model/xcomEntries/return_value")["value"]
 
     def lists(self, model_id: int) -> dict[str, list[tuple[int, str, str]]]:
-        """Give source → (rank, target, score) of a model, whatever its status."""
+        """Return source → (rank, target, score) of a model, whatever its status."""
         found = {}
         for article in self.get(f"/articles/models/{model_id}/articles")["results"]:
             source = article["external_id"]
@@ -81,7 +81,7 @@ class Articles:
         return found
 
     def served(self, kind: str, site: str = gazette.SITE, status: str = "current") -> list[int]:
-        """Give the ids of models as they are now; the API may say for some minutes what it read before."""
+        """Return the current ids of models; the API may return cached ones for some minutes."""
         with closing(sqlite3.connect(self.platform.home / "data/articles.db")) as database:
             where = "site = ? AND type = ? AND status = ?"
             return [row[0] for row in database.execute(f"SELECT id FROM model WHERE {where}", (site, kind, status))]
@@ -166,7 +166,7 @@ def test_a_run_starts_by_cron_and_a_backfill_trains_only_when_asked(articles):
     runs = f"/api/v2/dags/{DAILY}/dagRuns"
 
     def states(kind: str) -> dict[str, str]:
-        """Give the state of each run of a kind, when all have ended."""
+        """Return the state of each run of a kind, once all have ended."""
         found = {run["dag_run_id"]: run["state"] for run in articles.get(runs, run_type=kind)["dag_runs"]}
         return found if set(found.values()) <= {"success", "failed"} else {}
 

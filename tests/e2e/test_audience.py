@@ -35,7 +35,7 @@ class Audience:
         self.settings = AudienceSettings(data_dir=str(platform.home / "data/audience"))
 
     def write_posts(self, schema: str, rows: int) -> dict[str, Any]:
-        """Make a source schema; give the figures that a task over it has, found without Airflow."""
+        """Write a source schema; return the expected report of its task, computed without Airflow."""
         with open_engine(self.settings.source_url(schema)) as engine:
             generate.write(engine, generate.rows(rows, authors=rows // 20))
         settings = self.settings.model_copy(update={"output_schema": f"expected_{schema}"})
@@ -81,7 +81,7 @@ class Audience:
         return run["state"] if run["state"] in ("success", "failed") else None
 
     def tasks(self, run_id: str) -> dict[str, str]:
-        """Give the state of each task of a run, the worst of mapped ones last."""
+        """Return the state of each task of a run, the worst of mapped ones last."""
         found = self.get(f"{RUNS}/{run_id}/taskInstances")["task_instances"]
         return {each["task_id"]: each["state"] for each in found}
 

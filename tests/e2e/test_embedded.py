@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def neighbour() -> Iterator[Platform]:
-    """Give a second home on a port of its own, not started."""
+    """Yield a second home with its own port, not started."""
     neighbour = Platform()
     yield neighbour
     neighbour.remove()

@@ -50,7 +50,7 @@ class Ratings:
         return Counter(found)
 
     def settled(self) -> bool:
-        """Tell whether the newest commit has its model, and nothing is going on."""
+        """Check that the newest commit has its model and no run is active."""
         if not self.idle():
             return False
         newest = next(each for each in self.get("/ratings/commits")["commits"] if each["operation"] == "ingest")

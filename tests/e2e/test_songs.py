@@ -73,17 +73,17 @@ class Songs:
         return str(self.get(f"{run}/taskInstances/{task}/logs/1"))
 
     def outputs(self, day: date) -> tuple[Path, Path]:
-        """Give the folders of dataset and counts."""
+        """Return the folders of dataset and counts."""
         return Path(layout.dataset_folder(self.root, day)), Path(layout.counts_folder(self.root, day))
 
     def lines(self, day: date) -> Lines:
-        """Give the lines of both outputs, of a day that the platform says is complete."""
+        """Return the lines of both outputs of a complete day."""
         found, report = outcome(self.outputs(day), {}).lines, self.get(f"/songs/days/{day}")
         assert (report["state"], report["rows"], report["groups"]) == ("complete", len(found[0]), len(found[1]))
         return found
 
     def files(self) -> dict[str, int]:
-        """Give all files of the song plays but the leases, and when each was written."""
+        """Return all files of the song plays except leases, and when each was written."""
         found = (path for path in self.root.rglob("*") if path.is_file() and "leases" not in path.parts)
         return {str(path.relative_to(self.root)): path.stat().st_mtime_ns for path in found}
 
@@ -97,7 +97,7 @@ def songs(platform: Platform) -> Iterator[Songs]:
 
 
 def spins_of(day: date) -> str:
-    """Give the path of a day's spins on the web server."""
+    """Return the path of a day's spins on the web server."""
     return f"/spins-{day}.snappy.parquet"
 
 
@@ -109,13 +109,13 @@ def packed(table: pa.Table) -> bytes:
 
 
 def expected(day: date, spins: pa.Table, listeners: pa.Table) -> Lines:
-    """Give the lines that the plainest program makes of a day."""
+    """Return the lines that a plain program computes for a day."""
     plays, people = ([tuple(row.values()) for row in table.to_pylist()] for table in (spins, listeners))
     return deliver(plays, people, day, REPORT_TIMEZONE)[1]
 
 
 def published(songs: Songs, day: date) -> Lines:
-    """Let the music service have a day; give the lines that are to come."""
+    """Publish a day on the music service; return the expected lines."""
     spins, listeners = generate.make(day, 1000, 40)
     songs.web.files |= {LISTENERS: packed(listeners), spins_of(day): packed(spins)}
     return expected(day, spins, listeners)
@@ -174,7 +174,7 @@ def test_a_late_day_is_waited_for_without_a_worker(songs):
 
 
 def sparks(songs: Songs) -> list[psutil.Process]:
-    """Give the processes of Spark."""
+    """Return the processes of Spark."""
     found = []
     for process in songs.platform.processes().values():
         with suppress(psutil.NoSuchProcess):

@@ -18,6 +18,6 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry_home(home: Path, empty_registry: Path) -> Path:
-    """Yield a `QUARTET_HOME` with an empty model registry."""
+    """Return a `QUARTET_HOME` with an empty model registry."""
     shutil.copy(empty_registry, home / "mlflow.db")
     return home

@@ -26,7 +26,7 @@ PAGE = 1_000
 
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[str]:
-    """Give the URL of moto's server in this process, so that many objects can be put there quickly."""
+    """Yield the URL of a moto server in this process, which stores many objects quickly."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()

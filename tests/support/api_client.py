@@ -16,5 +16,5 @@ class Client(TestClient):
         return answer.raise_for_status().json()["access_token"]
 
     def as_user(self, user: str) -> dict[str, str]:
-        """Give the headers with which a user comes."""
+        """Return the headers of a user's requests."""
         return {"Authorization": f"Bearer {self.token(user)}"}

@@ -26,21 +26,21 @@ class Point:
 
 @dataclass
 class Collector:
-    """What has arrived at `url` (metrics) and anywhere else below it (JSON)."""
+    """Requests received at `url` (metrics) and anywhere below it (JSON)."""
 
     url: str
     points: list[Point] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, path: str, body: bytes) -> None:
-        """Keep a request."""
+        """Store a request."""
         if path == "/v1/metrics":
             self.points += _points(ExportMetricsServiceRequest.FromString(body))
         else:
             self.messages.append(json.loads(body))
 
     def newest(self, name: str, **tags: str) -> Point | None:
-        """Give the point of a metric that came last."""
+        """Return the latest point of a metric."""
         found = [each for each in self.points if each.name == name and tags.items() <= each.tags.items()]
         return found[-1] if found else None
 
@@ -56,7 +56,7 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Give a collector that runs on a port of its own."""
+    """Yield a collector that runs on its own port."""
     with running() as collector:
         yield collector
 

@@ -1,4 +1,4 @@
-"""How a valid call of a route looks, for the tests that walk all routes."""
+"""Example of a valid call of a route, for the tests that cover all routes."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -57,7 +57,7 @@ def {name}():
 
 
 def password(user: str) -> str:
-    """Give the password of a user."""
+    """Return the password of a user."""
     return f"{user}: horse battery staple"
 
 
@@ -116,21 +116,21 @@ class FabServer:
             self.process.wait()
 
     def login(self, user: str, secret: str | None = None) -> httpx.Response:
-        """Ask for a token."""
+        """Request a token."""
         given = password(user) if secret is None else secret
         return self.client.post("/auth/token", json={"username": user, "password": given})
 
     def as_user(self, user: str) -> dict[str, str]:
-        """Give the headers with which a user comes."""
+        """Return the headers of a user's requests."""
         return {"Authorization": f"Bearer {self.token(user)}"}
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Make a request without cookies."""
+        """Send a request without cookies."""
         self.client.cookies.clear()
         return self.client.request(method, url, **options)
 
     def browser(self, address: str, **headers: str) -> httpx.Client:
-        """Give a client with cookies of its own that comes from an *address*, through a proxy on this machine."""
+        """Return a client with its own cookies that connects from an *address*, through a proxy on this machine."""
         forwarded = {"X-Forwarded-For": address, **headers}
         return httpx.Client(base_url=self.url, timeout=30, trust_env=False, headers=forwarded)
 
@@ -177,7 +177,7 @@ class FabServer:
 
 
 def prepare(home: Path) -> None:
-    """Make Airflow's database with its DAGs and users, and an article database with one recommendation."""
+    """Create Airflow's database with its DAGs and users, and an article database with one recommendation."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.utils.db import initdb

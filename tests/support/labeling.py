@@ -68,7 +68,7 @@ class Clock:
 @dataclass
 class Outcome:
     """
-    What a task has written.
+    Results of a task.
 
     Attributes:
         temp: table name → its labelled rows in ascending order, without empty tables.

@@ -84,7 +84,7 @@ class Platform:
         return output
 
     def components(self) -> dict[str, Component]:
-        """Give the components by name, as supervisord sees them."""
+        """Return the components by name, as supervisord reports them."""
         return {each.name: each for each in self.supervisor.components()}
 
     def kill(self, component: str) -> int:
@@ -106,11 +106,11 @@ class Platform:
         return None
 
     def processes(self, component: str | None = None) -> dict[int, psutil.Process]:
-        """Give all processes of this home, or of one component, by their ids."""
+        """Return all processes of this home, or of one component, by id."""
         return {each.pid: each for each in processes.marked(self.instance.mark, component)}
 
     def healthy(self) -> bool:
-        """Say whether supervisord holds four running components and each of them beats."""
+        """Check that all four components are running and send heartbeats."""
         if not all(each.running for each in self.supervisor.components()):
             return False
         try:
@@ -143,7 +143,7 @@ def wait_for(what: str, condition: Callable[[], T], seconds: float = 60, pause: 
 
 
 def free_port() -> int:
-    """Give a port that nothing listens on, below those the system gives to clients."""
+    """Return a port that nothing listens on, below those that the system assigns to clients."""
     for port in range(18_200 + os.getpid() % 1000, 32_000):
         with socket.socket() as probe:
             try:

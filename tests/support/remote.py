@@ -1,4 +1,4 @@
-"""What tests of remote files share."""
+"""Code shared by tests of remote files."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ def read(remote: RemoteFile) -> bytes:
 
 
 def both(remote: RemoteFile) -> list[object]:
-    """Look and read; return what the two found, errors included."""
+    """Return the results of checking and reading a file, including errors."""
     found: list[object] = []
     for act in (remote.look, lambda: read(remote)):
         try:

@@ -20,7 +20,7 @@ MARIADB = os.environ.get("QUARTET_TEST_MARIADB") or "mysql+pymysql://root@127.0.
 
 
 def fresh_database(server: str) -> Iterator[URL]:
-    """Make a database with a name of its own, and drop it at the end."""
+    """Create a database with a unique name, and drop it at the end."""
     name = f"quartet_test_{uuid.uuid4().hex}"
     engine = create_engine(make_url(server), isolation_level="AUTOCOMMIT")
     try:
@@ -42,13 +42,13 @@ def fresh_database(server: str) -> Iterator[URL]:
 
 @pytest.fixture
 def postgres() -> Iterator[URL]:
-    """Give the URL of an empty PostgreSQL database; the server is `QUARTET_TEST_POSTGRES` or the local one."""
+    """Yield the URL of an empty PostgreSQL database on `QUARTET_TEST_POSTGRES` or the local server."""
     yield from fresh_database(POSTGRES)
 
 
 @pytest.fixture
 def mariadb() -> Iterator[URL]:
-    """Give the URL of an empty MariaDB database; the server is `QUARTET_TEST_MARIADB` or the local one."""
+    """Yield the URL of an empty MariaDB database on `QUARTET_TEST_MARIADB` or the local server."""
     yield from fresh_database(MARIADB)
 
 
@@ -60,7 +60,7 @@ def _answers(port: int) -> bool:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
-    Give the URL of an S3 server: moto, in a process of its own.
+    Yield the URL of an S3 server: moto, in its own process.
 
     A thread would not do: Delta's library holds Python's lock while it waits for the server.
     """
@@ -85,7 +85,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def s3_storage(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Make a fresh bucket the platform's storage, and give its root URL."""
+    """Set a new bucket as the platform's storage, and return its root URL."""
     import boto3
     from airflow.sdk.io import store
 

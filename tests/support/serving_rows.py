@@ -20,7 +20,7 @@ class Rows:
     engine: Engine
 
     def article(self, external_id: str, site: str = SITE, **columns: Any) -> int:
-        """Put an article."""
+        """Insert an article."""
         values = {"title": f"Title {external_id}", "path": f"/article/{external_id}/x/", "published_at": NOON}
         times = {"created_at": NOON, "updated_at": NOON}
         return self._put(ARTICLE, {"site": site, "external_id": external_id, **values, **times, **columns})
@@ -28,14 +28,14 @@ class Rows:
     def model(
         self, type: str = "article", status: str = "current", site: str = SITE, hours: float = 0, **columns: Any
     ) -> int:
-        """Put a model, made so many hours after noon."""
+        """Insert a model that was created this many hours after noon."""
         at = NOON + timedelta(hours=hours)
         times = {"data_as_of": at, "created_at": at, "updated_at": at}
         values = {"site": site, "type": type, "status": status, "run_id": f"run {hours} {status}"}
         return self._put(MODEL, {**values, **times, **columns})
 
     def recommend(self, model_id: int, source: str, targets: Sequence[int], scores: Sequence[float] = ()) -> list[int]:
-        """Put recommendations of the articles *targets*, the first with rank 1."""
+        """Insert recommendations of the articles *targets*, the first with rank 1."""
         given = scores or [round(1 - place / 10, 6) for place in range(len(targets))]
         return [
             self._put(
@@ -54,13 +54,13 @@ class Rows:
         ]
 
     def promote(self, model_id: int, old: int) -> None:
-        """Make *model_id* current in the place of *old*."""
+        """Promote *model_id* in place of *old*."""
         with self.engine.begin() as connection:
             connection.execute(update(MODEL).where(MODEL.c.id == old).values(status="stale"))
             connection.execute(update(MODEL).where(MODEL.c.id == model_id).values(status="current"))
 
     def clear(self) -> None:
-        """Take out everything."""
+        """Delete everything."""
         with self.engine.begin() as connection:
             for table in reversed(METADATA.sorted_tables):
                 connection.execute(delete(table))

@@ -1,4 +1,4 @@
-"""What keeps the tests quick: how pytest-xdist distributes them, and which of them are measured for coverage.
+"""Speed of the tests: their distribution by pytest-xdist, and the selection measured for coverage.
 
 Tests that share a slow fixture are one group, so that one worker makes it once (`--dist loadgroup`). The groups begin
 first (`--no-loadscope-reorder`); all other tests go one by one to the worker that is free.
@@ -14,7 +14,7 @@ SLOW = ("platform", "killable", "spark", "airflow_home")
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests their groups and their order."""
+    """Set the groups and the order of the tests."""
     groups = {item: _group(item) for item in items}
     files = dict.fromkeys(str(item.path) for item in items)
     ranks = {group: rank for rank, group in enumerate([*SLOW, *files, None])}

@@ -15,7 +15,7 @@ CONTEXT = "contexts_dev_amp_snowplow_amp_id_1"
 def record(
     client: str | None = "amp-1", path: str | None = "/article/101/alpha/", time: str = "2026-03-10T11:00:00.000Z"
 ) -> dict[str, Any]:
-    """Make a record as the collector delivers it, as far as it matters."""
+    """Build a record as the collector delivers it, with the relevant fields."""
     contexts = [{"ampClientId": client, "domainUserid": "", "userId": ""}] if client is not None else None
     return {"app_id": "washington-city-paper", "collector_tstamp": time, "page_urlpath": path, CONTEXT: contexts}
 
@@ -26,7 +26,7 @@ def lines(records: Iterable[Mapping[str, Any] | bytes]) -> bytes:
 
 
 def name(number: int = 0, hour: str = "2026/03/10/11") -> str:
-    """Name an object as the delivery does."""
+    """Return the name of a delivered object."""
     return f"enriched/good/{hour}/Stream-Enrich-1-{hour.replace('/', '-')}-00-{number:02}-9ba9d07a-bb8d.gz"
 
 

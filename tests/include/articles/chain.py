@@ -33,7 +33,7 @@ NEWSLETTER = "/article/emailnewsletter/x/"
 
 
 def on(day: str, *visits: tuple[str, str | None, Sequence[str]]) -> list[Row]:
-    """Make rows of one day of March 2026: reader, path, times."""
+    """Build rows of a day in March 2026: reader, path, times."""
     return [
         (client, path, datetime.fromisoformat(f"2026-03-{day}T{time}Z"))
         for client, path, times in visits
@@ -58,7 +58,7 @@ EXAMPLE: list[Row] = [
 
 
 def published(days_ago: dict[str, float], run_at: datetime = RUN_AT) -> pd.DataFrame:
-    """Make the table of articles from external id → age in days."""
+    """Build the table of articles from external id → age in days."""
     times = [run_at - timedelta(days=days) for days in days_ago.values()]
     ids = range(1, len(days_ago) + 1)
     return pd.DataFrame({"external_id": list(days_ago), "article_id": ids, "published_at": pd.to_datetime(times)})
@@ -68,14 +68,14 @@ ARTICLES = published({"101": 5, "102": 10, "103": 0.5, "104": 3})
 
 
 def events(rows: Iterable[Row]) -> pd.DataFrame:
-    """Make the table of events."""
+    """Build the table of events."""
     stamps = [(client, path, f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z") for client, path, time in rows]
     return transform_raw_data([record(*stamp) for stamp in stamps])
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gives."""
+    """Results of a run."""
 
     interactions: pd.DataFrame
     dwell: pd.DataFrame
@@ -96,7 +96,7 @@ def interact(found: pd.DataFrame, articles: pd.DataFrame, settings: ArticleSetti
 def follow(
     found: pd.DataFrame, articles: pd.DataFrame = ARTICLES, run_at: datetime = RUN_AT, site: Site = SITE, **given: Any
 ) -> Outcome:
-    """Do all steps; *given* are settings."""
+    """Run all steps with the settings *given*."""
     settings = ArticleSettings.load(**({"factors": 4} | given))
     interactions = interact(found, articles, settings, site)
     times = articles.set_index("external_id")["published_at"]

@@ -100,7 +100,7 @@ class Runner:
         return layout.run_files(self.storage or self.root, name, plan.run_at, plan.run_id)
 
     def record(self, report: Mapping[str, Any], figures: Mapping[str, bytes]) -> None:
-        """Keep a report and its figures."""
+        """Store a report and its figures."""
         self.recorded = report, figures
 
     def run(self, plan: Plan, steps: Iterable[str] = STEPS, name: str = "demo-gazette") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What no step may depend on: the order and the pieces that events come in, copies of them, the machine."""
+"""Independence of the steps from the order, chunks and duplicates of events, and from the machine."""
 
 import itertools
 import random
@@ -58,7 +58,7 @@ TEXT = ["client_id", "landing_page_path"]
 
 @st.composite
 def archives(draw: st.DrawFn) -> list[Row]:
-    """Give rows of which most often some survive: the example's, and visits with pings of their own."""
+    """Generate rows of which some usually survive: the example's, and visits with their own pings."""
     rows = list(EXAMPLE) if draw(st.integers(0, 3)) else []
     visits = st.tuples(
         st.sampled_from(["u1", "u2", "u3", "u4", "u5", "u10"]),
@@ -128,7 +128,7 @@ def test_text_may_be_categories(rows, shuffled, model):
 
 @pytest.fixture
 def machine_in(monkeypatch) -> Iterator[Callable[[str], None]]:
-    """Put the machine in another time zone."""
+    """Set another time zone for this machine."""
 
     def move(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)
@@ -250,7 +250,7 @@ def test_every_article_has_a_full_list_of_others(rows, max_recs, model):
 
 
 def matrix(readers: int, articles: int, seed: int = 1):
-    """Give scaled dwell: each reader has read about half, each article somebody."""
+    """Build scaled dwell in which each reader has read about half and each article has a reader."""
     numbers = random.Random(seed)
     rows = [(u, i) for u in range(readers) for i in range(articles) if numbers.random() < 0.5 or u == i % readers]
     dwell = pd.DataFrame(rows, columns=["client_id", "external_id"]).map(lambda number: f"{number:04}")

@@ -30,7 +30,7 @@ RIVER = Site(name="river", kind="wordpress", domain="river.example", path_patter
 
 
 def hours(number: float) -> datetime:
-    """Give the instant so many hours after noon."""
+    """Return the instant this many hours after noon."""
     return NOON + timedelta(hours=number)
 
 
@@ -44,7 +44,7 @@ class FakeSite:
     """Targets, in the order of requests."""
 
     def page(self, path: str, title: str = "T", published: datetime | None = OLD, tag: str = "", at: str = "") -> None:
-        """Put a page of Washington City Paper at *at*, which leads to *path*."""
+        """Publish a page of Washington City Paper at *at* that redirects to *path*."""
         time = f'<meta property="article:published_time" content="{published.isoformat()}">' if published else ""
         body = f'{time}<div id="primary"><header><h1>{title}</h1></header><p class="{tag}"></div>'
         self.answers[at or path] = PageResponse("washingtoncitypaper.com", path, body.encode())
@@ -56,7 +56,7 @@ class FakeSite:
         self.reply(slug, json.dumps([found | fields]))
 
     def reply(self, slug: str, body: str) -> None:
-        """Let the API of a WordPress site answer for a slug."""
+        """Publish the answer of a WordPress site's API for a slug."""
         target = adapter_of(self.site).target(slug, "")
         self.answers[target] = PageResponse("river.example", "/wp-json/wp/v2/posts/", body.encode())
 
@@ -85,7 +85,7 @@ class Scraper:
         return scrape(self.engine, site.name, adapter, table, self.fake.fetch, at, ArticleSettings(**settings), clock)
 
     def known(self, external_id: str) -> database.StoredArticle | None:
-        """Give what is stored of an article."""
+        """Return the stored article."""
         return database.read(self.engine, self.fake.site.name, [external_id]).get(external_id)
 
     def store(self, external_id: str, published: datetime | None = OLD, at: datetime = OLD, **fields: Any) -> None:

@@ -33,7 +33,7 @@ def ages(days: dict[str, float]) -> pd.Series:
 
 
 def lists(found: pd.DataFrame) -> dict[str, list[tuple[str, float]]]:
-    """Give source → (target, score) in the order of ranks."""
+    """Return source → (target, score) in the order of ranks."""
     assert (found["rank"] == found.groupby("source").cumcount() + 1).all()
     return {
         str(source): list(zip(rows["target"], rows["score"], strict=True)) for source, rows in found.groupby("source")

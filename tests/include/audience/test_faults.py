@@ -31,7 +31,7 @@ LATE = [
 
 @contextmanager
 def striking(words: str, strike: Callable[[Any], None]) -> Iterator[list[str]]:
-    """Do something the first time that a statement with *words* in it is about to be sent."""
+    """Run something the first time a statement that contains *words* is about to be sent."""
     struck: list[str] = []
 
     def look(cursor: Any, statement: str, parameters: Any, context: Any) -> None:

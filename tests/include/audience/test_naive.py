@@ -21,7 +21,7 @@ MAP: dict[str, list[str]] = json.loads(SOURCE_MAP.read_text())
 
 
 def matches(text: str, fields: list[str]) -> bool:
-    """Tell whether a pattern, as it is in the rules file, matches a text."""
+    """Check whether a pattern of the rules file matches a text."""
     text = text.lower()
     if len(fields) == 2:
         return re.search(fields[1], text, re.IGNORECASE) is not None
@@ -39,7 +39,7 @@ def matches(text: str, fields: list[str]) -> bool:
 
 
 def panel_of(text: str, patterns: list[list[str]], known: dict[str, str | None]) -> str | None:
-    """Give the first panel in alphabetical order that has a pattern for the text."""
+    """Return the first panel in alphabetical order with a pattern that matches the text."""
     if text not in known:
         found = sorted(fields[0].removeprefix("/") for fields in patterns if matches(text, fields))
         known[text] = f"/{found[0]}" if found else None
@@ -47,7 +47,7 @@ def panel_of(text: str, patterns: list[list[str]], known: dict[str, str | None])
 
 
 def clean(rows: list[Row], ties: str) -> list[Row]:
-    """Keep the latest row of each author in the panel that most of the author's rows are in."""
+    """Return the latest row of each author in the panel of most of the author's rows."""
     votes: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         votes.setdefault(row[1], {}).setdefault(row[2], []).append(row)

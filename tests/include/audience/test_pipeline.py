@@ -1,4 +1,4 @@
-"""What the steps of a labeling task leave behind, on both databases."""
+"""Results of the steps of a labeling task, on both databases."""
 
 from datetime import UTC, datetime
 

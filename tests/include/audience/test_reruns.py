@@ -42,7 +42,7 @@ def stop(lab: Lab) -> None:
 
 @contextmanager
 def refusing(lab: Lab, *refused: str) -> Iterator[None]:
-    """Let the table `fbpm` refuse rows with these ids."""
+    """Make the table `fbpm` reject rows with these ids."""
     with open_engine(lab.result_url) as engine:
         tables.ensure(engine, [tables.temp("fbpm")])
     among = ", ".join(f"'{id}'" for id in refused)
@@ -286,7 +286,7 @@ class TestAbort:
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 class TestPinned:
-    """What a task works on does not change with the files that it came from."""
+    """The pinned input of a task does not change with the original files."""
 
     def test_rules_and_sources_of_the_begin_are_used(self, lab, tmp_path):
         lab.load(*POSTS)

@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def lease(tmp_path, clock) -> Callable[[str], Lease]:
-    """Give the lease of one day, as a run sees it."""
+    """Return a function that builds the lease of a day for a run."""
     return lambda holder: Lease(tmp_path / "leases" / "2019-02-08.json", holder, 60, clock)
 
 
@@ -120,7 +120,7 @@ def test_who_had_a_day_last_is_kept(lease, tmp_path):
 
 
 def winners(path: Path, clock: Callable[[], datetime], count: int = 8) -> list[str]:
-    """Let many take a lease at once; give who have it."""
+    """Have many holders take a lease at once; return those who got it."""
     won, start = [], threading.Barrier(count)
 
     def take(holder: str) -> None:

@@ -9,14 +9,14 @@ from tests.support.ratings import RatingsPlatform
 
 
 def drop(platform: RatingsPlatform, name: str, changed: float, repo: str = "streaming") -> None:
-    """Put a file there that was written at that moment; on Linux nobody can set when it was put in its place."""
+    """Write a file with this modification time; on Linux, the time of its creation cannot be set."""
     rows = "1 1\n" if repo == "streaming" else "1 1 5 880606923\n"
     os.utime(platform.drop(name, rows, repo), (changed, changed))
 
 
 @pytest.fixture
 def now(tmp_path) -> float:
-    """Give a moment ten minutes after everything that a test writes."""
+    """Return an instant ten minutes after everything that a test writes."""
     return tmp_path.stat().st_ctime + 600
 
 

@@ -1,4 +1,4 @@
-"""What of the ratings goes and what stays, with a registry in memory that can be made to fail."""
+"""Retention of ratings, with an in-memory registry that can be made to fail."""
 
 import time
 from dataclasses import dataclass, field
@@ -87,7 +87,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> RegistryInMemory:
-    """Give six models; 4 is the champion, 3 was before, 1 has an answer, 2 an alias."""
+    """Return six models: 4 is the champion, 3 was before, 1 has an answer, 2 an alias."""
     registry = RegistryInMemory(tmp_path)
     for version in range(1, 7):
         registry.add(version, *(["mine"] if version == 2 else []))

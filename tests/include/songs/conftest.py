@@ -23,7 +23,7 @@ TYPES = {"int": pa.int32(), "string": pa.string(), "timestamp": pa.timestamp("us
 
 
 def table(columns: dict[str, str], rows: list[Any]) -> pa.Table:
-    """Make a table of rows whose values are in the order of *columns*."""
+    """Build a table of rows whose values are in the order of *columns*."""
     return pa.table(
         {
             name: pa.array([row[number] for row in rows], TYPES[kind])
@@ -55,7 +55,7 @@ SUBMIT_OPTIONS = [f"--conf={name}={value}" for name, value in SETTINGS.items()]
 
 @dataclass
 class Outcome:
-    """What a job has left behind: its figures, and the lines of both outputs without their headers."""
+    """Results of a job: its metrics, and the lines of both outputs without their headers."""
 
     metrics: dict[str, Any]
     dataset: list[str]
@@ -122,7 +122,7 @@ class Engine:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Give a Spark session on a machine that takes itself to be in Tokyo."""
+    """Yield a Spark session on a machine whose time zone is Tokyo's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "Asia/Tokyo")
         settings = SETTINGS | {"spark.local.dir": str(tmp_path_factory.mktemp("spark")), PARTITIONS: "2"}
@@ -136,5 +136,5 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(params=["duckdb", "spark"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    """Give each engine."""
+    """Return each engine."""
     return Engine(request.param, tmp_path, request.getfixturevalue("spark") if request.param == "spark" else None)

@@ -33,7 +33,7 @@ NEWER = parquet(seed=1)
 
 @pytest.fixture
 def source(web, web_client) -> WebFile:
-    """Give a source that has the file."""
+    """Return a source that has the file."""
     web.files[PATH] = DATA
     return WebFile(web.url + PATH, web_client)
 
@@ -57,7 +57,7 @@ def listeners(root: Path, source, day: date = DAY) -> Version | None:
 
 
 def state(root: Path) -> dict[str, tuple[int, bytes]]:
-    """Give time and content of each file, locks left out."""
+    """Return time and content of each file, except locks."""
     return {name: ((root / name).stat().st_mtime_ns, (root / name).read_bytes()) for name in walk_objects(root)}
 
 
@@ -303,7 +303,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of a megabyte."""
+    """Yield a file system of one megabyte."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""Where the files of song plays lie."""
+"""Layout of the song plays' folder."""
 
 from datetime import date
 

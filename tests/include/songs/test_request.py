@@ -1,4 +1,4 @@
-"""What a run works on: its day, its minimum of rows, its engine."""
+"""Request to a run: its day, its minimum number of rows, its engine."""
 
 from datetime import UTC, date, datetime
 from typing import Any

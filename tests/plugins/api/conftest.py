@@ -71,7 +71,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def signed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[FastAPI, str | None], None]:
     """
-    Give a function that makes all callers of an app one user with a role, without Airflow's database and server.
+    Return a function that makes all callers of an app a user with a role, without Airflow's database and server.
 
     The guards of the app decide as in the real thing. With `None` for a role nobody is signed in.
     """
@@ -137,7 +137,7 @@ def _fill_database(dags: Path) -> None:
 
 
 def _fill_articles(path: Path) -> None:
-    """Make the article database with a model 1 that has one recommendation."""
+    """Create the article database with a model 1 that has one recommendation."""
     with open_engine(URL.create("sqlite", database=str(path))) as engine:
         schema.upgrade(engine)
         rows = Rows(engine)

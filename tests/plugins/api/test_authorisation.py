@@ -32,7 +32,7 @@ DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/
 
 
 def accesses(route: BaseRoute) -> set[Access]:
-    """Give what a route declares, on itself, its router or its app; two READs of two DAGs are one."""
+    """Return what a route declares, on itself, its router or its app; two READs of two DAGs count as one."""
     return set(_declared(route.dependant)) if isinstance(route, APIRoute) else set()
 
 
@@ -62,7 +62,7 @@ class Call:
         return EXAMPLES[self.name]
 
     def made(self, client: Client, headers: dict[str, str] | None = None) -> int:
-        """Make the call; give the status of the answer."""
+        """Send the request; return the status of the response."""
         example = self.example
         url = self.prefix + self.route.path_format.format(**example.path)
         answer = client.request(self.method, url, json=example.body, params=example.query, headers=headers)

@@ -44,7 +44,7 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabServer]:
 
 
 def made(call: Call, fab: FabServer, headers: dict[str, str] | None = None) -> int:
-    """Make a call without cookies; give the status of the answer."""
+    """Send a request without cookies; return the status of the response."""
     fab.client.cookies.clear()
     return call.made(fab.client, headers)  # pyright: ignore[reportArgumentType]
 
@@ -93,13 +93,13 @@ def test_rights_on_one_dag_reach_its_routes_only(user: str, may: dict[str, bool]
 
 
 def forged(fab: FabServer, key: str = JWT_SECRET, algorithm: str = "HS512", **claims: Any) -> str:
-    """Take the administrator's token apart, change claims, sign it anew."""
+    """Return the administrator's token with changed claims and a new signature."""
     honest = jwt.decode(fab.token(ADMIN), options={"verify_signature": False})
     return jwt.encode(honest | claims, key, algorithm=algorithm)
 
 
 def outcomes(fab: FabServer, token: str) -> tuple[int, int, int]:
-    """Say how a route that reads, one that writes and Airflow's own API answer to a token."""
+    """Return the statuses with which a reading route, a writing route and Airflow's own API answer to a token."""
     headers = {"Authorization": f"Bearer {token}"}
     return (
         fab.request("GET", READS, headers=headers).status_code,
@@ -235,7 +235,7 @@ def sign_in(browser: httpx.Client, user: str, secret: str | None = None, **form:
 
 
 def cookie(answer: httpx.Response, name: str) -> set[str]:
-    """Give the flags of a cookie that an answer sets, in lower case."""
+    """Return the flags of a cookie that a response sets, in lower case."""
     [line] = [each for each in answer.headers.get_list("set-cookie") if each.startswith(f"{name}=")]
     return {part.strip().lower() for part in line.split(";")[1:]}
 

@@ -36,7 +36,7 @@ def define_url(monkeypatch: pytest.MonkeyPatch, conn_type: str, url: URL) -> Dat
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql", "mariadb"])
 def database(request, monkeypatch, home) -> DatabaseHook:
-    """Yield a hook for an empty database of each kind."""
+    """Return a hook for an empty database of each kind."""
     if request.param == "sqlite":
         return DatabaseHook("quartet_articles")
     url = request.getfixturevalue("postgres" if request.param == "postgres" else "mariadb")

@@ -29,7 +29,7 @@ def share(home, monkeypatch) -> Iterator[Web]:
 
 @pytest.fixture
 def slept(monkeypatch) -> list[float]:
-    """Return the pauses; none takes time."""
+    """Yield the pauses; none takes time."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What a watcher remembers: small enough for the store, the same after a restart."""
+"""Memory of a watcher: small enough for the store, the same after a restart."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What an asset watcher looks at: folders and single files."""
+"""Folders and single files that an asset watcher checks."""
 
 import pytest
 

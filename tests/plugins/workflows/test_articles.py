@@ -29,7 +29,7 @@ def context(run_type="scheduled", logical_date=NOON, **params):
 
 @pytest.fixture(autouse=True)
 def own_home(home):
-    """Keep every test away from the user's files."""
+    """Protect the user's files from every test."""
 
 
 def plan(run_type="scheduled", **given) -> Plan:

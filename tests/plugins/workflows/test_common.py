@@ -1,4 +1,4 @@
-"""How a step ends that has nothing to do."""
+"""End of a step that has nothing to do."""
 
 from types import SimpleNamespace
 

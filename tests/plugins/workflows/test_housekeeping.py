@@ -63,7 +63,7 @@ def clean(*, dry_run: bool = False) -> dict[str, dict[str, int]]:
 
 @pytest.fixture
 def busy_home(registry_home: Path, fast_ratings: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a home with four models, the last one champion and with an answer, and leftovers of each workflow."""
+    """Return a home with four models, the last one champion and with an answer, and leftovers of each workflow."""
     root = StorageHook().path("ratings")
     base.store(root, movielens_like(seed=1, ratings=1_500), "test")
     train("run-0")
@@ -85,7 +85,7 @@ def busy_home(registry_home: Path, fast_ratings: None, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything go as soon as it may."""
+    """Set the shortest retention of everything."""
     for name in ("DELETED_RUNS", "EXTRACTS", "ARTICLE_RUNS", "AUTHORS", "TASKS", "INCOMING", "LEASES", "LISTENERS"):
         monkeypatch.setenv(f"QUARTET_KEEP_{name}_DAYS", AT_ONCE)
     for name in ("REPORTS", "PREDICTIONS", "LOGS"):

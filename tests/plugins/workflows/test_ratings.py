@@ -1,4 +1,4 @@
-"""What a DAG run means to the ratings workflow, on storage in a folder and a real MLflow."""
+"""Runs of the ratings workflow in Airflow, on local storage and a real MLflow."""
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException

@@ -44,7 +44,7 @@ def root(s3_storage) -> ObjectStoragePath:
 
 @pytest.fixture
 def there(s3_storage) -> ObjectStoragePath:
-    """Give a remote file."""
+    """Return a remote file."""
     path = StorageHook().path("elsewhere/day.parquet")
     write_whole(path, DATA)
     return path
@@ -269,7 +269,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def day(root, clock) -> Callable[[str], Lease]:
-    """Give the lease of one day, as a run sees it."""
+    """Return a function that builds the lease of a day for a run."""
     return lambda holder: Lease(layout.lease_file(root, DAY), holder, 60, clock)
 
 

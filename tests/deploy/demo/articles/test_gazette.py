@@ -25,7 +25,7 @@ UNDATED = Article("14", "Choir Sings", "music", "choir-sings", DAY, gazette.UNDA
 
 @pytest.fixture
 def made(home, monkeypatch):
-    """Make small archives, and say when each ends."""
+    """Build small archives, and return when each ends."""
     ends = []
     make = gazette.generate.make
 
@@ -39,7 +39,7 @@ def made(home, monkeypatch):
 
 @pytest.fixture(scope="module")
 def site():
-    """Give a client of the site."""
+    """Yield a client of the site."""
     with gazette.serve([PLAIN, GONE, SPONSORED, UNDATED]) as address, httpx.Client(base_url=address) as http:
         yield http
 

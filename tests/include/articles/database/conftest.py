@@ -21,7 +21,7 @@ SITE = "washington-city-paper"
 
 
 def hours(number: float) -> datetime:
-    """Give the instant so many hours after noon."""
+    """Return the instant this many hours after noon."""
     return NOON + timedelta(hours=number)
 
 
@@ -57,26 +57,26 @@ class Desk:
         return model_id
 
     def lists(self, sources: str = "ab", site: str = SITE) -> pd.DataFrame:
-        """Make lists with the articles `1` and `2` for each letter of *sources*."""
+        """Build lists with the articles `1` and `2` for each letter of *sources*."""
         ids = self.articles("1", "2", site=site)
         rows = [(source, rank, ids[str(rank)], 0.25 * rank) for source in sources for rank in (1, 2)]
         return pd.DataFrame(rows, columns=["source", "rank", "article_id", "score"])
 
     def status(self, model_id: int) -> str:
-        """Give the status of a model."""
+        """Return the status of a model."""
         return models.read(self.engine, model_id).status
 
     def statuses(self) -> dict[int, str]:
-        """Give id → status of all models."""
+        """Return id → status of all models."""
         return {row.id: row.status for row in self.rows("SELECT id, status FROM model ORDER BY id")}
 
     def rows(self, statement: str, **parameters: object) -> list:
-        """Ask."""
+        """Return the rows of a query."""
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters))
 
     def execute(self, statement: str, **parameters: object) -> None:
-        """Change."""
+        """Execute a statement."""
         with self.engine.begin() as connection:
             connection.execute(text(statement), parameters)
 
@@ -87,7 +87,7 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one migrated SQLite file, to be copied."""
+    """Create a migrated SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("articles") / "template.db"
     with open_engine(make_url(f"sqlite:///{path}")) as engine:
         schema.upgrade(engine)
@@ -96,7 +96,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_migrated() -> Iterator[URL]:
-    """Make one migrated PostgreSQL database, to be emptied."""
+    """Create a migrated PostgreSQL database, to be emptied."""
     with contextmanager(fresh_database)(POSTGRES) as url:
         with open_engine(url) as engine:
             schema.upgrade(engine)
@@ -107,7 +107,7 @@ def postgres_migrated() -> Iterator[URL]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    """Give a database without rows, of the newest version."""
+    """Yield an empty database with the newest schema."""
     if request.param == "sqlite":
         url = make_url(f"sqlite:///{tmp_path}/articles.db")
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "articles.db")
@@ -123,7 +123,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """Give the address of a database without tables."""
+    """Return the address of a database without tables."""
     if request.param == "sqlite":
         return make_url(f"sqlite:///{tmp_path}/data/articles.db")
     return request.getfixturevalue("postgres")

@@ -1,4 +1,4 @@
-"""What is stored of articles and of paths that are none."""
+"""Stored articles, and paths that are not articles."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_at(engine: Engine, moment: str, number: int, fault: Callable[[Any], None]) -> Callable[[], bool]:
-    """Let something happen at the given occurrence of an event, once; give what tells whether it has."""
+    """Run something once at the given occurrence of an event; return a function that checks whether it has run."""
     count = 0
 
     def listen(connection: Any, *_: object) -> None:
@@ -47,7 +47,7 @@ def break_at(engine: Engine, moment: str, number: int, fault: Callable[[Any], No
 
 
 def terminate(desk: Desk, check: Callable[[], None] = lambda: None) -> Callable[[Any], None]:
-    """Give what ends the session of a connection, as an administrator or a restart does; *check* is called then."""
+    """Return a function that ends a connection's session, as a restart does, and then calls *check*."""
 
     def fault(connection: Any) -> None:
         check()

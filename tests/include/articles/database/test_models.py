@@ -264,7 +264,7 @@ def test_a_crash_anywhere_in_a_promotion_leaves_the_old_model_served(desk):
 
 
 def aged(desk, run: str, days: float, status: str, type: str = "article", site: str = SITE) -> int:
-    """Make a model with four recommendations that has had its status for so many days."""
+    """Build a model with four recommendations whose status is this many days old."""
     model_id = desk.filled(run, NOON - timedelta(days=days), type, site)
     desk.execute("UPDATE model SET status = :status WHERE id = :id", status=status, id=model_id)
     return model_id

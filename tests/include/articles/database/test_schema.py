@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 def describe(engine: Engine) -> dict:
-    """Tell all about the tables, but in what order their parts were made."""
+    """Return a description of the tables that does not depend on the order of their parts."""
     inspector = inspect(engine)
     found = {}
     for table in sorted(set(inspector.get_table_names()) - {schema.VERSION_TABLE}):
@@ -40,7 +40,7 @@ def describe(engine: Engine) -> dict:
 
 
 def condition(index: Any) -> str:
-    """Tell which rows an index has, without the words that PostgreSQL adds."""
+    """Return the condition of an index, without PostgreSQL's additions."""
     options = index.get("dialect_options", {})
     found = str(options.get("sqlite_where", options.get("postgresql_where", "")))
     return found.replace("::text", "").strip("()")

@@ -1,4 +1,4 @@
-"""What the API reads, on SQLite and on PostgreSQL."""
+"""Queries of the API, on SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,7 +21,7 @@ TIME = "2026-03-10T12:00:00+00:00"
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def writer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Give a database of each kind with the tables."""
+    """Yield a database of each kind with the tables."""
     file = make_url(f"sqlite:///{tmp_path_factory.mktemp('serving')}/articles.db")
     for url in fresh_database(POSTGRES) if request.param == "postgres" else [file]:
         with open_engine(url) as engine:
@@ -31,7 +31,7 @@ def writer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def rows(writer: Engine) -> Rows:
-    """Give empty tables to put rows into."""
+    """Return empty tables to insert rows into."""
     rows = Rows(writer)
     rows.clear()
     return rows
@@ -39,7 +39,7 @@ def rows(writer: Engine) -> Rows:
 
 @pytest.fixture
 def engine(rows: Rows) -> Iterator[Engine]:
-    """Give the same database, to be read only."""
+    """Yield the same database, read-only."""
     with open_engine(rows.engine.url, read_only=True) as engine:
         yield engine
 

@@ -25,7 +25,7 @@ GOOD = lines([record()])
 
 @pytest.fixture
 def make(tmp_path):
-    """Give what extracts an object with the given bytes, and reads the extract back."""
+    """Return a function that extracts an object with the given bytes and reads the extract back."""
 
     def made(data: bytes) -> tuple[Extract, list[dict]]:
         (tmp_path / "object.gz").write_bytes(data)
@@ -40,7 +40,7 @@ def make(tmp_path):
 
 @pytest.fixture
 def naps(monkeypatch) -> list[float]:
-    """Give the seconds that are waited, without waiting."""
+    """Collect the waits in seconds, without waiting."""
     waited: list[float] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
     return waited
@@ -177,7 +177,7 @@ def test_an_object_that_is_gone_gives_nothing(tmp_path, naps):
 
 
 def failing(times: int, error: OSError):
-    """Make a reader of objects that fails at first."""
+    """Build a reader of objects that fails at first."""
     left = [error] * times
 
     def read(path):

@@ -1,4 +1,4 @@
-"""What a record must have to be a row, and the table of rows."""
+"""Conditions for a record to be a row, and the table of rows."""
 
 import json
 import time
@@ -25,7 +25,7 @@ SAMPLE = (
 
 
 def read(*given: bytes) -> tuple[list[tuple], int, int, int]:
-    """Give rows, lines, bad lines and lines without reader of *given* lines."""
+    """Return rows, lines, bad lines and lines without reader of *given* lines."""
     rows = Rows()
     rows.add_lines(given)
     found = rows.take().select(["client_id", "landing_page_path", "activity_time"]).to_pylist()

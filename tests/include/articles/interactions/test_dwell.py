@@ -22,7 +22,7 @@ EVENTS = st.lists(
 
 
 def events(rows):
-    """Make events of (reader, article, alias, ms)."""
+    """Build events of (reader, article, alias, ms)."""
     found = pd.DataFrame(list(rows), columns=["client_id", "external_id", "alias", "ms"])
     times = START + pd.to_timedelta(found["ms"].astype("int64"), unit="ms")
     text = found.drop(columns="ms").astype("str")

@@ -16,7 +16,7 @@ READ = np.array([[0.5, 1.0, 0], [1, 0, 0], [0, 0.2, 1]])
 
 
 def matrix(readers=300, articles=120, groups=4, seed=1):
-    """Make readers who mostly read the articles of their group."""
+    """Build readers who mostly read the articles of their group."""
     random = np.random.default_rng(seed)
     same = np.arange(readers)[:, None] % groups == np.arange(articles) % groups
     read = random.random((readers, articles)) < np.where(same, 0.15, 0.01)

@@ -22,7 +22,7 @@ ROWS = st.lists(
 
 
 def interactions(rows):
-    """Make interactions of (reader, article, days ago, ms)."""
+    """Build interactions of (reader, article, days ago, ms)."""
     found = pd.DataFrame(list(rows), columns=["client_id", "external_id", "ago", "ms"])
     return pd.DataFrame(
         {

@@ -14,7 +14,7 @@ NOW = pd.Timestamp(RUN_AT)
 
 
 def interactions(rows):
-    """Make interactions of (reader, article, date, seconds, last activity in seconds)."""
+    """Build interactions of (reader, article, date, seconds, last activity in seconds)."""
     found = pd.DataFrame(list(rows), columns=["client_id", "external_id", "session_date", "dwell_seconds", "last"])
     return pd.DataFrame(
         {
@@ -28,7 +28,7 @@ def interactions(rows):
 
 
 def of_dwell(dwell):
-    """Make interactions of each article's dwell, reader by reader."""
+    """Build interactions from each article's dwell, reader by reader."""
     return interactions(
         (f"u{number}", article, 0, seconds, number)
         for article, all_seconds in dwell.items()

@@ -1,4 +1,4 @@
-"""What each kind of site publishes about its articles, read from responses."""
+"""Metadata that each kind of site publishes about its articles, read from responses."""
 
 import json
 import os

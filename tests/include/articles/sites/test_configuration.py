@@ -20,7 +20,7 @@ BLOG: dict[str, Any] = {"kind": "wordpress", "domain": "river.example", "path_pa
 
 @pytest.fixture
 def own(home: Path):
-    """Give a function that writes the user's file and reads all sites."""
+    """Return a function that writes the user's file and reads all sites."""
 
     def load(content: object) -> dict[str, Site]:
         text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)

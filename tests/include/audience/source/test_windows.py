@@ -1,4 +1,4 @@
-"""How a range is cut."""
+"""Division of a time range into windows."""
 
 from datetime import datetime, timedelta
 

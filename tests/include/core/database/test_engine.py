@@ -42,7 +42,7 @@ THINGS = Table(
 
 @pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """Give a database with the empty table `things`."""
+    """Return a database with the empty table `things`."""
     if request.param == "sqlite":
         found = make_url(f"sqlite:///{tmp_path}/folder/file.db")
     else:
@@ -280,7 +280,7 @@ class TestPostgreSQL:
 
 
 class ServerError(psycopg2.OperationalError):
-    """What psycopg2 raises, with a SQLSTATE of our own."""
+    """An error like psycopg2's, with any SQLSTATE."""
 
     def __init__(self, state: str | None, message: str = "") -> None:
         super().__init__(message)
@@ -371,7 +371,7 @@ def test_errors_that_do_not_pass(error):
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait between tries."""
+    """Skip the waits between attempts."""
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
 
 

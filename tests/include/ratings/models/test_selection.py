@@ -27,7 +27,7 @@ class MeanOfMovie(AlgoBase):
         return self
 
     def estimate(self, u, i):
-        """Say the mean, or that it is impossible."""
+        """Return the mean, or raise `PredictionImpossible`."""
         if not self.trainset.knows_item(i):
             raise PredictionImpossible("unknown movie")
         return np.mean([stars for _, stars in self.trainset.ir[i]])

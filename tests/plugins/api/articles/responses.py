@@ -1,4 +1,4 @@
-"""What the tests of the articles API read from responses."""
+"""Values that the tests of the articles API read from responses."""
 
 from typing import Any
 

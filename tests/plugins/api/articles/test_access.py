@@ -1,4 +1,4 @@
-"""Who may read the articles API, and what Airflow's server makes of it."""
+"""Access to the articles API, alone and mounted on Airflow's server."""
 
 import gzip
 import json

@@ -16,7 +16,7 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
-        """Give the seconds."""
+        """Return the seconds."""
         return self.now
 
 
@@ -28,7 +28,7 @@ class Source:
         self.reads = 0
 
     async def __call__(self) -> Any:
-        """Give the answer, or raise it."""
+        """Return the answer, or raise it."""
         self.reads += 1
         await asyncio.sleep(0)
         if isinstance(self.answer, Exception):
@@ -38,7 +38,7 @@ class Source:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a timer at 0."""
+    """Return a timer at 0."""
     return Clock()
 
 

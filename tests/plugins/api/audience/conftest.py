@@ -21,7 +21,7 @@ from tests.support.audience_api import (
 
 @pytest.fixture
 def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Give a patch with no setting of the workflow but rules of our own."""
+    """Return a patch without any setting of the workflow but our own rules."""
     for name in AudienceSettings.model_fields:
         monkeypatch.delenv(AudienceSettings.variable(name), raising=False)
     folder = home / "rules" / "keyword_model"
@@ -33,7 +33,7 @@ def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def settings(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch) -> AudienceSettings:
-    """Give the settings of an empty result schema."""
+    """Return the settings of an empty result schema."""
     if request.param == "mariadb":
         url = request.getfixturevalue("mariadb")
         for name in ("host", "port", "password"):
@@ -45,7 +45,7 @@ def settings(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def engine(settings: AudienceSettings) -> Iterator[Engine]:
-    """Give the result schema with its table `state`."""
+    """Yield the result schema with its table `state`."""
     with open_engine(settings.result_url(settings.output_schema)) as engine:
         tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
         yield engine
@@ -53,7 +53,7 @@ def engine(settings: AudienceSettings) -> Iterator[Engine]:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any], str]]:
-    """Take the place of Airflow: give the list of DAG runs that were started."""
+    """Replace Airflow; return the list of started DAG runs."""
     found: list[tuple[str, dict[str, Any], str]] = []
 
     async def trigger(request, dag_id, conf, run_id=None, note=None):
@@ -66,7 +66,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any], 
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Take the place of Airflow: give the list of DAG runs that were ended."""
+    """Replace Airflow; return the list of ended DAG runs."""
     found: list[tuple[str, str]] = []
 
     async def end(request, dag_id, run_id):
@@ -78,7 +78,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def open_client(signed_in) -> Callable[..., Any]:
-    """Give a function that makes an app from the settings of now and a client of it, as an administrator."""
+    """Return a function that builds an app from the current settings and a client of it, as an administrator."""
 
     @contextmanager
     def opened() -> Iterator[TestClient]:
@@ -92,14 +92,14 @@ def open_client(signed_in) -> Callable[..., Any]:
 
 @pytest.fixture
 def client(settings, started, open_client) -> Iterator[TestClient]:
-    """Give a client of the app on an empty schema."""
+    """Yield a client of the app on an empty schema."""
     with open_client() as client:
         yield client
 
 
 @pytest.fixture
 def no_database(environment, started, open_client) -> Iterator[TestClient]:
-    """Give a client of an app whose server refuses to speak, with passwords that would show anywhere."""
+    """Yield a client of an app whose server rejects connections, with conspicuous passwords."""
     environment.setenv("INPUT_PASSWORD", "p@ss:w/rd%41")
     environment.setenv("OUTPUT_PASSWORD", "p@ss:w/rd%41&more")
     environment.setenv("OUTPUT_USER", "nobody")

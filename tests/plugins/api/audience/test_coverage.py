@@ -19,7 +19,7 @@ from tests.support.audience_api import (
 
 @pytest.fixture
 def task_id(engine: Engine, home: Path) -> str:
-    """Give a labelled task with counts of two batches and its pinned rules."""
+    """Return a labelled task with counts of two batches and its pinned rules."""
     task_id = add(engine, stat="SUCCESS", length_receive_table=20)
     male, female = (0, "male"), (1, "female")
     whole, rest = coverage.WHOLE, coverage.ALL

@@ -31,7 +31,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def app(**bounds: float) -> FastAPI:
-    """Make an app with the bound, mounted as Airflow mounts ours: below middlewares that wrap the body."""
+    """Build an app with the limit, mounted as Airflow mounts ours: below middleware that wraps the body."""
     inner = FastAPI()
     install_error_handlers(inner)
     inner.add_middleware(BodyLimit, max_bytes=LIMIT, **{"drain_bytes": DRAIN, "drain_seconds": 30, **bounds})

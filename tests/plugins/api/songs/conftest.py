@@ -14,7 +14,7 @@ from tests.plugins.api.songs.content import fill
 
 @pytest.fixture
 def client(signed_in) -> Iterator[TestClient]:
-    """Return a client of the app, signed in as a viewer."""
+    """Yield a client of the app, signed in as a viewer."""
     app = create_app()
     signed_in(app, "viewer")
     with TestClient(app) as client:
