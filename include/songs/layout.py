@@ -138,6 +138,16 @@ def incoming(root: StoragePath) -> StoragePath:
     return root / ".incoming"
 
 
+def incoming_file(root: StoragePath, name: str, day: date) -> StoragePath:
+    """Return the path of a day's `spins` or `listeners` while they are downloaded, to which an ending is added."""
+    return incoming(root) / f"{name}-{day.isoformat()}"
+
+
+def incoming_copy(target: StoragePath) -> StoragePath:
+    """Return the path of a job's copy while it is written, to which an ending is added."""
+    return target.parent / f".{target.name}"
+
+
 def job_folder(root: StoragePath, day: date) -> StoragePath:
     """Return the folder of the files that pass between a day's tasks and its job."""
     return incoming(root) / f"job-{day.isoformat()}"

@@ -26,9 +26,10 @@ from include.core.storage import (
     walk_objects,
     write_json,
 )
-from include.songs import checking, downloads, layout, report
-from include.songs.downloads import Version
-from include.songs.remote import Name
+from include.songs import checking, layout, report
+from include.songs.downloads.download import download, is_downloaded, snapshot_listeners
+from include.songs.downloads.remote import Name
+from include.songs.downloads.versions import Version, listeners_version, spins_version
 from include.songs.report import Report, Values
 from include.songs.request import RunRequest
 from include.songs.rules import SupersededError
@@ -98,23 +99,30 @@ class Pipeline:
         return None if layout.has_outputs(self.root, self.day) else self.day.isoformat()
 
     def check_download(self, name: Name) -> None:
-        """Raise `NothingToDoError` if nothing of the spins, or of the listeners, is left to download."""
-        if downloads.is_downloaded(self.root, name, self.day):
+        """Check that a source is not downloaded for the day yet; raises `NothingToDoError` if it is."""
+        if is_downloaded(self.root, name, self.day):
             raise NothingToDoError(f"the {name} of {self.day} were downloaded before")
 
-    def download(self, name: Name, remote: RemoteFile) -> Version | None:
+    def spins(self, remote: RemoteFile) -> Version | None:
         """
-        Download the day's spins, or the listeners, under the lease of the day.
+        Download the day's spins, under the lease of the day.
 
         Returns:
-            The version that was fetched; `None`: the files exist.
+            The version that was downloaded; `None`: the file exists.
 
         Raises:
             LeaseHeldError: another run has the day.
-            Exception: as of `include.songs.downloads.download`.
+            NotReadyError, BadDataError, OSError: see `download`.
         """
+        return self._download("spins", remote)
+
+    def listeners(self, remote: RemoteFile) -> Version | None:
+        """Download the listeners on behalf of the day; otherwise like `spins`."""
+        return self._download("listeners", remote)
+
+    def _download(self, name: Name, remote: RemoteFile) -> Version | None:
         with self.lease.kept():
-            return downloads.download(self.root, name, self.day, remote, self.dependencies.clock())
+            return download(self.root, name, self.day, remote, self.dependencies.clock())
 
     def take_day(self) -> bool:
         """
@@ -213,7 +221,8 @@ class Pipeline:
         with self.lease.kept():
             found = checking.check(self.root, self.day)
             metrics = read_json(layout.job_metrics(self.root, self.day)) or {}
-            spins, listeners = downloads.spins_version(self.root, self.day), metrics.get("listeners_sha256")
+            spins, sha256 = spins_version(self.root, self.day), metrics.get("listeners_sha256")
+            listeners = listeners_version(self.root, sha256) if sha256 else None
             made = Report(
                 day=self.day.isoformat(),
                 engine=metrics.get("engine"),
@@ -223,7 +232,7 @@ class Pipeline:
                 groups=found.groups,
                 metrics=metrics,
                 spins=spins.as_json() if spins else None,
-                listeners=read_json(layout.listeners_record(self.root, listeners)) if listeners else None,
+                listeners=listeners.as_json() if listeners else None,
                 minrows=metrics.get("minrows"),
             )
             report.write(self.root, self.day, made)
@@ -240,7 +249,7 @@ class Pipeline:
             for name in walk_objects(folder):  # the permit of an earlier job is one of them
                 (folder / name).unlink(missing_ok=True)
             report.remove(self.root, self.day)  # the job removes the outputs that it is about
-            downloads.snapshot_listeners(self.root, listeners)
+            snapshot_listeners(self.root, listeners)
             yield JobFiles(
                 spins=layout.spins_file(self.root, self.day),
                 listeners=listeners,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from quartet.sensors.remote import RemoteSensor
 
 if TYPE_CHECKING:
-    from include.songs.remote import Name
+    from include.songs.downloads.remote import Name
 
 
 class DownloadSensor(RemoteSensor):

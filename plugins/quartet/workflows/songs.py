@@ -10,9 +10,9 @@ from typing import Any
 from include.core.remote import RemoteFile
 from include.core.web import redact
 from include.songs import report
+from include.songs.downloads.remote import Name, remote_url
 from include.songs.layout import parse_day
 from include.songs.pipeline import Dependencies, Pipeline
-from include.songs.remote import Name, remote_url
 from include.songs.request import RunRequest, from_params
 from include.songs.settings import SongSettings
 from quartet.hooks import metrics
@@ -41,12 +41,13 @@ def songs_run(context: Mapping[str, Any]) -> Iterator[Pipeline]:
 @dataclass(frozen=True)
 class Download:
     """
-    The spins of a day, or the listeners, as `RemoteSensor` waits for them and takes them: by a download.
+    The spins of a day, or the listeners, as `RemoteSensor` waits for them; it takes them by downloading them.
 
-    :param name: `spins` or `listeners`; the settings say where they are.
-    :param day: `YYYY-MM-DD`.
-    :param run_id: name of the run, which holds the lease of the day while it writes.
-    :param base: replaces the folder that the settings name, unless it is empty.
+    Args:
+        name: the source; the settings name its folder.
+        day: `YYYY-MM-DD`.
+        run_id: name of the run, which holds the lease of the day while it writes.
+        base: replaces the folder that the settings name, unless it is empty.
     """
 
     name: Name
@@ -58,20 +59,21 @@ class Download:
         return redact(self._url(self._settings()))
 
     def check(self) -> None:
-        """Raise `NothingToDoError` if it was downloaded before."""
+        """Check that something is left to do; raises `NothingToDoError` if it is downloaded."""
         self._pipeline().check_download(self.name)
 
     @contextmanager
     def open(self) -> Iterator[RemoteFile]:
-        """Yield the remote file, not yet contacted; raises `SettingsError` if its address is not configured."""
+        """Yield the remote file, not yet contacted; raises `SettingsError` if its address is not set."""
         settings = self._settings()
         with RemoteHook().open(self._url(settings), settings.query_suffix.get_secret_value()) as remote:
             yield remote
 
     def take(self) -> dict[str, Any] | None:
-        """Download the file, and return its version; `None`: another run was faster."""
+        """Download the file; return its version, or `None` if another run was faster."""
+        pipeline = self._pipeline()
         with self.open() as remote:
-            version = self._pipeline().download(self.name, remote)
+            version = pipeline.spins(remote) if self.name == "spins" else pipeline.listeners(remote)
         return version.as_json() if version else None
 
     def _pipeline(self) -> Pipeline:

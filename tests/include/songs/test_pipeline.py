@@ -13,7 +13,8 @@ from include.core.errors import BadDataError, DamagedObjectError, NothingToDoErr
 from include.core.lease import LeaseHeldError
 from include.core.remote.stored import StoredFile
 from include.core.storage import read_bytes, read_json, walk_objects, write_json, write_whole
-from include.songs import downloads, layout, report
+from include.songs import layout, report
+from include.songs.downloads.download import download
 from include.songs.engines import duckdb_job, spark_job
 from include.songs.layout import PART, SUCCESS
 from include.songs.pipeline import Dependencies, Pipeline
@@ -61,8 +62,8 @@ def fetched(platform, tmp_path) -> Platform:
     """Return a platform that has both sources of the worked example."""
     spins = write(table(SPINS, example.PLAYS), tmp_path / "remote" / "spins")
     listeners = write(table(LISTENERS, example.LISTENERS), tmp_path / "remote" / "listeners")
-    downloads.download(platform.root, "spins", DAY, StoredFile(spins), NOW)
-    downloads.download(platform.root, "listeners", DAY, StoredFile(listeners), NOW)
+    download(platform.root, "spins", DAY, StoredFile(spins), NOW)
+    download(platform.root, "listeners", DAY, StoredFile(listeners), NOW)
     return platform
 
 

@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from include.core.errors import BadDataError, SettingsError
 from include.core.lease import Lease, LeaseHeldError
 from include.core.storage import write_whole
-from include.songs import downloads, layout
+from include.songs import layout
+from include.songs.downloads import download
 from include.songs.schemas import NotParquetError
 from quartet.hooks import remote as hook
 from quartet.hooks.storage import StorageHook
@@ -35,7 +36,7 @@ def web(home, monkeypatch) -> Iterator[Web]:
         monkeypatch.setenv("SONGS_LISTENERS_BASE", f"{web.url}/share/")
         monkeypatch.setenv("SONGS_QUERY_SUFFIX", "?token=secret")
         monkeypatch.setattr(hook, "HTTP_TIMEOUT_SECONDS", 0.3)
-        monkeypatch.setattr(downloads, "MAX_WAIT_SECONDS", 0)
+        monkeypatch.setattr(download, "MAX_WAIT_SECONDS", 0)
         yield web
 
 
@@ -259,7 +260,7 @@ def test_trouble_that_lasts_is_waited_out(web):
     web.always["GET", PATH] = status(503)
     with pytest.raises(TaskDeferred):
         resume(sensor(), time.time() + 100)
-    assert [method for method, _ in web.requests] == ["GET"] * downloads.MAX_ATTEMPTS
+    assert [method for method, _ in web.requests] == ["GET"] * download.MAX_ATTEMPTS
 
 
 def test_a_file_that_never_can_be_read_ends_at_the_deadline(web):
@@ -268,7 +269,7 @@ def test_a_file_that_never_can_be_read_ends_at_the_deadline(web):
     expected = rf"{PATH} did not come within 2 hours; at last: .*{PATH}: 503"
     with pytest.raises(AirflowSensorTimeout, match=expected):
         resume(sensor(), time.time() - 1)
-    assert len(web.requests) == downloads.MAX_ATTEMPTS
+    assert len(web.requests) == download.MAX_ATTEMPTS
     with pytest.raises(AirflowSensorTimeout, match=expected):
         sensor().resume_execution("__fail__", TIMEOUT, CONTEXT)
 

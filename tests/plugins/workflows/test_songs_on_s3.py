@@ -19,7 +19,8 @@ from include.core.remote import Body, MissingError, RefusedError, UnreachableErr
 from include.core.remote.stored import BLOCK_BYTES, StoredFile
 from include.core.storage import StoredObject, find_object, read_bytes, read_json, s3, walk_objects, write_whole
 from include.songs import layout
-from include.songs.downloads import Version, download, snapshot_listeners
+from include.songs.downloads.download import download, snapshot_listeners
+from include.songs.downloads.versions import Version
 from include.songs.layout import PART, SUCCESS
 from include.songs.rules import TooFewRowsError
 from include.songs.schemas import LISTENERS, SPINS, NotParquetError

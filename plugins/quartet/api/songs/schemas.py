@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from include.songs.downloads import Version
+from include.songs.downloads.versions import Version
 from include.songs.results import Count
 
 State = Literal["complete", "incomplete", "fetched", "waiting"]

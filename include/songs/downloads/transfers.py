@@ -1,4 +1,4 @@
-"""Parquet files written from a stream, checked on the way: whole or not at all, in constant memory."""
+"""Parquet files written from a stream and checked meanwhile: whole or not at all, in constant memory."""
 
 import hashlib
 import logging
@@ -18,27 +18,27 @@ FOOTER_BYTES = 8
 
 
 class CutOffError(NotParquetError):
-    """The file begins as Parquet but does not end so: perhaps it has not come whole."""
+    """A file begins as Parquet but does not end so: perhaps it was not received whole."""
 
 
 @contextmanager
 def receive(name: str, body: Body, target: StoragePath, aside: StoragePath) -> Iterator[tuple[str, int]]:
     """
-    Write a file that replaces *target* at the end of the block. Until then, and after an error, *target* stays.
+    Write a file that replaces *target* at the end of the block; until then, and after an error, *target* is unchanged.
 
     Args:
         name: of the remote file, for messages.
         body: its content.
-        target: the path.
+        target: path of the file.
         aside: path of the file while it is written; see `include.core.storage.write_stream`.
 
     Yields:
-        Sha256 and length in bytes, when all has come.
+        Sha256 and length in bytes, once the file is complete.
 
     Raises:
         NotParquetError: the content is not Parquet.
         CutOffError: its end is missing or damaged.
-        UnreachableError: it is shorter or longer than was announced, or reading failed.
+        UnreachableError: it is shorter or longer than announced, or reading failed.
         OSError: the file cannot be written, for example because the disk is full.
     """
     digest, size, tail = hashlib.sha256(), 0, b""
@@ -51,13 +51,13 @@ def receive(name: str, body: Body, target: StoragePath, aside: StoragePath) -> I
             size += len(block)
             tail = (tail + block[-FOOTER_BYTES:])[-FOOTER_BYTES:]
         if body.size is not None and size != body.size:
-            raise UnreachableError(f"{name}: {body.size} bytes were announced, {size} came")
+            raise UnreachableError(f"{name}: {body.size} bytes were announced, {size} received")
         _check_end(name, size, tail)
         yield digest.hexdigest(), size
 
 
 def remove_leftovers(aside: StoragePath) -> None:
-    """Remove what a killed `receive` left at *aside*; one that is under way elsewhere fails then."""
+    """Remove what a killed `receive` left at *aside*; a `receive` that is still running there fails."""
     for left in remove_asides(aside):
         log.info("Removed %s, left over by a download that was killed", left)
 
@@ -65,8 +65,8 @@ def remove_leftovers(aside: StoragePath) -> None:
 def _check_end(name: str, size: int, tail: bytes) -> None:
     if size < 2 * len(MAGIC) + 4 or not tail.endswith(MAGIC):
         raise CutOffError(
-            f"{name} is not whole: {size} bytes that end with {shown(tail[-len(MAGIC) :])}, not {MAGIC!r}"
+            f"{name} is not complete: {size} bytes that end with {shown(tail[-len(MAGIC) :])}, not {MAGIC!r}"
         )
     length = int.from_bytes(tail[:4], "little")
     if length + FOOTER_BYTES + len(MAGIC) > size:
-        raise CutOffError(f"{name} is not whole: {size} bytes, and a footer of {length} was announced")
+        raise CutOffError(f"{name} is not complete: {size} bytes, but a footer of {length}")

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from include.core.errors import SettingsError
-from include.songs.remote import remote_url
+from include.songs.downloads.remote import remote_url
 from include.songs.settings import SongSettings
 
 DAY = date(2019, 2, 8)

@@ -18,14 +18,16 @@ from include.core.remote import Body, MissingError, RefusedError, UnreachableErr
 from include.core.remote.stored import StoredFile
 from include.core.remote.web import WebFile
 from include.core.storage import walk_objects, write_whole
-from include.songs import downloads, layout
-from include.songs.downloads import MAX_ATTEMPTS, Version, download, snapshot_listeners, spins_version
+from include.songs import layout
+from include.songs.downloads.download import MAX_ATTEMPTS, download, snapshot_listeners
+from include.songs.downloads.transfers import CutOffError, receive
+from include.songs.downloads.versions import Version, spins_version
 from include.songs.schemas import NotParquetError
-from include.songs.transfers import CutOffError, receive
 from tests.support.web import chunked, content, parquet, status
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)
+MODULE = "include.songs.downloads.download"
 PATH = "/songs.parquet"
 DATA = parquet()
 NEWER = parquet(seed=1)
@@ -110,7 +112,7 @@ def test_the_marker_is_written_last(tmp_path, source, monkeypatch):
     def fail(*_: object) -> None:
         raise OSError("no marker")
 
-    monkeypatch.setattr(downloads, "write_whole", fail)
+    monkeypatch.setattr(f"{MODULE}.write_whole", fail)
     with pytest.raises(OSError, match="no marker"):
         listeners(tmp_path, source)
     assert layout.listeners_file(tmp_path).read_bytes() == DATA

@@ -1,24 +1,24 @@
-"""Downloads of spins and listeners, the record of which version was fetched, and a job's own copy of the listeners.
+"""
+Downloads of spins and listeners into storage, and a job's own copy of the listeners.
 
 A download whose files exist is skipped without contacting the remote side. An existing file is replaced once the new
-one is complete, and never removed. Only one run at a time may download for a day; different days may at the same time.
+one is complete, and never removed. Only one run at a time may download for a day; different days may run in parallel.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from include.core.remote import RemoteFile, UnreachableError
 from include.core.remote.stored import StoredFile
-from include.core.storage import StoragePath, read_json, write_json, write_whole
+from include.core.storage import StoragePath, write_json, write_whole
 from include.songs import layout
-from include.songs.remote import Name
-from include.songs.transfers import CutOffError, receive, remove_leftovers
+from include.songs.downloads.remote import Name
+from include.songs.downloads.transfers import CutOffError, receive, remove_leftovers
+from include.songs.downloads.versions import Version, listeners_version
 
 log = logging.getLogger(__name__)
 
@@ -27,25 +27,8 @@ MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Version:
-    """Which content of spins or listeners."""
-
-    sha256: str
-    size: int
-    """Length in bytes."""
-    fetched_at: str | None = None
-    """When it was last fetched, ISO 8601; `None`: it was put there by hand."""
-    source: str | None = None
-    """The address it came from, without secrets."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the version as a JSON object."""
-        return asdict(self)
-
-
 def is_downloaded(root: StoragePath, name: Name, day: date) -> bool:
-    """Return whether nothing of the spins, or the listeners, is left to download for a day."""
+    """Return whether the spins, or the listeners, are downloaded for a day."""
     return layout.has_spins(root, day) if name == "spins" else layout.has_listeners(root, day)
 
 
@@ -53,36 +36,35 @@ def download(
     root: StoragePath, name: Name, day: date, remote: RemoteFile, now: datetime, wait_seconds: float = 2.0
 ) -> Version | None:
     """
-    Download the spins of a day, or the listeners on its behalf: the file that all days share, then the day's marker.
+    Download the spins of a day, or on its behalf the listeners: the file that all days share, then the day's marker.
 
     Args:
-        root: folder of the song plays.
-        name: which of them.
+        root: the folder of the song plays.
+        name: the source.
         day: the day.
-        remote: the remote file.
+        remote: its remote file.
         now: the present, with its zone.
         wait_seconds: between first and second attempt; doubled for each further one.
 
     Returns:
-        The version that was fetched; `None`: the files exist.
+        The version that was downloaded; `None`: the files exist.
 
     Raises:
-        MissingError: the remote file does not exist (any more).
+        MissingError: the remote file does not exist, or no longer.
         UnreachableError: all attempts met transient errors.
-        RefusedError: it cannot be had.
+        RefusedError: the remote file cannot be read.
         NotParquetError: it is not a Parquet file, or its end is missing.
         OSError: the file cannot be written.
     """
     if is_downloaded(root, name, day):
-        log.info("%s: %s were fetched before, %s is not contacted", day, name, remote)
+        log.info("%s: the %s were downloaded before; %s is not contacted", day, name, remote)
         return None
-    aside = layout.incoming(root) / f"{name}-{day.isoformat()}"
+    aside = layout.incoming_file(root, name, day)
     if name == "spins":
         record = layout.spins_record(root, day)
         return _fetch(remote, layout.spins_file(root, day), aside, wait_seconds, now, lambda _: record)
-    version = _fetch(
-        remote, layout.listeners_file(root), aside, wait_seconds, now, partial(layout.listeners_record, root)
-    )
+    record_of = partial(layout.listeners_record, root)
+    version = _fetch(remote, layout.listeners_file(root), aside, wait_seconds, now, record_of)
     write_whole(layout.marker(root, day), b"")
     return version
 
@@ -92,31 +74,20 @@ def snapshot_listeners(root: StoragePath, target: StoragePath, wait_seconds: flo
     Copy the listeners as they are now, for a job that reads them while they may be replaced.
 
     Args:
-        root: folder of the song plays.
+        root: the folder of the song plays.
         target: path of the copy, which is written whole or not at all.
-        wait_seconds: as of `download`.
+        wait_seconds: see `download`.
 
     Returns:
-        Which listeners they are.
+        The version of the listeners.
 
     Raises:
-        MissingError: there are none.
+        MissingError: there are no listeners.
         NotParquetError: the file is not Parquet.
         OSError: the copy cannot be written.
     """
-    aside = target.parent / f".{target.name}"
-    copied = _fetch(StoredFile(layout.listeners_file(root)), target, aside, wait_seconds)
-    return _read(layout.listeners_record(root, copied.sha256)) or Version(copied.sha256, copied.size)
-
-
-def spins_version(root: StoragePath, day: date) -> Version | None:
-    """Return which spins were fetched for a day; `None`: it is not known."""
-    return _read(layout.spins_record(root, day))
-
-
-def _read(record: StoragePath) -> Version | None:
-    known = read_json(record)
-    return Version(**known) if known else None
+    copied = _fetch(StoredFile(layout.listeners_file(root)), target, layout.incoming_copy(target), wait_seconds)
+    return listeners_version(root, copied.sha256) or Version(copied.sha256, copied.size)
 
 
 def _fetch(
@@ -125,9 +96,9 @@ def _fetch(
     aside: StoragePath,
     wait_seconds: float,
     now: datetime | None = None,
-    record: Callable[[str], StoragePath] | None = None,
+    record_of: Callable[[str], StoragePath] | None = None,
 ) -> Version:
-    """Copy a file to *target*, its version to the *record* of its sha256 just before; each attempt starts anew."""
+    """Copy a file to *target*, and just before that its version to the record of its checksum."""
     remove_leftovers(aside)
     attempts = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, CutOffError | UnreachableError)),
@@ -140,8 +111,8 @@ def _fetch(
     def attempt() -> Version:
         with remote.open() as body, receive(str(remote), body, target, aside) as (sha256, size):
             version = Version(sha256, size, now.isoformat() if now else None, str(remote))
-            if record:
-                write_json(record(sha256), version.as_json())
+            if record_of:
+                write_json(record_of(sha256), version.as_json())
             return version
 
     version = attempts(attempt)
