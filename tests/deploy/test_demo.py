@@ -17,7 +17,7 @@ from deploy.demo.articles import gazette
 from deploy.demo.articles.gazette import Article, Gazette
 from deploy.demo.client import DemoError, Platform
 from deploy.demo.ratings import base as demo_base
-from deploy.demo.report import Produced, show
+from deploy.demo.report import Result, show
 from deploy.demo.songs import generate, music
 from include.core.errors import BadDataError
 from include.core.storage import write_json
@@ -88,14 +88,14 @@ def test_a_missing_result_is_reported():
 
 def test_the_table_has_result_path_duration_and_address():
     shown = console()
-    show(shown, "http://h:1", [Produced("ratings", "a [model]", "ratings/models/1.json", 1.23, "/ratings/models")])
+    show(shown, "http://h:1", [Result("ratings", "a [model]", "ratings/models/1.json", 1.23, "/ratings/models")])
     for part in ("a [model]", "ratings/models/1.json", "1.2", "http://h:1/ratings/models"):
         assert part in text(shown)
 
 
 def test_pictures_come_below_the_table():
     shown, picture = console(), Table("a picture")
-    show(shown, "http://h:1", [Produced("articles", "what", "where", 1, "/look", picture), Produced(*"abc", 1, "/d")])
+    show(shown, "http://h:1", [Result("articles", "what", "where", 1, "/look", picture), Result(*"abc", 1, "/d")])
     assert text(shown).index("http://h:1/d") < text(shown).index("a picture")
 
 
@@ -293,11 +293,11 @@ def test_a_day_is_finished_and_another_waits_until_its_spins_come(home, tmp_path
     first, second = songs.run(platform, said.append)
     days = [conf["day"] for conf in platform.runs]
     assert [platform.known[day] for day in days] == ["complete", "complete"]
-    assert (first.what[:10], second.what[:10]) == tuple(days)
+    assert (first.summary[:10], second.summary[:10]) == tuple(days)
     total = sum(each["spins"] for each in platform.counts[days[0]])
-    assert f"{total:,} plays" in first.what
-    assert re.search(r"waited \d+ s for its spins, then [\d,]+ plays", second.what)
-    assert first.look == f"/songs/days/{days[0]}"
+    assert f"{total:,} plays" in first.summary
+    assert re.search(r"waited \d+ s for its spins, then [\d,]+ plays", second.summary)
+    assert first.url_path == f"/songs/days/{days[0]}"
     assert f"songs: {days[0]}: 1 of 1 tasks are done" in said
     songs.run(platform, said.append)
     assert len({conf["day"] for conf in platform.runs}) == 4

@@ -12,7 +12,7 @@ from rich.table import Table
 from deploy.demo.articles import gazette
 from deploy.demo.articles.gazette import SITE, Article, Gazette
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.report import Produced
+from deploy.demo.report import Result
 from include.articles.settings import ArticleSettings
 
 DAG = "article_recs__demo_gazette"
@@ -26,7 +26,7 @@ MAX_SIZE = 499
 Rec = dict[str, Any]
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
+def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     """Run the workflow once; raises `DemoError` if a result is wrong."""
     if not gazette.is_known():
         return []
@@ -53,14 +53,14 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     source = max(lists, key=lambda each: sum(float(rec["score"]) for rec in lists[each][:SHOWN]))
     title = _by_id(site)[source].title
     return [
-        Produced(
+        Result(
             "articles",
             f"model {models['popularity']}: {len(defaults)} defaults, the first is {_title(defaults[0])!r}",
             f"articles.db, model {models['popularity']}",
             seconds,
             f"{RECS}?site={SITE}&model_type=popularity",
         ),
-        Produced(
+        Result(
             "articles",
             f"model {models['article']}: {sum(map(len, lists.values())):,} recommendations for {len(lists)} articles; "
             f"{share:.0%} of the first {SHOWN} are on the planted topic",

@@ -6,13 +6,13 @@ from typing import Any
 
 from deploy.demo.audience import posts
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.report import Produced
+from deploy.demo.report import Result
 from include.audience.settings import AudienceSettings
 
 TASKS = "/audience/api/tasks/"
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
+def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     """Run the workflow once; raises `DemoError` if a result is wrong."""
     settings = AudienceSettings.load()
     if not posts.is_there():
@@ -35,14 +35,14 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     rates = ", ".join(f"{name} {rate} %" for name, _, _, rate in results)
     received, written = state["length_receive_table"], state["length_output_table"]
     return [
-        Produced(
+        Result(
             "audience",
             f"task {task_id}: {received:,} posts, {written:,} labelled rows; authors in a panel: {rates}",
             f"{database}, table state",
             seconds,
             f"{TASKS}{task_id}",
         ),
-        Produced(
+        Result(
             "audience",
             f"{name}: {produced:,} of {authors:,} authors are in a panel ({rate} %), "
             f"such as {row['source_author'].strip()[:40]!r} in {row['panel']}",

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.report import Produced
+from deploy.demo.report import Result
 
 PAIRS = ["233 346", "125 378", "nobody 346"]
 RATED = ["244 346", "244 355"]
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
+def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     """Run the workflow once; raises `DemoError` if a result is wrong."""
     began = time.monotonic()
     say("ratings: waiting for the first model")
@@ -44,17 +44,17 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
     metrics = model["metrics"]
     rating = after.split("\n")[0].split(" ")[2]
     return [
-        Produced(
+        Result(
             "ratings", f"champion: model {champion}", f"ratings/models/{champion}.json", first_model, "/ratings/models"
         ),
-        Produced(
+        Result(
             "ratings",
             f"{len(PAIRS)} predictions by model {champion}",
             f"ratings/predict/{champion}/{requested}",
             predicting,
             f"/ratings/result/{requested}?model={champion}",
         ),
-        Produced(
+        Result(
             "ratings",
             f"model {model['version']} on {metrics['rows']:,.0f} ratings, holdout RMSE {metrics['holdout_rmse']:.4f}; "
             f"({PAIRS[0]}) is now {float(rating):.4f}",

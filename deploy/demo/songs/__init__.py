@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from deploy.demo.client import DemoError, Platform
-from deploy.demo.report import Produced
+from deploy.demo.report import Result
 from deploy.demo.songs import music
 from deploy.demo.songs.music import Counts
 from include.songs.settings import SongSettings
@@ -20,7 +20,7 @@ MAX_DAYS = 1000
 """Maximum number of days in a response of the API."""
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Produced]:
+def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     """Run the workflow for two days; raises `DemoError` if a result is wrong."""
     settings = SongSettings.load()
     if settings.spins_base or settings.listeners_base:  # made-up plays must not be mixed with the user's
@@ -115,5 +115,5 @@ def _summary(counts: Counts) -> str:
     return f"{sum(plays.values()):,} plays, {len(plays)} zip codes; most are in {top}: {plays[top]:,}"
 
 
-def _produced(day: date, what: str, seconds: float) -> Produced:
-    return Produced("songs", f"{day}: {what}", f"songs/output/{day:%Y/%m/%d}", seconds, f"{DAYS}/{day}")
+def _produced(day: date, what: str, seconds: float) -> Result:
+    return Result("songs", f"{day}: {what}", f"songs/output/{day:%Y/%m/%d}", seconds, f"{DAYS}/{day}")
