@@ -26,14 +26,14 @@ MAX_SIZE = 499
 Rec = dict[str, Any]
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
+def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
     """Run the workflow once; raises `DemoError` if a result is wrong."""
     if not gazette.is_known():
         return []
     site = gazette.load()
     if site is None:
         raise DemoError("the demo's news site does not exist: python -m deploy.demo.articles makes it")
-    say("articles: waiting until the platform knows the site")
+    progress("articles: waiting until the platform knows the site")
     # DAG files are parsed every 20 s, and the site may have just been added
     dag = platform.wait(lambda: _dag(platform), 120, f"the DAG {DAG}")
     if dag["is_paused"]:
@@ -41,10 +41,10 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     began = time.monotonic()
     with gazette.serve(site.articles) as address:
         path = _start(platform, site, address)
-        platform.wait(lambda: _finished(platform, path, say), 300, f"the end of {path}")
+        platform.wait(lambda: _finished(platform, path, progress), 300, f"the end of {path}")
     seconds = time.monotonic() - began
 
-    say("articles: reading the recommendations")
+    progress("articles: reading the recommendations")
     models = platform.get(f"{path}/taskInstances/create_model/xcomEntries/return_value")["value"]
     sources = platform.get(f"/articles/models/{models['article']}/articles")["results"]
     lists = {each["external_id"]: _recs(platform, models["article"], each["external_id"]) for each in sources}
@@ -88,7 +88,7 @@ def _start(platform: Platform, site: Gazette, address: str) -> str:
     return platform.trigger(DAG, f"demo__{datetime.now(UTC).isoformat()}", conf)
 
 
-def _finished(platform: Platform, path: str, say: Callable[[str], None]) -> bool:
+def _finished(platform: Platform, path: str, progress: Callable[[str], None]) -> bool:
     state = platform.get(path)["state"]
     tasks = platform.get(f"{path}/taskInstances")["task_instances"]
     by_state = {
@@ -98,7 +98,7 @@ def _finished(platform: Platform, path: str, say: Callable[[str], None]) -> bool
     if state == "failed":
         raise DemoError(f"{path} has failed in {', '.join(by_state['failed']) or 'no task'}; its log says why")
     running = ", ".join(by_state["running"]) or "waiting"
-    say(f"articles: {len(by_state['success'])} of {len(tasks)} tasks are done, now {running}")
+    progress(f"articles: {len(by_state['success'])} of {len(tasks)} tasks are done, now {running}")
     return state == "success"
 
 

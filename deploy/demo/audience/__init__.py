@@ -12,15 +12,15 @@ from include.audience.settings import AudienceSettings
 TASKS = "/audience/api/tasks/"
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
+def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
     """Run the workflow once; raises `DemoError` if a result is wrong."""
     settings = AudienceSettings.load()
     if not posts.is_there():
         return []
-    say("audience: creating a labeling task")
+    progress("audience: creating a labeling task")
     began = time.monotonic()
     task_id = _checked(platform.post(TASKS, {"countdown": 1}))["error_message"]["task_id"]
-    platform.wait(lambda: _finished(platform, task_id, say), 180, f"the end of labeling task {task_id}")
+    platform.wait(lambda: _finished(platform, task_id, progress), 180, f"the end of labeling task {task_id}")
     seconds = time.monotonic() - began
 
     [state] = [each for each in _checked(platform.get(TASKS))["content"] if each["task_id"] == task_id]
@@ -53,9 +53,9 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     ]
 
 
-def _finished(platform: Platform, task_id: str, say: Callable[[str], None]) -> bool:
+def _finished(platform: Platform, task_id: str, progress: Callable[[str], None]) -> bool:
     status = _checked(platform.get(f"{TASKS}{task_id}"))
-    say(f"audience: labeling {status['status']}, production {status['prod_status'] or 'PENDING'}")
+    progress(f"audience: labeling {status['status']}, production {status['prod_status'] or 'PENDING'}")
     if status["status"] not in ("PENDING", "SUCCESS"):
         raise DemoError(f"labeling task {task_id} ended as {status['status']}: {status.get('detail')}")
     return status["prod_status"] is not None

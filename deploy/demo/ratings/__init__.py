@@ -11,21 +11,21 @@ PAIRS = ["233 346", "125 378", "nobody 346"]
 RATED = ["244 346", "244 355"]
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
+def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
     """Run the workflow once; raises `DemoError` if a result is wrong."""
     began = time.monotonic()
-    say("ratings: waiting for the first model")
+    progress("ratings: waiting for the first model")
     champion = platform.wait(lambda: platform.get("/ratings/models")["champion"], 180, "the first model")
     first_model = time.monotonic() - began
 
-    say("ratings: asking for predictions")
+    progress("ratings: asking for predictions")
     began = time.monotonic()
     requested = platform.post("/ratings/predict", {"data": PAIRS})["filename"]
     before = platform.wait(lambda: _ready(platform, requested), 60, f"the predictions for {requested}")
     predicting = time.monotonic() - began
     _check_lines(before)
 
-    say("ratings: training with two new ratings")
+    progress("ratings: training with two new ratings")
     began = time.monotonic()
     # other stars in each run of the demo, so that each run changes the predictions
     ratings = [f"{pair} {(champion + index) % 5 + 1} {int(time.time())}" for index, pair in enumerate(RATED)]

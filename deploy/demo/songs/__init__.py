@@ -20,21 +20,21 @@ MAX_DAYS = 1000
 """Maximum number of days in a response of the API."""
 
 
-def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
+def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
     """Run the workflow for two days; raises `DemoError` if a result is wrong."""
     settings = SongSettings.load()
     if settings.spins_base or settings.listeners_base:  # made-up plays must not be mixed with the user's
         return []
     if platform.get(f"/api/v2/dags/{DAG}")["is_paused"]:
         raise DemoError(f"the DAG {DAG} is paused; its switch is at {platform.url}/dags/{DAG}")
-    say("songs: generating plays")
+    progress("songs: generating plays")
     present, absent = _free_days(platform, datetime.now(settings.zone).date())
     with music.serve() as service:
         expected = {day: service.prepare(day) for day in (present, absent)}
         service.release(present)
         began = time.monotonic()
         first, second = (_start(platform, day, service.address) for day in (present, absent))
-        platform.wait(lambda: _finished(platform, first, f"{present}", say), 300, f"the end of {first}")
+        platform.wait(lambda: _finished(platform, first, f"{present}", progress), 300, f"the end of {first}")
         _check(platform, present, expected[present])
         seconds = time.monotonic() - began
 
@@ -43,7 +43,7 @@ def run(platform: Platform, say: Callable[[str], None]) -> list[Result]:
             raise DemoError(f"{absent} was expected to wait for its spins, found {state}")
         service.release(absent)
         waited, arrived = time.monotonic() - began, time.monotonic()
-        platform.wait(lambda: _finished(platform, second, f"{absent}", say), 300, f"the end of {second}")
+        platform.wait(lambda: _finished(platform, second, f"{absent}", progress), 300, f"the end of {second}")
         _check(platform, absent, expected[absent])
         late_seconds = time.monotonic() - arrived
     return [
@@ -74,14 +74,14 @@ def _start(platform: Platform, day: date, address: str) -> str:
     return platform.trigger(DAG, f"demo-{day}__{datetime.now(UTC).isoformat()}", conf)
 
 
-def _finished(platform: Platform, path: str, what: str, say: Callable[[str], None]) -> bool:
-    """Return whether a run has succeeded; *say* its progress."""
+def _finished(platform: Platform, path: str, what: str, progress: Callable[[str], None]) -> bool:
+    """Return whether a run has succeeded, and report its progress."""
     state, tasks = platform.get(path)["state"], _tasks(platform, path)
     if state == "failed":
         failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
         raise DemoError(f"{path} has failed in {', '.join(failed) or 'no task'}; its log says why")
     done = [task for task in tasks if task["state"] in ("success", "skipped")]
-    say(f"songs: {what}: {len(done)} of {len(tasks)} tasks are done")
+    progress(f"songs: {what}: {len(done)} of {len(tasks)} tasks are done")
     return state == "success"
 
 
