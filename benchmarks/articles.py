@@ -62,7 +62,7 @@ def generate(folder: Path, size: dict[str, int]) -> None:
 
 
 def preload(url: URL, folder: Path) -> None:
-    """Store the articles, so that no page is asked for."""
+    """Store the articles, so that no page is requested."""
     rows = map(json.loads, (folder / "truth" / "articles.jsonl").read_text().splitlines())
     found = [
         Metadata(row["external_id"], row["title"], row["path"], datetime.fromisoformat(row["published_at"]))
@@ -150,7 +150,7 @@ def compare_with_oracle(folder: Path, found: pd.DataFrame) -> None:
 
 
 def measure_api(running: Platform, model_id: int) -> None:
-    """Ask for recommendations with a warm cache, then for lists that nobody asked for."""
+    """Request recommendations with a warm cache, then lists that are not cached."""
     sources = [each["external_id"] for each in running.get(f"/articles/models/{model_id}/articles")["results"]]
     paths = [f"/articles/recs?site={SITE}&source_entity_id={each}&model_type=article&size=20" for each in sources[:200]]
     for path in paths:
@@ -262,7 +262,7 @@ def quality(large: Path) -> None:
 
 
 def main() -> int:
-    """Run what was asked for, or all."""
+    """Run the requested parts, or all."""
     asked = sys.argv[1:] or ["platform", "writes", "plain", "quality"]
     machine()
     if "writes" in asked:

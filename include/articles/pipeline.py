@@ -94,7 +94,7 @@ class Pipeline:
         self.files = dependencies.files
 
     def create_model(self) -> Counts:
-        """Pin the plan of the run and create its models as `pending` if it trains; a repeated run starts anew."""
+        """Pin the plan of the run and create its models as `pending` if it trains; a repeated run starts over."""
         plan, clock = self.dependencies.requested_plan(), self.dependencies.clock
         plans.pin(self.files, plan)
         with self.dependencies.open_database() as engine:
@@ -105,7 +105,7 @@ class Pipeline:
             return models.open_models(engine, plan.site, plan.run_id, types, plan.run_at, clock())
 
     def fetch_data(self) -> Counts:
-        """Make the missing extracts; pin the extracts of the run."""
+        """Write the missing extracts; pin those of the run."""
         plan, began = self.plan, time.monotonic()
         progress = report.progress_logger("objects read")
         manifest = archive.collect(self._events(), self.dependencies.extracts, plan.run_at, plan.settings, progress)

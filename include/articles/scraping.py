@@ -155,7 +155,7 @@ class _MetadataWriter:
         return {"creates": self.creates, "updates": self.updates, "errors": dict(sorted(self.errors.items()))}
 
     def consume(self, outcomes: Outcomes, clock: Callable[[], datetime]) -> None:
-        """Take all outcomes and write them in batches."""
+        """Validate all outcomes and write them in batches."""
         written = clock()
         for request, outcome in outcomes:
             try:

@@ -23,7 +23,7 @@ from include.core.storage import StoragePath, StoredObject, list_objects, read_b
 log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-"""Increased when lines are parsed differently: all extracts are made anew."""
+"""Increased when lines are parsed differently, so that all extracts are written again."""
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 16 << 20
 """Lines longer than about this are bad."""

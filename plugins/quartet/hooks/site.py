@@ -16,10 +16,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from include.articles.sites.adapters.base import ErrorKind, PageError, PageRequest, PageResponse
 from include.articles.sites.configuration import Site
 
-BODY_BYTES = 5_000_000
-REDIRECTS = 10
+MAX_BODY_BYTES = 5_000_000
+MAX_REDIRECTS = 10
 GONE = (404, 410)
-REFUSALS = 20
+MAX_REFUSALS = 20
 """Failed articles in a row after which no more requests are sent to the site."""
 
 Outcome = PageResponse | PageError
@@ -118,8 +118,8 @@ class Visit:
 
     async def fetch(self, request: PageRequest) -> Outcome:
         """Request one article, with retries if necessary."""
-        if self._refusals >= REFUSALS:
-            return PageError("not_asked", f"{self.base_url} did not answer for {REFUSALS} articles in a row")
+        if self._refusals >= MAX_REFUSALS:
+            return PageError("not_asked", f"{self.base_url} did not answer for {MAX_REFUSALS} articles in a row")
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(TransientPageError),
             stop=stop_after_attempt(self.site.attempts),
@@ -148,7 +148,7 @@ class Visit:
             raise PageError("bad_url", f"{url[:200]}: {error}") from None
         seen: set[httpx.URL] = set()
         while True:
-            if request.url in seen or len(seen) > REDIRECTS:
+            if request.url in seen or len(seen) > MAX_REDIRECTS:
                 raise PageError("redirect_loop", f"{url} led to {request.url} after {len(seen)} redirects")
             if not self._is_ours(request.url):
                 raise PageError("redirect_elsewhere", f"{url} led to {request.url}")
@@ -211,8 +211,8 @@ async def _read(response: httpx.Response) -> bytes:
     body = bytearray()
     async for part in response.aiter_bytes():
         body += part
-        if len(body) > BODY_BYTES:
-            raise PageError("too_large", f"{response.url}: at most {BODY_BYTES} bytes were expected")
+        if len(body) > MAX_BODY_BYTES:
+            raise PageError("too_large", f"{response.url}: at most {MAX_BODY_BYTES} bytes were expected")
     return bytes(body)
 
 

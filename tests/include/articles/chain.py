@@ -54,7 +54,7 @@ EXAMPLE: list[Row] = [
     *on("10", ("u7", B, ["07:00:00", "07:00:20"]), ("u7", C, ["07:01:00", "07:01:30"])),
     *on("10", ("u8", NEWSLETTER, ["07:00:00", "07:00:20"]), ("u8", None, ["07:10:00"])),
 ]
-"""Eight readers and four articles, with whatever a filter is there for."""
+"""Eight readers and four articles, with a case for each filter."""
 
 
 def published(days_ago: dict[str, float], run_at: datetime = RUN_AT) -> pd.DataFrame:

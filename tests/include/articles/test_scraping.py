@@ -36,7 +36,7 @@ def hours(number: float) -> datetime:
 
 @dataclass
 class FakeSite:
-    """A site: what it answers for each target, and what it was asked for."""
+    """A site: its response for each target, and the requests it has received."""
 
     site: Site
     answers: dict[str, PageResponse | PageError] = field(default_factory=dict)

@@ -411,7 +411,7 @@ def test_a_task_that_is_ended_lets_go_of_the_site(fake):
 
 
 def test_a_site_that_is_down_is_left_alone_after_a_while(monkeypatch, fake):
-    monkeypatch.setattr(module, "REFUSALS", 3)
+    monkeypatch.setattr(module, "MAX_REFUSALS", 3)
     for number in range(9):
         fake.behaviours[f"/{number}"] = [page(status=503)]
     fake.behaviours["/1"] = [page(status=404)]  # an answer

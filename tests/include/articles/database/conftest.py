@@ -26,7 +26,7 @@ def hours(number: float) -> datetime:
 
 
 @dataclass
-class Desk:
+class Database:
     """
     A database, and short ways to put things into it.
 
@@ -106,7 +106,7 @@ def postgres_migrated() -> Iterator[URL]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Yield an empty database with the newest schema."""
     if request.param == "sqlite":
         url = make_url(f"sqlite:///{tmp_path}/articles.db")
@@ -118,7 +118,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
             with engine.begin() as connection:
                 for table in ("model", "article", "path"):  # TRUNCATE takes longer
                     connection.execute(text(f"DELETE FROM {table}"))
-        yield Desk(engine, url)
+        yield Database(engine, url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from include.articles.database import articles, models, recommendations, schema
 from include.articles.sites.adapters.base import Metadata
 from include.core.database.engine import open_engine
-from tests.include.articles.database.conftest import NOON, SITE, Desk, hours
+from tests.include.articles.database.conftest import NOON, SITE, Database, hours
 
 
 @pytest.fixture(autouse=True)
@@ -46,61 +46,61 @@ def break_at(engine: Engine, moment: str, number: int, fault: Callable[[Any], No
     return lambda: count >= number
 
 
-def terminate(desk: Desk, check: Callable[[], None] = lambda: None) -> Callable[[Any], None]:
+def terminate(db: Database, check: Callable[[], None] = lambda: None) -> Callable[[Any], None]:
     """Return a function that ends a connection's session, as a restart does, and then calls *check*."""
 
     def fault(connection: Any) -> None:
         check()
         pid = connection.connection.dbapi_connection.get_backend_pid()
-        with open_engine(desk.url) as other, other.connect() as session:
+        with open_engine(db.url) as other, other.connect() as session:
             assert session.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
 
     return fault
 
 
-@pytest.mark.parametrize("desk", ["postgres"], indirect=True)
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
 @pytest.mark.parametrize("moment", ["before_cursor_execute", "commit"])
-def test_a_session_that_ends_anywhere_in_a_write_changes_nothing(desk, moment):
-    old, new = desk.filled("old"), desk.filled("new", hours(2), sources="xyz")
-    models.promote(desk.engine, old, NOON)
-    lists, number, broken = desk.lists("abcde"), 0, True
+def test_a_session_that_ends_anywhere_in_a_write_changes_nothing(db, moment):
+    old, new = db.filled("old"), db.filled("new", hours(2), sources="xyz")
+    models.promote(db.engine, old, NOON)
+    lists, number, broken = db.lists("abcde"), 0, True
 
     def check() -> None:
-        assert models.current(desk.engine, SITE, "article").id == old
-        assert desk.count(old) == 4
+        assert models.current(db.engine, SITE, "article").id == old
+        assert db.count(old) == 4
 
     while broken:
         number += 1
-        with open_engine(desk.url) as engine:
-            happened = break_at(engine, moment, number, terminate(desk, check))
+        with open_engine(db.url) as engine:
+            happened = break_at(engine, moment, number, terminate(db, check))
             recommendations.write(engine, new, lists, NOON)
             broken = happened()
-        found = recommendations.read_lists(desk.engine, new)
+        found = recommendations.read_lists(db.engine, new)
         assert found["source"].tolist() == list("aabbccddee")
         assert found["external_id"].tolist() == ["1", "2"] * 5
     assert number > 5
 
 
-@pytest.mark.parametrize("desk", ["postgres"], indirect=True)
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
 @pytest.mark.parametrize("moment", ["before_cursor_execute", "commit"])
-def test_a_session_that_ends_anywhere_in_a_promotion_leaves_one_whole_model(desk, moment):
-    old, new = desk.filled("old"), desk.filled("new", hours(2), sources="abc")
-    models.promote(desk.engine, old, NOON)
+def test_a_session_that_ends_anywhere_in_a_promotion_leaves_one_whole_model(db, moment):
+    old, new = db.filled("old"), db.filled("new", hours(2), sources="abc")
+    models.promote(db.engine, old, NOON)
     number, broken = 0, True
 
     def check() -> None:
-        assert models.current(desk.engine, SITE, "article").id == old
-        assert (desk.count(old), desk.count(new)) == (4, 6)
+        assert models.current(db.engine, SITE, "article").id == old
+        assert (db.count(old), db.count(new)) == (4, 6)
 
     while broken:
         number += 1
-        with open_engine(desk.url) as engine:
-            happened = break_at(engine, moment, number, terminate(desk, check))
+        with open_engine(db.url) as engine:
+            happened = break_at(engine, moment, number, terminate(db, check))
             assert models.promote(engine, new, hours(2), max_shrink=0.5) == "current"
             broken = happened()
-        assert desk.statuses() == {old: "stale", new: "current"}
-        desk.execute("UPDATE model SET status = 'pending' WHERE id = :id", id=new)
-        desk.execute("UPDATE model SET status = 'current' WHERE id = :id", id=old)
+        assert db.statuses() == {old: "stale", new: "current"}
+        db.execute("UPDATE model SET status = 'pending' WHERE id = :id", id=new)
+        db.execute("UPDATE model SET status = 'current' WHERE id = :id", id=old)
     assert number > (1 if moment == "commit" else 6)
 
 
@@ -110,13 +110,13 @@ def lose_answer(connection: Any) -> None:
     raise OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
 
 
-Work = Callable[[Desk, Engine, int], object]
+Work = Callable[[Database, Engine, int], object]
 WORK: dict[str, Work] = {
     "upsert": lambda _, engine, __: articles.upsert(engine, SITE, iter([Metadata("1", "", "/", None)]), hours(1)),
     "note_missing": lambda _, engine, __: articles.note_missing(engine, SITE, iter("1"), hours(2), hours(2)),
     "reject_paths": lambda _, engine, __: articles.reject_paths(engine, SITE, [("/a/", "no_external_id")], hours(1)),
     "open_models": lambda _, engine, __: models.open_models(engine, SITE, "new", ["article"], NOON, NOON),
-    "write": lambda desk, engine, model: recommendations.write(engine, model, desk.lists("abc"), hours(1)),
+    "write": lambda db, engine, model: recommendations.write(engine, model, db.lists("abc"), hours(1)),
     "promote": lambda _, engine, model: models.promote(engine, model, hours(1)),
     "fail": lambda _, engine, __: models.fail(engine, SITE, "run", "why", hours(1)),
     "clean_up": lambda _, engine, __: models.clean_up(engine, SITE, 0, hours(48)),
@@ -131,18 +131,18 @@ CONTENTS = (
 
 
 @pytest.mark.parametrize("work", list(WORK.values()), ids=list(WORK))
-def test_a_commit_whose_answer_is_lost_is_not_done_twice(desk, work):
+def test_a_commit_whose_answer_is_lost_is_not_done_twice(db, work):
     contents: list[list] = []
     while len(contents) < 2:
         for table in ("model", "article", "path"):
-            desk.execute(f"DELETE FROM {table}")
-        models.promote(desk.engine, desk.filled("old", hours(-1)), NOON)
-        model_id = desk.filled("run")
-        with open_engine(desk.url) as engine:
+            db.execute(f"DELETE FROM {table}")
+        models.promote(db.engine, db.filled("old", hours(-1)), NOON)
+        model_id = db.filled("run")
+        with open_engine(db.url) as engine:
             happened = break_at(engine, "commit", len(contents), lose_answer)  # the first time never
-            work(desk, engine, model_id)
+            work(db, engine, model_id)
             assert happened()
-        contents.append([desk.rows(statement) for statement in CONTENTS])
+        contents.append([db.rows(statement) for statement in CONTENTS])
     assert contents[0] == contents[1]
 
 
@@ -212,21 +212,21 @@ def test_a_server_that_restarts_in_the_middle_loses_nothing(server):
 
     with open_engine(server.url) as calm, open_engine(server.url) as engine:
         schema.upgrade(calm)
-        desk = Desk(calm, server.url)
-        old, new = desk.filled("old"), desk.filled("new", hours(2))
+        db = Database(calm, server.url)
+        old, new = db.filled("old"), db.filled("new", hours(2))
         models.promote(calm, old, NOON)
-        lists = desk.lists("abcde")
+        lists = db.lists("abcde")
 
         happened = break_at(engine, "before_cursor_execute", 7, restart)
         recommendations.write(engine, new, lists, NOON)
         assert happened()
         timers[-1].join()
         assert models.current(calm, SITE, "article").id == old
-        assert (desk.count(old), desk.count(new)) == (4, 10)
+        assert (db.count(old), db.count(new)) == (4, 10)
 
         happened = break_at(engine, "commit", 1, restart)
         assert models.promote(engine, new, hours(2)) == "current"
         assert happened()
         timers[-1].join()
-        assert desk.statuses() == {old: "stale", new: "current"}
-        assert desk.count(new) == 10
+        assert db.statuses() == {old: "stale", new: "current"}
+        assert db.count(new) == 10
