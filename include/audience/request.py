@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from include.audience.rules.ruleset import MODEL_TYPES, PREDICT_TYPES
 from include.audience.settings import IDENTIFIER
 from include.core.errors import BadDataError
-from include.core.text import shown
+from include.core.text import excerpt
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,7 +41,7 @@ def parse_time(value: object) -> datetime:
         return value.replace(microsecond=0)
     found = TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"a time such as 2020-01-31 00:00:00 was expected, found {shown(value)}")
+        raise ValueError(f"a time such as 2020-01-31 00:00:00 was expected, found {excerpt(value)}")
     date, _, clock, _, _, zone = found.groups()
     time = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{(zone or '').upper().replace('Z', '+00:00')}")
     if time.year not in YEARS:
@@ -57,7 +57,7 @@ def check_text(text: str) -> str:
         ValueError: it contains half a surrogate pair (`"\\ud800"` in JSON), or NUL.
     """
     if "\0" in text or text.encode("utf-8", "replace").decode() != text:
-        raise ValueError(f"Unicode text without NUL was expected, found {shown(text)}")
+        raise ValueError(f"Unicode text without NUL was expected, found {excerpt(text)}")
     return text
 
 

@@ -1,7 +1,7 @@
 """Formatting of values in messages."""
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """Return a representation of any input value for a message: ASCII only, at most 60 characters."""
     if isinstance(value, dict):
         return f"an object of {len(value)}"

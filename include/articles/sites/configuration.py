@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.core.errors import BadDataError
 from include.core.settings import ROOT, PlatformSettings
-from include.core.text import shown
+from include.core.text import excerpt
 
 BUILT_IN = Path(__file__).with_name("sites.yaml")
 EVERY_TWO_HOURS = "0 */2 * * *"
@@ -121,7 +121,7 @@ def _parameter(name: str, value: Any) -> Any:
     try:
         checked = expected.dump_python(expected.validate_python(value), mode="json")
     except ValidationError as error:
-        message = f"{name}: {error.errors()[0]['msg']}, found {shown(value)}. Expected: {field.description}"
+        message = f"{name}: {error.errors()[0]['msg']}, found {excerpt(value)}. Expected: {field.description}"
         raise ValueError(message) from None
     return "inf" if checked == inf else checked  # JSON has no such number
 
@@ -154,7 +154,7 @@ def find_site(sites: Mapping[str, Site], name: str) -> Site:
         SitesError: there is none.
     """
     if name not in sites:
-        raise SitesError(f"the name of a site was expected, one of {', '.join(sites)}; found {shown(name)}")
+        raise SitesError(f"the name of a site was expected, one of {', '.join(sites)}; found {excerpt(name)}")
     return sites[name]
 
 
@@ -191,7 +191,7 @@ def _site(name: str, values: dict[str, Any], file: Path) -> Site:
 
 def _explained(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
-    found = "" if error["type"] in ("missing", "value_error") else f", found {shown(error['input'])}"
+    found = "" if error["type"] in ("missing", "value_error") else f", found {excerpt(error['input'])}"
     return f"{key and ', '}{key}: {error['msg'].removeprefix('Value error, ')}{found}"
 
 
@@ -205,11 +205,11 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         raise SitesError(f"{file}: YAML was expected: {error}") from None
     for name, values in content.items() if isinstance(content, dict) else ():
         if not isinstance(name, str) or not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-            raise SitesError(f"{file}, site {name}: keys with values were expected, found {shown(values)}")
+            raise SitesError(f"{file}, site {name}: keys with values were expected, found {excerpt(values)}")
         if "name" in values:
             raise SitesError(f"{file}, site {name}: the name is the key of the site; no key `name` was expected")
     if content is not None and not isinstance(content, dict):
-        raise SitesError(f"{file}: sites by name were expected, found {shown(content)}")
+        raise SitesError(f"{file}: sites by name were expected, found {excerpt(content)}")
     return content or {}
 
 

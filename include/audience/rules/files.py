@@ -21,7 +21,7 @@ from include.audience.rules.ruleset import (
     check_types,
     either,
 )
-from include.core.text import shown
+from include.core.text import excerpt
 
 MAX_PANEL_CHARACTERS = 199
 """Without the slash; 200 fit the column."""
@@ -70,7 +70,7 @@ def parse_csv(text: str, model_type: str, predict_type: str, name: str) -> Rules
     line, header = next(rows, (1, []))
     if header != HEADERS[model_type]:
         expected = ",".join(HEADERS[model_type])
-        raise RulesError(f"{name}, line {line}: the header {expected} was expected, found {shown(','.join(header))}")
+        raise RulesError(f"{name}, line {line}: the header {expected} was expected, found {excerpt(','.join(header))}")
     return _rules(model_type, predict_type, _patterns(rows, model_type, name), name)
 
 
@@ -126,7 +126,7 @@ def _pattern(fields: list[str], model_type: str) -> Pattern:
     if panel != panel.strip() or not 0 < len(panel) <= MAX_PANEL_CHARACTERS or NOT_IN_PANELS.search(panel):
         raise RulesError(
             f"panel: 1 to {MAX_PANEL_CHARACTERS} characters without line breaks and outer blanks were expected, "
-            f"found {shown(panel)}"
+            f"found {excerpt(panel)}"
         )
     if not text:
         raise RulesError(f"a {names[1]} was expected, found an empty one")
@@ -135,7 +135,7 @@ def _pattern(fields: list[str], model_type: str) -> Pattern:
     try:
         re.compile(text, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
-        raise RulesError(f"a regular expression was expected, found {shown(text)}: {error}") from None
+        raise RulesError(f"a regular expression was expected, found {excerpt(text)}: {error}") from None
     return Pattern(panel, text)
 
 
@@ -144,7 +144,7 @@ def _match_types(text: str) -> tuple[str, ...]:
     for word in map(str.strip, text.split(",")):
         match_type = SYNONYMS.get(word, word)
         if match_type not in MATCH_TYPES:
-            raise RulesError(f"match type {either((*MATCH_TYPES, 'absolutely'))} was expected, found {shown(word)}")
+            raise RulesError(f"match type {either((*MATCH_TYPES, 'absolutely'))} was expected, found {excerpt(word)}")
         found.add(match_type)
     return tuple(sorted(found, key=MATCH_TYPES.index))
 

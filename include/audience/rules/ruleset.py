@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from include.core.errors import BadDataError
-from include.core.text import shown
+from include.core.text import excerpt
 
 MODEL_TYPES = ("keyword_model", "rule_model")
 PREDICT_TYPES = ("author_name", "content", "s_area_id")
@@ -78,10 +78,10 @@ def check_types(model_type: str, predict_type: str) -> str:
         RulesError: one of them is unknown.
     """
     if model_type not in MODEL_TYPES:
-        raise RulesError(f"model type {either(MODEL_TYPES)} was expected, found {shown(model_type)}")
+        raise RulesError(f"model type {either(MODEL_TYPES)} was expected, found {excerpt(model_type)}")
     canonical = SYNONYMS.get(predict_type, predict_type)
     if canonical not in PREDICT_TYPES:
-        raise RulesError(f"predict type {either(PREDICT_TYPES)} was expected, found {shown(predict_type)}")
+        raise RulesError(f"predict type {either(PREDICT_TYPES)} was expected, found {excerpt(predict_type)}")
     return canonical
 
 

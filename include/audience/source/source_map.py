@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import BadDataError
-from include.core.text import shown
+from include.core.text import excerpt
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def parse(text: str, name: str) -> SourceMap:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise SourceMapError(f"{name}: distinct tables were expected, found {shown(key)} twice")
+                raise SourceMapError(f"{name}: distinct tables were expected, found {excerpt(key)} twice")
             found[key] = value
         return found
 
@@ -118,13 +118,13 @@ def parse(text: str, name: str) -> SourceMap:
     except (ValueError, RecursionError) as error:
         raise SourceMapError(f"{name}: JSON was expected: {error}") from None
     if not isinstance(content, dict) or not content:
-        raise SourceMapError(f"{name}: an object with a list for each table was expected, found {shown(content)}")
+        raise SourceMapError(f"{name}: an object with a list for each table was expected, found {excerpt(content)}")
     for table, s_ids in content.items():
         if table not in TABLES:
-            raise SourceMapError(f"{name}: a table of {', '.join(TABLES)} was expected, found {shown(table)}")
+            raise SourceMapError(f"{name}: a table of {', '.join(TABLES)} was expected, found {excerpt(table)}")
         if not isinstance(s_ids, list):
-            raise SourceMapError(f"{name}, {table}: a list of s_ids was expected, found {shown(s_ids)}")
+            raise SourceMapError(f"{name}, {table}: a list of s_ids was expected, found {excerpt(s_ids)}")
         for s_id in s_ids:
             if not isinstance(s_id, str) or not s_id:
-                raise SourceMapError(f"{name}, {table}: a non-empty string was expected, found {shown(s_id)}")
+                raise SourceMapError(f"{name}, {table}: a non-empty string was expected, found {excerpt(s_id)}")
     return SourceMap(tuple(content), tuple(tuple(dict.fromkeys(s_ids)) for s_ids in content.values()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from include.core.errors import BadDataError
-from include.core.text import shown
+from include.core.text import excerpt
 from include.ratings.errors import BadRowsError
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -52,11 +52,11 @@ def parse_rating(row: str) -> Rating:
     """
     user, movie, stars, timestamp = _fields(row, "user movie rating timestamp")
     if not DECIMAL.fullmatch(stars):
-        raise BadDataError(f"rating: a plain decimal number was expected, found {shown(stars)}")
+        raise BadDataError(f"rating: a plain decimal number was expected, found {excerpt(stars)}")
     if not MIN_STARS <= float(stars) <= MAX_STARS:
-        raise BadDataError(f"rating: a number from 1 to 5 was expected, found {shown(stars)}")
+        raise BadDataError(f"rating: a number from 1 to 5 was expected, found {excerpt(stars)}")
     if not INTEGER.fullmatch(timestamp):
-        raise BadDataError(f"timestamp: a whole number of seconds from 0 was expected, found {shown(timestamp)}")
+        raise BadDataError(f"timestamp: a whole number of seconds from 0 was expected, found {excerpt(timestamp)}")
     return Rating(_id("user", user), _id("movie", movie), float(stars), int(timestamp))
 
 
@@ -133,5 +133,5 @@ def _fields(row: str, names: str) -> list[str]:
 
 def _id(name: str, value: str) -> str:
     if not ID.fullmatch(value):
-        raise BadDataError(f"{name}: 1 to 64 of A-Z a-z 0-9 _ . : - were expected, found {shown(value)}")
+        raise BadDataError(f"{name}: 1 to 64 of A-Z a-z 0-9 _ . : - were expected, found {excerpt(value)}")
     return value

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from include.core.remote import Body, UnreachableError
 from include.core.storage import StoragePath, remove_asides, write_stream
-from include.core.text import shown
+from include.core.text import excerpt
 from include.songs.schemas import NotParquetError
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def receive(name: str, body: Body, target: StoragePath, aside: StoragePath) -> I
     with write_stream(target, aside) as file:
         for block in body.blocks:
             if not size and not MAGIC.startswith(block[: len(MAGIC)]):
-                raise NotParquetError(f"{name} is not Parquet: it begins with {shown(block[:40])}")
+                raise NotParquetError(f"{name} is not Parquet: it begins with {excerpt(block[:40])}")
             file.write(block)
             digest.update(block)
             size += len(block)
@@ -65,7 +65,7 @@ def remove_leftovers(aside: StoragePath) -> None:
 def _check_end(name: str, size: int, tail: bytes) -> None:
     if size < 2 * len(MAGIC) + 4 or not tail.endswith(MAGIC):
         raise CutOffError(
-            f"{name} is not complete: {size} bytes that end with {shown(tail[-len(MAGIC) :])}, not {MAGIC!r}"
+            f"{name} is not complete: {size} bytes that end with {excerpt(tail[-len(MAGIC) :])}, not {MAGIC!r}"
         )
     length = int.from_bytes(tail[:4], "little")
     if length + FOOTER_BYTES + len(MAGIC) > size:

@@ -27,7 +27,7 @@ MIN_REST = 3
 
 class ArrivalTrigger(BaseEventTrigger):
     """
-    Report what is new or replaced directly below a prefix, or at one address: at least once each, across restarts.
+    Reports new and replaced objects, directly below a prefix or at one address: each at least once, across restarts.
 
     For an `AssetWatcher`; two watchers need different arguments, or Airflow makes one trigger of them. The event is
     `{"files": [the first 100 names], "count": of all}`: a reason to list the storage, not a list of work.
@@ -59,7 +59,7 @@ class ArrivalTrigger(BaseEventTrigger):
         """Look for ever; yield an event after each look that finds something."""
         watched = await asyncio.to_thread(_open_watched, self.prefix, self.url, self.settle_seconds)
         reported = await self._load(str(watched))
-        looking, saving = FailureLog(f"looking at {watched}"), FailureLog(f"saving what was reported of {watched}")
+        looking, saving = FailureLog(f"looking at {watched}"), FailureLog(f"saving the reports of {watched}")
         next_save = 0.0
         while True:
             started = monotonic()
@@ -86,14 +86,14 @@ class ArrivalTrigger(BaseEventTrigger):
     async def _load(self, place: str) -> Reported:
         store = self.asset_state_store
         if store is None:
-            self.log.warning("%s belongs to no asset: what was reported is not kept over a restart", place)
+            self.log.warning("%s belongs to no asset: its reports are not kept over a restart", place)
             return Reported({})
-        loading = FailureLog(f"reading what was reported of {place}")
+        loading = FailureLog(f"reading the reports of {place}")
         while True:
             try:
                 return Reported({key: await store.aget(key) for key in KEYS})
-            except ValueError as error:  # not one asset: another try does not help
-                self.log.error("%s: what was reported is not kept over a restart: %s", place, error)
+            except ValueError as error:  # not exactly one asset: another try does not help
+                self.log.error("%s: its reports are not kept over a restart: %s", place, error)
                 self.asset_state_store = None
                 return Reported({})
             except Exception as error:

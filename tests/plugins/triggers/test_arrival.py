@@ -212,13 +212,13 @@ def test_an_outage_of_the_state_store_delays_but_loses_and_doubles_nothing(home,
     store.down = True
     drop("b")()
     assert watch(0, 0, lambda: setattr(store, "down", False), 0, 0) == [{"files": ["b"], "count": 1}]
-    assert caplog.text.count("reading what was reported of ratings/training failed, trying again") == 1
+    assert caplog.text.count("reading the reports of ratings/training failed, trying again") == 1
 
 
 def test_a_save_that_fails_is_made_up_for(home, watch, store, caplog):
     down = lambda value: lambda: setattr(store, "down", value)  # noqa: E731
     assert len(watch(drop("a"), down(True), LATER, LATER, down(False), LATER, 0)) == 1
-    assert caplog.text.count("saving what was reported of ratings/training failed, trying again") == 1
+    assert caplog.text.count("saving the reports of ratings/training failed, trying again") == 1
     assert watch(0, 0) == []
 
 
@@ -239,7 +239,7 @@ def test_two_assets_of_one_trigger_get_their_events_without_memory(home, watch, 
     store.aget = refuse
     drop("a")()
     assert watch(0, LATER, 0) == [{"files": ["a"], "count": 1}]
-    assert "is not kept over a restart: Task has 2" in capsys.readouterr().out
+    assert "its reports are not kept over a restart: Task has 2" in capsys.readouterr().out
     assert store.written == []
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quartet.triggers import reported
-from quartet.triggers.reported import BUCKET_DIGESTS, BUCKETS, KEYS, Reported, digest, pack, unpack
+from quartet.triggers.reported import BUCKETS, KEYS, MAX_BUCKET_DIGESTS, Reported, digest, pack, unpack
 
 FILES = st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from(["1", "2", "3"]), max_size=30)
 NOW = 100.0
@@ -37,7 +37,7 @@ def test_what_was_not_packed_is_refused(text):
 
 
 def test_a_full_value_fits_the_store():
-    assert len(pack(range(2**63, 2**63 + BUCKET_DIGESTS))) < 65_535
+    assert len(pack(range(2**63, 2**63 + MAX_BUCKET_DIGESTS))) < 65_535
 
 
 def test_a_digest_is_that_of_yesterday():
@@ -110,7 +110,7 @@ def test_what_is_gone_is_forgotten_and_reported_when_it_comes_back():
 
 
 def test_too_many_to_remember_are_reported_again_never_lost(monkeypatch, caplog):
-    monkeypatch.setattr(reported, "BUCKET_DIGESTS", 2)
+    monkeypatch.setattr(reported, "MAX_BUCKET_DIGESTS", 2)
     store: dict[str, str] = {}
     files = {f"train-{number}": "1" for number in range(200)}
     watcher = Reported({})

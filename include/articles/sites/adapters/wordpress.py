@@ -17,7 +17,7 @@ from include.articles.sites.adapters.base import (
     parse_instant,
 )
 from include.articles.sites.configuration import Site
-from include.core.text import shown
+from include.core.text import excerpt
 
 FIELDS = "id,date_gmt,modified_gmt,slug,status,type,link,title"
 
@@ -50,7 +50,7 @@ class WordPress:
         except (ValueError, RecursionError) as error:
             raise PageError("bad_json", f"JSON was expected: {error}") from None
         if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
-            raise PageError("bad_json", f"a list of posts was expected, found {shown(posts)}")
+            raise PageError("bad_json", f"a list of posts was expected, found {excerpt(posts)}")
         if not posts:
             raise PageError("not_found", "there is no post with this slug")
         if len(posts) > 1:
@@ -64,17 +64,17 @@ class WordPress:
         if wrong := [name for name, value in expected.items() if found.get(name) != value]:
             raise PageError("not_an_article", f"{wrong[0]} {expected[wrong[0]]} was expected")
         if not isinstance(slug, str) or _encoded(slug) != request.external_id:
-            raise PageError("not_an_article", f"slug {request.external_id} was expected, found {shown(slug)}")
+            raise PageError("not_an_article", f"slug {request.external_id} was expected, found {excerpt(slug)}")
         try:
             address = urlsplit(link if isinstance(link, str) else "")
             host = _plain_host(address.hostname or "")
         except ValueError:
-            raise PageError("not_an_article", f"a link was expected, found {shown(link)}") from None
+            raise PageError("not_an_article", f"a link was expected, found {excerpt(link)}") from None
         if host not in self._hosts | {_plain_host(response.host)}:
             expected_host = " or ".join(sorted(self._hosts))
-            raise PageError("wrong_site", f"a link to {expected_host} was expected, found {shown(link)}")
+            raise PageError("wrong_site", f"a link to {expected_host} was expected, found {excerpt(link)}")
         if _canonical(address.path) != _canonical(request.path):
-            raise PageError("not_an_article", f"a link to {request.path} was expected, found {shown(link)}")
+            raise PageError("not_an_article", f"a link to {request.path} was expected, found {excerpt(link)}")
         title, path = clean_title(_text(found.get("title"))), clean_path(address.path)
         return Metadata(request.external_id, title, path, _published_at(found))
 

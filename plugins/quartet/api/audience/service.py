@@ -23,7 +23,7 @@ from include.audience.task import RangeError, Task, make_task
 from include.core.database.engine import open_engine
 from include.core.database.errors import retry
 from include.core.errors import BadDataError, DamagedObjectError
-from include.core.text import shown
+from include.core.text import excerpt
 from quartet.api.audience.schemas import Accepted, Coverage, Created, Sample, Status, TaskList
 from quartet.api.common.errors import ApiError
 from quartet.hooks.storage import StorageHook
@@ -172,7 +172,7 @@ class AudienceService:
         try:
             row = self._find(task_id)
             if not TASK_ID.fullmatch(task_id):  # it becomes part of a path
-                raise UnknownTaskError(f"a task id has {ID_CHARACTERS} hexadecimal digits, found {shown(task_id)}")
+                raise UnknownTaskError(f"a task id has {ID_CHARACTERS} hexadecimal digits, found {excerpt(task_id)}")
             if row.stat != Stat.SUCCESS:
                 advice = ADVICE.get(row.stat, "ask again later")
                 text = f"the task has the status {row.stat}, its coverage is known with SUCCESS: {advice}"
@@ -221,7 +221,7 @@ class AudienceService:
     def _find(self, task_id: str) -> Row[Any]:
         if row := self._read(tables.STATE.name, lambda engine: state.read(engine, task_id), None):
             return row
-        raise UnknownTaskError(f"there is no task {shown(task_id)}")
+        raise UnknownTaskError(f"there is no task {excerpt(task_id)}")
 
     def _sampled(self, engine: Engine, task_id: str, names: list[str]) -> list[dict[str, Any]]:
         task, present = state.read(engine, task_id), tables.existing(engine)

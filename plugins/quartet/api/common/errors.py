@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from include.core.errors import DamagedObjectError
-from include.core.text import shown
+from include.core.text import excerpt
 
 log = logging.getLogger(__name__)
 
@@ -117,14 +117,14 @@ async def _invalid(_: Request, error: Any) -> JSONResponse:
 def _reason(error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":
         return "is missing"
-    return f"{error['msg'].removeprefix('Value error, ')[:200]}, found {shown(error['input'])}"
+    return f"{error['msg'].removeprefix('Value error, ')[:200]}, found {excerpt(error['input'])}"
 
 
 async def _not_unicode(_: Request, error: Any) -> JSONResponse:
     if error.reason != "surrogates not allowed":
         raise error
     # JSON may hold half a surrogate pair ("\\ud800"): Python parses it and fails when it is first encoded
-    return error_response(422, f"invalid Unicode text: {shown(error.object[error.start : error.end])}")
+    return error_response(422, f"invalid Unicode text: {excerpt(error.object[error.start : error.end])}")
 
 
 async def _http_error(_: Request, error: Any) -> JSONResponse:
