@@ -1,8 +1,10 @@
 """Promises that every DAG keeps."""
 
 import json
+import re
 import subprocess
 import sys
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,6 +56,18 @@ def test_every_dag_explains_itself(bag, dag_id):
     assert dag.tags
     for task in dag.tasks:
         assert f"`{task.task_id}`" in dag.doc_md, f"{task.task_id} is missing in the table of {dag_id}"
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_the_example_conf_of_every_dag_is_one_that_a_run_takes(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert "Does not guard against" in dag.doc_md
+    found = re.search(r"Try it.*?^```json$(.+?)^```$", dag.doc_md, re.DOTALL | re.MULTILINE)
+    assert found, f"{dag_id} has no part `Try it` with a block ```json"
+    conf, params = json.loads(found[1]), deepcopy(dag.params)
+    assert conf.keys() <= params.keys()
+    params.update(conf)
+    params.validate()
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
