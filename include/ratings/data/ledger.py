@@ -235,7 +235,7 @@ class Ledger:
         Merge small files; every version stays readable unless *retention_days* is set.
 
         Args:
-            retention_days: days to keep files that newer versions do not use; `None`: for ever.
+            retention_days: days to keep files that newer versions do not use; `None`: forever.
             keep: versions that stay readable in any case.
             dry_run: change nothing, only count what would be removed.
 

@@ -1,4 +1,4 @@
-"""Wait for a remote file without a worker, and take it."""
+"""Wait for a remote file without a worker, and process it."""
 
 import time
 from collections.abc import Collection
@@ -13,12 +13,12 @@ from quartet.triggers.remote import Awaited, RemoteTrigger, look, make_awaited
 
 
 class RemoteError(AirflowException):
-    """Too many looks at a remote file have failed."""
+    """Too many checks of a remote file have failed."""
 
 
 class RemoteSensor(BaseSensorOperator):
     """
-    Wait until a remote file is there, without a worker; then take it, and return what that returns.
+    Wait until a remote file exists, without a worker; then process it, and return the result.
 
     The sensor looks once, and if need be leaves the wait to the triggerer. A file that is missing, or could not be
     checked because of a transient error, is waited for until `timeout`; after a last look the task fails, and names the
@@ -54,7 +54,7 @@ class RemoteSensor(BaseSensorOperator):
         self.max_failures = max_failures
 
     def execute(self, context: Context) -> Any:
-        """Look once; then take the file, or defer."""
+        """Check once; then process the file, or defer."""
         awaited = self._make()
         deadline = time.time() + self.timeout
         try:
@@ -75,7 +75,7 @@ class RemoteSensor(BaseSensorOperator):
 
     def resume(self, context: Context, event: dict[str, Any], deadline: float) -> Any:
         """
-        Take what the trigger found, or wait again until *deadline*, in seconds since 1970.
+        Process the file that the trigger found, or wait again until *deadline*, in seconds since 1970.
 
         :raises RemoteError: the looks failed.
         :raises BadDataError: no look can succeed.
@@ -87,7 +87,7 @@ class RemoteSensor(BaseSensorOperator):
         return self._take(self._make(), event, deadline)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after the wait; one that was too long ends with a last look."""
+        """Resume after the wait; one that was too long ends with a last check."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:

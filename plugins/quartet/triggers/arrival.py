@@ -22,7 +22,7 @@ SAVE_AFTER_SECONDS = 5.0
 """Age of a report when it is saved: Airflow has stored the event by then, which takes about a second."""
 MAX_BACKOFF_SECONDS = 30.0
 MIN_REST = 3
-"""Sleep at least this many times as long as the last look took: a huge folder does not take a whole core."""
+"""Sleep at least this many times as long as the last check took, so that a huge folder does not occupy a whole core."""
 
 
 class ArrivalTrigger(BaseEventTrigger):
@@ -34,7 +34,7 @@ class ArrivalTrigger(BaseEventTrigger):
 
     :param prefix: folder below the platform's storage root, such as `ratings/training`.
     :param url: instead of a prefix, one file: `http(s)://…`, `s3://…`, `file:///…`, or a path below the storage root.
-    :param poll_seconds: between two looks.
+    :param poll_seconds: seconds between checks.
     :param settle_seconds: how long a file without a newline at its end has to stay unchanged; 0: not at all.
     :raises ValueError: not exactly one of prefix and URL is given.
     """
@@ -51,12 +51,12 @@ class ArrivalTrigger(BaseEventTrigger):
         self.settle_seconds = settle_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow makes the trigger anew from."""
+        """Return the class and the arguments from which Airflow recreates the trigger."""
         names = ("prefix", "url", "poll_seconds", "settle_seconds")
         return "quartet.triggers.arrival.ArrivalTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look for ever; yield an event after each look that finds something."""
+        """Check forever, and yield an event after each check that finds something."""
         watched = await asyncio.to_thread(_open_watched, self.prefix, self.url, self.settle_seconds)
         reported = await self._load(str(watched))
         looking, saving = FailureLog(f"looking at {watched}"), FailureLog(f"saving the reports of {watched}")

@@ -18,12 +18,12 @@ from quartet.triggers.failures import FailureLog
 log = logging.getLogger(__name__)
 
 MAX_PAUSE_POLLS = 16
-"""Longest pause between two looks while errors are transient, as a multiple of the usual one."""
+"""Longest pause between checks while errors are transient, as a multiple of the usual one."""
 
 
 class Awaited(Protocol):
     """
-    A remote file to wait for, and what to do with it. Its text is its address without secrets.
+    A remote file to wait for, and the action on its arrival. Its text is its address without secrets.
 
     Its class is known by a dotted name, and is called with keyword arguments that JSON can hold and that are no
     secrets: so it passes from the sensor to the trigger.
@@ -39,7 +39,7 @@ class Awaited(Protocol):
 
     def take(self) -> Any:
         """
-        Do what the wait was for, now that the file is there.
+        Process the file, which has arrived.
 
         :return: the sensor's result.
         :raises TransientError: it has to be waited for again.
@@ -69,7 +69,7 @@ def look(awaited: Awaited, settle_seconds: float) -> dict[str, Any]:
 
 class RemoteTrigger(BaseTrigger):
     """
-    Wait until a remote file is there: the half of `RemoteSensor` that needs no worker.
+    Wait until a remote file exists: the part of `RemoteSensor` that needs no worker.
 
     The event is what `look` returns, or `{"error": reason}` after too many failed looks in a row, or
     `{"refused": reason}` when no look can succeed. Transient errors are waited out, with growing pauses.
@@ -101,12 +101,12 @@ class RemoteTrigger(BaseTrigger):
         self.max_failures = max_failures
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow makes the trigger anew from."""
+        """Return the class and the arguments from which Airflow recreates the trigger."""
         names = ("awaited", "arguments", "rest_seconds", "poll_seconds", "settle_seconds", "max_failures")
         return "quartet.triggers.remote.RemoteTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Rest; then look until the file is there."""
+        """Rest, then check until the file exists."""
         await asyncio.sleep(self.rest_seconds)
         # slow: not in the event loop, which all triggers share
         awaited = await asyncio.to_thread(make_awaited, self.awaited, self.arguments)

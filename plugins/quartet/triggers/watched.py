@@ -1,4 +1,4 @@
-"""What an asset watcher looks at: a folder of the platform's storage, or one remote file. Looks block."""
+"""Places that an asset watcher checks: a folder of the platform's storage, or one remote file. Checks block."""
 
 import time
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from quartet.hooks.storage import StorageHook
 
 
 class Watched(Protocol):
-    """A place to look at; its text is its name in logs."""
+    """A place to check; its text is its name in logs."""
 
     def look(self) -> dict[str, StoredObject]:
         """Return the objects that exist now, by name."""
         ...
 
     def is_settled(self, stored: StoredObject) -> bool:
-        """Return whether *stored*, of the last look, is complete; see `include.core.storage.is_settled`."""
+        """Return whether *stored*, from the last check, is complete; see `include.core.storage.is_settled`."""
         ...
 
 
