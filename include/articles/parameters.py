@@ -9,10 +9,10 @@ from typing import Any
 
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.core.errors import BadDataError
+from include.core.params import optional, param_schemas
 
 VARIABLE = "article_recs"
 """Airflow Variable, a JSON object: values of parameters for all sites."""
-_NAMES = {"integer": ["integer"], "number": ["number", "string"], "boolean": ["boolean"], "string": ["string"]}
 
 
 def schemas(site: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -40,15 +40,8 @@ def schemas(site: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def schema(name: str) -> dict[str, Any]:
     """Return the JSON schema of a parameter; null means: not set. Numbers may be text, so that `inf` can be given."""
-    properties = ArticleSettings.model_json_schema(by_alias=False)["properties"][name]
-    described = {key: value for key, value in properties.items() if key not in ("anyOf", "title", "default")}
-    for option in properties.get("anyOf", []):
-        if option["type"] != "null":
-            described |= option
-    described["type"] = [*_NAMES[described["type"]], "null"]
-    if "enum" in described:
-        described["enum"] = [*described["enum"], None]
-    return described
+    described = param_schemas(ArticleSettings)[name]
+    return optional(described, "string") if "number" in described["type"] else optional(described)
 
 
 def resolve(*layers: Mapping[str, Any]) -> ArticleSettings:

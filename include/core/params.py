@@ -17,11 +17,17 @@ def param_schemas(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
     return {name: _param_schema(field) for name, field in properties.items()}
 
 
+def optional(schema: dict[str, Any], *types: str) -> dict[str, Any]:
+    """Return a schema that accepts *types* and `null`, too."""
+    own = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, **enum, "type": list(dict.fromkeys([*own, *types, "null"]))}
+
+
 def _param_schema(field: dict[str, Any]) -> dict[str, Any]:
     schema = {key: value for key, value in field.items() if key not in _LEFT_OUT}
     options = field.get("anyOf", [])
     for option in options:
-        schema |= option
-    if options:
-        schema["type"] = [option["type"] for option in options]
-    return schema
+        if option["type"] != "null":
+            schema |= option
+    return optional(schema) if options else schema
