@@ -19,10 +19,10 @@ from deploy.demo.songs import generate
 from include.songs import layout
 from include.songs.layout import PART, SUCCESS
 from include.songs.rules import REPORT_TIMEZONE
-from tests.include.songs.conftest import DAY, outcome
-from tests.include.songs.engines.test_engines import COUNTS_DIGEST, REAL_FILES, ZONES, digest
-from tests.include.songs.oracle import Lines, deliver
 from tests.support.platform import Platform, wait_for
+from tests.support.songs.jobs import DAY, outcome
+from tests.support.songs.oracle import Lines, deliver
+from tests.support.songs.real_day import COUNTS_DIGEST, DATASET_DIGESTS, REAL_FILES, digest
 from tests.support.web import Web, serving, status
 
 pytestmark = pytest.mark.e2e
@@ -135,7 +135,7 @@ def test_the_real_day_is_made_by_each_engine_and_never_twice(songs, capsys):
         states = songs.states(run)
         assert (states[engine], states[other], states["check"]) == ("success", "skipped", "success")
         dataset, counts = songs.lines(DAY)
-        assert (digest(dataset), digest(counts)) == (ZONES[REPORT_TIMEZONE], COUNTS_DIGEST)
+        assert (digest(dataset), digest(counts)) == (DATASET_DIGESTS[REPORT_TIMEZONE], COUNTS_DIGEST)
         report = songs.get(f"/songs/days/{DAY}")
         assert (report["engine"], report["metrics"]["spins_read"]) == (engine, 5174)
         assert report["inputs"]["listeners"]["sha256"] == report["metrics"]["listeners_sha256"]

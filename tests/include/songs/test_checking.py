@@ -10,8 +10,8 @@ from include.songs.engines import gzip_output
 from include.songs.layout import PART, SUCCESS, counts_folder, dataset_folder
 from include.songs.results import IncompleteError
 from include.songs.schemas import ANALYSIS, DATASET, header
-from tests.include.songs import example
-from tests.include.songs.conftest import DAY
+from tests.support.songs import example
+from tests.support.songs.jobs import DAY
 
 
 def lines(rows: list[str]) -> bytes:

@@ -7,8 +7,7 @@ import pytest
 from include.core.storage import write_whole
 from include.songs import layout
 from include.songs.layout import DayError, DayFiles, known_days, parse_day
-
-DAY = date(2019, 2, 8)
+from tests.support.songs.layout import DAY, DAYS, fill
 
 
 def test_the_layout(tmp_path):
@@ -70,33 +69,6 @@ def test_outputs_are_complete_with_both_marks(tmp_path):
     assert not layout.has_outputs(tmp_path, DAY)
     write_whole(counts / "_SUCCESS", b"")
     assert layout.has_outputs(tmp_path, DAY)
-
-
-def fill(root) -> None:
-    for name in (
-        "spins/2019/02/08/spins.snappy.parquet",
-        "spins/2019/03/01/spins.snappy.parquet",
-        "spins/2019/03/01/.spins.snappy.parquet.aside",
-        "spins/2019/13/01/spins.snappy.parquet",
-        "spins/2020/02/08/other.parquet",
-        "markers/2019/02/07/listeners_downloaded.SUCCESS",
-        "markers/2019/02/08/listeners_downloaded.SUCCESS",
-        "output/2019/02/08/dataset/_SUCCESS",
-        "output/2019/02/08/dataset/part-00000.csv.gz",
-        "output/2019/02/08/counts_by_zip_sub/_SUCCESS",
-        "output/2018/12/31/dataset/_SUCCESS",
-        "output/2018/12/30/dataset/part-00000.csv.gz",
-        "listeners/listeners.snappy.parquet",
-    ):
-        write_whole(root / name, b"")
-
-
-DAYS = [
-    DayFiles(date(2019, 3, 1), spins=True),
-    DayFiles(DAY, spins=True, marker=True, dataset=True, counts=True),
-    DayFiles(date(2019, 2, 7), marker=True),
-    DayFiles(date(2018, 12, 31), dataset=True),
-]
 
 
 def test_known_days_say_what_is_there_latest_first(tmp_path):

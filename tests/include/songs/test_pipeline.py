@@ -23,8 +23,8 @@ from include.songs.request import from_params
 from include.songs.rules import SupersededError, TooFewRowsError
 from include.songs.schemas import LISTENERS, SPINS
 from include.songs.settings import SongSettings
-from tests.include.songs import example
-from tests.include.songs.conftest import outcome, table, write
+from tests.support.songs import example
+from tests.support.songs.jobs import outcome, table, write
 
 DAY = date(2019, 2, 8)
 NOW = datetime(2019, 2, 9, 6, tzinfo=UTC)

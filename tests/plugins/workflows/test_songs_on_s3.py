@@ -26,11 +26,11 @@ from include.songs.rules import TooFewRowsError
 from include.songs.schemas import LISTENERS, SPINS, NotParquetError
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.songs import songs_run
-from tests.include.songs import example
-from tests.include.songs.conftest import table, write
-from tests.include.songs.test_layout import DAYS, fill
 from tests.plugins.workflows.test_songs import context
 from tests.support.remote import both
+from tests.support.songs import example
+from tests.support.songs.jobs import table, write
+from tests.support.songs.layout import DAYS, fill
 from tests.support.web import parquet
 
 DAY, OTHER = date(2019, 2, 8), date(2019, 2, 9)

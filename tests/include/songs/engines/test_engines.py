@@ -30,12 +30,11 @@ from include.songs.engines import duckdb_job, spark_job
 from include.songs.layout import PART, SUCCESS
 from include.songs.rules import SupersededError, TooFewRowsError
 from include.songs.schemas import DATASET, KEY, LISTENERS, SPINS, NotParquetError, SchemaError
-from tests.include.songs import example, oracle
-from tests.include.songs.conftest import DAY, PARTITIONS, SUBMIT_OPTIONS, Engine, table, write
-from tests.include.songs.example import at
+from tests.support.songs import example, oracle
+from tests.support.songs.example import at
+from tests.support.songs.jobs import DAY, PARTITIONS, SUBMIT_OPTIONS, Engine, table, write
+from tests.support.songs.real_day import COUNTS_DIGEST, DATASET_DIGESTS, REAL_FILES, digest
 
-REAL = Path(os.environ.get("QUARTET_REAL_DATA", "")) / "song_plays"
-REAL_FILES = REAL / "spins-2019-02-08.snappy.parquet", REAL / "listeners.snappy.parquet"
 real_data = pytest.mark.real_data
 PLAY: oracle.Play = (1, "A", 2, "T", at("2019-02-08 12:00:00"), 60, "Album", 1)
 LISTENER: oracle.Listener = (1, "18-25", "F", "Plus", "US", 10001)
@@ -54,11 +53,6 @@ def listener(**values: Any) -> oracle.Listener:
 def row_counts(metrics: dict[str, Any]) -> dict[str, int]:
     """Return the metrics that depend on the rows only."""
     return {name: metrics[name] for name in example.METRICS}
-
-
-def digest(lines: list[str]) -> str:
-    """Return the checksum of lines in the order of their bytes."""
-    return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines, key=str.encode)).encode()).hexdigest()
 
 
 def test_the_worked_example(engine, caplog):
@@ -86,18 +80,11 @@ def test_the_oracle_knows_the_worked_example():
     )  # fmt: skip
 
 
-ZONES = {
-    "America/New_York": "210bde5a97dfa3e7d30b7a658a5efd5aa41bfe331c3e7116b72c6c11ea1127af",
-    "UTC": "ac2818f5b3202a61e24f6374e42f0e1631e9c3c7a167b188f823ca802ad884a4",
-}
-COUNTS_DIGEST = "b983295d3a23828cd2d12453f6d1e810013d9625fb157a914b32cb4d9d30f3eb"
-
-
 @real_data
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", DATASET_DIGESTS)
 def test_the_real_day(engine, zone):
     found = engine.run(*REAL_FILES, minrows=4648, zone=zone)
-    assert digest(found.dataset) == ZONES[zone]
+    assert digest(found.dataset) == DATASET_DIGESTS[zone]
     assert digest(found.counts) == COUNTS_DIGEST
     assert hashlib.sha256("".join(f"{line}\n" for line in found.counts).encode()).hexdigest() == COUNTS_DIGEST
     outside = found.metrics.pop("rows_outside_day")
@@ -149,7 +136,7 @@ def test_spark_gives_the_same_with_any_number_of_partitions(spark, tmp_path, par
         found = Engine("spark", tmp_path, spark).run(*REAL_FILES)
     finally:
         spark.conf.set(PARTITIONS, before)
-    assert digest(found.dataset) == ZONES["America/New_York"]
+    assert digest(found.dataset) == DATASET_DIGESTS["America/New_York"]
     assert hashlib.sha256("".join(f"{line}\n" for line in found.counts).encode()).hexdigest() == COUNTS_DIGEST
 
 

@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 from include.songs.engines import spark_job
 from include.songs.layout import PART, SUCCESS
 from include.songs.schemas import LISTENERS, SPINS
-from tests.include.songs import example
-from tests.include.songs.conftest import SUBMIT_OPTIONS, table, write
+from tests.support.songs import example
+from tests.support.songs.jobs import SUBMIT_OPTIONS, table, write
 
 GOOD = {
     "day": "2019-02-08",

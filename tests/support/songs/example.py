@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tests.include.songs.oracle import Listener, Play
+from tests.support.songs.oracle import Listener, Play
 
 
 def at(text: str) -> datetime:
