@@ -14,7 +14,7 @@ REAL_DATA := and not real_data
 endif
 DISTRIBUTED = -n 2 --dist loadgroup --no-loadscope-reorder
 UNIT = $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
-E2E = $(PYTHON) -m pytest $(DISTRIBUTED) -m "e2e $(REAL_DATA)"
+E2E = $(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
 help:
 	@echo "Quartet: four data workflows on one Airflow platform"

@@ -55,8 +55,8 @@ class Watch:
 
 
 @pytest.fixture
-def watch(killable) -> Iterator[Watch]:
-    watch = Watch(killable)
+def watch(platform) -> Iterator[Watch]:
+    watch = Watch(platform)
     with watch.api:
         first = watch.drop()
         wait_for("the trigger is at work", lambda: watch.events(first) > 0, DEADLINE_SECONDS)

@@ -23,80 +23,80 @@ def neighbour() -> Iterator[Platform]:
     neighbour.remove()
 
 
-def test_a_second_up_does_nothing(killable):
-    before = killable.processes().keys()
-    assert f"already up: {killable.url}" in killable.run("up")
-    assert {each.pid for each in killable.components().values()} <= before
+def test_a_second_up_does_nothing(platform):
+    before = platform.processes().keys()
+    assert f"already up: {platform.url}" in platform.run("up")
+    assert {each.pid for each in platform.components().values()} <= before
 
 
-def test_status_shows_every_component_with_its_process(killable):
-    output = killable.run("status")
-    for name, component in killable.components().items():
+def test_status_shows_every_component_with_its_process(platform):
+    output = platform.run("status")
+    for name, component in platform.components().items():
         assert re.search(rf"^{name} +running +{component.pid} .* healthy", output, re.MULTILINE), output
-    assert killable.url in output
-    assert str(killable.home) in output
+    assert platform.url in output
+    assert str(platform.home) in output
 
 
-def test_the_pool_of_the_model_selection_is_there(killable):
-    assert killable.client.get("/api/v2/pools/ratings_selection").raise_for_status().json()["slots"] == 2
+def test_the_pool_of_the_model_selection_is_there(platform):
+    assert platform.client.get("/api/v2/pools/ratings_selection").raise_for_status().json()["slots"] == 2
 
 
-def test_dags_are_unpaused(killable):
-    dags = killable.client.get("/api/v2/dags").raise_for_status().json()["dags"]
+def test_dags_are_unpaused(platform):
+    dags = platform.client.get("/api/v2/dags").raise_for_status().json()["dags"]
     assert dags
     assert not [dag["dag_id"] for dag in dags if dag["is_paused"]]
 
 
-def test_keys_are_in_no_file_but_their_own(killable):
-    values = [value.encode() for value in keys.load_or_create(killable.home).values()]
-    files = [path for path in killable.home.rglob("*") if path.is_file() and path.name != keys.FILE]
-    assert killable.instance.logs / "scheduler.log" in files
+def test_keys_are_in_no_file_but_their_own(platform):
+    values = [value.encode() for value in keys.load_or_create(platform.home).values()]
+    files = [path for path in platform.home.rglob("*") if path.is_file() and path.name != keys.FILE]
+    assert platform.instance.logs / "scheduler.log" in files
     assert not [path for path in files if any(value in path.read_bytes() for value in values)]
 
 
-def test_a_taken_port_is_named_and_nothing_is_started(killable, neighbour):
-    port = str(killable.instance.port)
+def test_a_taken_port_is_named_and_nothing_is_started(platform, neighbour):
+    port = str(platform.instance.port)
     output = neighbour.run("up", expect=1, QUARTET_PORT=port)
     assert f"port {port} is taken by" in output
     assert re.search(r"QUARTET_PORT=\d+ make up", output)
     assert not neighbour.processes()
 
 
-def test_another_port_for_a_running_home_is_refused(killable):
-    output = killable.run("up", expect=1, QUARTET_PORT=str(killable.instance.port + 1))
-    assert f"is up on port {killable.instance.port}" in output
+def test_another_port_for_a_running_home_is_refused(platform):
+    output = platform.run("up", expect=1, QUARTET_PORT=str(platform.instance.port + 1))
+    assert f"is up on port {platform.instance.port}" in output
 
 
-def test_killed_components_are_back_in_seconds_without_what_they_left_behind(killable):
-    before = killable.components()
-    workers = [each for each in killable.processes("scheduler").values() if each.pid != before["scheduler"].pid]
+def test_killed_components_are_back_in_seconds_without_what_they_left_behind(platform):
+    before = platform.components()
+    workers = [each for each in platform.processes("scheduler").values() if each.pid != before["scheduler"].pid]
     assert workers, "LocalExecutor has no workers that could be left behind"
     for name in COMPONENTS:
-        assert killable.kill(name) == before[name].pid
+        assert platform.kill(name) == before[name].pid
     wait_for(
         "every component runs again",
-        lambda: all(each.running and each.pid != before[each.name].pid for each in killable.components().values()),
+        lambda: all(each.running and each.pid != before[each.name].pid for each in platform.components().values()),
         seconds=15,
     )
     wait_for("the killed scheduler's workers are gone", lambda: not psutil.wait_procs(workers, timeout=0)[1])
-    assert "Quartet is already up" in killable.run("up")
-    wait_for("the platform is healthy", killable.healthy)
+    assert "Quartet is already up" in platform.run("up")
+    wait_for("the platform is healthy", platform.healthy)
 
 
-def test_up_clears_away_what_a_killed_supervisord_has_left(killable):
-    before = killable.processes()
-    supervisord = killable.supervisor.pid()
+def test_up_clears_away_what_a_killed_supervisord_has_left(platform):
+    before = platform.processes()
+    supervisord = platform.supervisor.pid()
     psutil.Process(supervisord).kill()
     psutil.wait_procs([before[supervisord]], timeout=10)
-    assert killable.processes().keys() & before.keys()
-    output = killable.run("up")
-    assert re.search(r"ended \d+ processes left over from an earlier start", output), output
-    assert not killable.processes().keys() & before.keys()
-    assert killable.healthy()
+    assert platform.processes().keys() & before.keys()
+    output = platform.run("up")
+    assert re.search(r"ended \d+ processes left by an earlier run", output), output
+    assert not platform.processes().keys() & before.keys()
+    assert platform.healthy()
 
 
-def test_two_homes_run_side_by_side_and_one_goes_without_the_other(killable, neighbour):
-    others = killable.processes().keys()
+def test_two_homes_run_side_by_side_and_one_goes_without_the_other(platform, neighbour):
+    others = platform.processes().keys()
     aside = neighbour.home / "airflow.db.partial"
     with neighbour.begin("up") as interrupted:  # while it makes its database
         wait_for("the database is being made", aside.exists)
@@ -106,7 +106,7 @@ def test_two_homes_run_side_by_side_and_one_goes_without_the_other(killable, nei
     assert neighbour.healthy()
     variable = {"key": "kept", "value": "by the neighbour"}
     neighbour.client.post("/api/v2/variables", json=variable).raise_for_status()
-    assert killable.client.get("/api/v2/variables/kept").status_code == 404
+    assert platform.client.get("/api/v2/variables/kept").status_code == 404
 
     assert "is down" in neighbour.run("down")
     assert not neighbour.processes()
@@ -114,5 +114,5 @@ def test_two_homes_run_side_by_side_and_one_goes_without_the_other(killable, nei
     assert "nothing is running" in neighbour.run("status")
     with contextlib.closing(sqlite3.connect(neighbour.instance.airflow_db)) as database:
         assert database.execute("SELECT key FROM variable").fetchall() == [("kept",)]
-    assert {each.pid for each in killable.components().values()} <= others
-    assert killable.healthy()
+    assert {each.pid for each in platform.components().values()} <= others
+    assert platform.healthy()

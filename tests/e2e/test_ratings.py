@@ -58,8 +58,8 @@ class Ratings:
 
 
 @pytest.fixture
-def ratings(killable: Platform) -> Ratings:
-    ratings = Ratings(killable)
+def ratings(platform: Platform) -> Ratings:
+    ratings = Ratings(platform)
     wait_for("there is a first model, nobody asked for it", ratings.champion, 120)
     wait_for("nothing is going on", ratings.idle, 120)
     return ratings

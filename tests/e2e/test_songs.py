@@ -198,7 +198,7 @@ def test_a_run_whose_spark_is_killed_between_its_outputs_and_a_second_run_of_the
     first = songs.begin(day, engine="spark")
     wait_for("Spark is called", lambda: songs.states(first)["spark"] == "running")
     second = songs.begin(day, engine="duckdb")
-    wait_for("Spark is killed between its outputs", lambda: killed_between_outputs(songs, day), 180, pause=0.01)
+    wait_for("Spark is killed between its outputs", lambda: killed_between_outputs(songs, day), 180)
     dataset, counts = ((folder / SUCCESS).exists() for folder in songs.outputs(day))
     assert (dataset, counts) == (True, False)
     assert songs.get(f"/songs/days/{day}")["state"] == "incomplete"

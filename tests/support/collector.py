@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -57,13 +56,6 @@ class Collector:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     """Yield a collector that runs on its own port."""
-    with running() as collector:
-        yield collector
-
-
-@contextmanager
-def running() -> Iterator[Collector]:
-    """Run a collector on a port of its own."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         server.collector = Collector(f"http://127.0.0.1:{server.server_port}")

@@ -21,7 +21,6 @@ from deploy.embedded.instance import Instance
 from deploy.embedded.supervision import Component, Supervisor
 from include.core.settings import ROOT
 from include.ratings.data import base
-from tests.support.collector import Collector
 
 T = TypeVar("T")
 
@@ -30,9 +29,6 @@ class Platform:
     """
     One home with its platform.
 
-    Args:
-        variables: of its environment, besides those that tie it to its home.
-
     Attributes:
         home: its `QUARTET_HOME`, below the temporary folder.
         url: address of its web UI and APIs.
@@ -40,13 +36,10 @@ class Platform:
         client: an HTTP client whose base address is `url`.
     """
 
-    collector: Collector
-    """What has been sent to its collector, where it has one."""
-
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, port: int | None = None) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="qt-"))
         registry = f"sqlite:///{self.home}/mlflow.db"
-        self.instance = Instance(self.home, free_port(), f"file://{self.home}/data", registry)
+        self.instance = Instance(self.home, port or free_port(), f"file://{self.home}/data", registry)
         self.url = self.instance.url
         self.supervisor = Supervisor(self.instance)
         self.client = readiness.client(self.instance)
@@ -59,7 +52,6 @@ class Platform:
             "MLFLOW_TRACKING_URI": registry,
             "PYTHONPATH": str(ROOT),
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # half the time of a short job
-            **variables,
         }
         if not self.environment.get("MOVIELENS_100K"):
             base.store(self.home / "data" / "ratings", movielens_like(), base.GENERATED)
@@ -93,17 +85,16 @@ class Platform:
         psutil.Process(pid).kill()
         return pid
 
-    def kill_task(self, dag_id: str, *task_ids: str) -> str | None:
-        """Send kill -9 to the process of a running task, one of these; return its name, None if none runs."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances"
-        running = self.client.get(path, params={"state": "running"}).raise_for_status().json()["task_instances"]
-        for task in (each for each in running if each["task_id"] in task_ids):
+    def kill_task(self, dag_id: str, task_id: str) -> bool:
+        """Send kill -9 to the process of a running task, and tell whether there was one."""
+        path, query = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances", {"state": "running", "task_id": task_id}
+        for task in self.client.get(path, params=query).raise_for_status().json()["task_instances"]:
             for process in self.processes().values():
                 title = " ".join(process.cmdline())
                 if task["id"] in title and "LocalExecutor" not in title:  # the task, not the worker that watches it
                     process.kill()
-                    return task["task_id"]
-        return None
+                    return True
+        return False
 
     def processes(self, component: str | None = None) -> dict[int, psutil.Process]:
         """Return all processes of this home, or of one component, by id."""
@@ -132,13 +123,13 @@ class Platform:
                 shutil.rmtree(self.home, ignore_errors=True)
 
 
-def wait_for(what: str, condition: Callable[[], T], seconds: float = 60, pause: float = 0.2) -> T:
-    """Call *condition* until it returns something true, and return that; fail after *seconds*."""
+def wait_for(what: str, condition: Callable[[], T], seconds: float = 60) -> T:
+    """Ask *condition* again and again until it gives something true, and return that; fail after *seconds*."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"within {seconds:.0f} s this did not happen: {what}")
-        time.sleep(pause)
+        time.sleep(0.05)
     return found
 
 

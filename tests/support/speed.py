@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-SLOW = ("platform", "killable", "spark", "airflow_home")
+SLOW = ("platform", "spark", "airflow_home")
 """Fixtures of a session that take seconds; those with the longest tests first."""
 
 
