@@ -84,6 +84,8 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
         case "airflow":
             from deploy.embedded import environment, keys
 
+            if instance.cluster and not instance.cluster.answers():
+                raise EmbeddedError("Airflow's database is down. Start the platform with make up")
             line = [sys.executable, "-P", "-m", "airflow", *rest]
             os.execve(line[0], line, environment.component_environment(instance, keys.load_or_create(instance.home)))
     return 0

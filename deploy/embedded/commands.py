@@ -1,6 +1,7 @@
 """The commands `make up`, `make down` and `make status`."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -8,10 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.embedded import database, keys, pools, port, processes, readiness, record
+from deploy.embedded.cluster import DATABASE
 from deploy.embedded.environment import component_environment
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.instance import Instance
 from deploy.embedded.progress import Progress
+from deploy.embedded.readiness import MAX_DEATHS
 from deploy.embedded.supervision import Component, Supervisor
 
 
@@ -29,17 +32,18 @@ def up(instance: Instance, console: Console) -> None:
             _join(instance, supervisor, console)
             return
         _end_leftovers(instance, console)
+        _forget(instance)
         port.require_free(instance.port)
         environment = component_environment(instance, keys.load_or_create(instance.home))
         with Progress(console) as progress:
             try:
-                if names := database.outdated(instance):
-                    progress.update(f"preparing the database of {' and '.join(names)}")
-                    database.prepare(instance, names, environment)
+                if instance.cluster:
+                    instance.cluster.create()
                 (instance.run / "airflow.cfg").write_text("# all settings come from the environment\n")
                 since = datetime.now(UTC)
                 supervisor.start(environment)
                 record.write(instance, since)
+                _start_airflow(instance, supervisor, environment, progress)
                 progress.update("starting")
                 found = readiness.wait(instance, supervisor, since, progress.show)
                 with readiness.client(instance) as http:
@@ -102,6 +106,21 @@ def status(instance: Instance, console: Console) -> bool:
     return not unhealthy
 
 
+def _start_airflow(
+    instance: Instance, supervisor: Supervisor, environment: Mapping[str, str], progress: Progress
+) -> None:
+    """Wait for the database, create or migrate what is in it, and start Airflow's components."""
+    if instance.cluster:
+        instance.cluster.wait(instance.logs / f"{DATABASE}.log", lambda: supervisor.restarts()[DATABASE] >= MAX_DEATHS)
+    if names := database.outdated(instance):
+        progress.update(f"preparing the database of {' and '.join(names)}")
+        database.prepare(instance, names, environment)
+    for path in database.put_aside(instance):
+        note = f"the content of a SQLite file has been copied into PostgreSQL; the file is kept as {path}"
+        progress.console.print(escape(note), highlight=False)
+    supervisor.start_airflow()
+
+
 def _join(instance: Instance, supervisor: Supervisor, console: Console) -> None:
     """Report that the platform is up: restart components that supervisord gave up, and wait if it is still starting."""
     running = record.running(instance)
@@ -110,7 +129,13 @@ def _join(instance: Instance, supervisor: Supervisor, console: Console) -> None:
             f"the platform of this home is up on port {running.port}. To move it to {instance.port}, run make down and "
             f"then QUARTET_PORT={instance.port} make up. To start a second platform, set QUARTET_HOME as well"
         )
-    if revived := supervisor.revive():
+    if not supervisor.airflow_runs():  # an earlier make up was killed
+        _end_leftovers(instance, console, database.COMPONENT)
+        supervisor.revive(DATABASE)
+        environment = component_environment(instance, keys.load_or_create(instance.home))
+        with Progress(console) as progress:
+            _start_airflow(instance, supervisor, environment, progress)
+    if revived := supervisor.revive(*instance.components):
         console.print(f"restarted: {', '.join(revived)}")
     with readiness.client(instance) as http:
         found = readiness.check(instance, http, datetime.min.replace(tzinfo=UTC))
@@ -127,14 +152,13 @@ def _join(instance: Instance, supervisor: Supervisor, console: Console) -> None:
     console.print(f"Quartet is already up: [bold]{instance.url}[/bold]")
 
 
-def _end_leftovers(instance: Instance, console: Console) -> None:
-    """End the processes that a killed supervisord has left behind."""
+def _end_leftovers(instance: Instance, console: Console, component: str | None = None) -> None:
+    """End the processes that a killed supervisord has left behind, or those of one component that make up has left."""
     try:
-        if ended := processes.sweep(instance.mark):
+        if ended := processes.sweep(instance.mark, component):
             console.print(f"ended {ended} processes left over from an earlier start that make down did not stop")
     except TimeoutError as error:
         raise EmbeddedError(str(error)) from None
-    _forget(instance)
 
 
 def _stop(instance: Instance, supervisor: Supervisor) -> int:

@@ -1,4 +1,4 @@
-"""Entry point of a component under supervisord: ends the leftovers of a dead predecessor, then becomes Airflow.
+"""Entry point of a component under supervisord: ends the leftovers of a dead predecessor, then becomes the program.
 
 A component that was killed leaves processes behind that hold its ports and its tasks; they are ended before a new one
 starts.
@@ -11,7 +11,9 @@ import os
 import runpy
 import sys
 from importlib import import_module
+from pathlib import Path
 
+from deploy.embedded.cluster import DATABASE, Cluster
 from deploy.embedded.processes import sweep
 
 ARGUMENTS = {
@@ -34,6 +36,11 @@ def main(component: str) -> None:
     ended = sweep(os.environ["QUARTET_INSTANCE"], component, patience_seconds=1)
     if ended:
         print(f"ended {ended} processes left over from an earlier {component}", flush=True)
+    if component == DATABASE:
+        cluster = Cluster(Path(os.environ["QUARTET_HOME"]))
+        cluster.make_ready()
+        line = cluster.command()
+        os.execv(line[0], line)
     line = command(component)
     if component not in PRELOADED:
         os.execv(line[0], line)

@@ -1,32 +1,47 @@
-"""Creation and migration of Airflow's and MLflow's SQLite databases before anything uses them.
+"""Creation and migration of the platform's databases before anything uses them.
 
-A database is created or migrated in a copy beside it, which is renamed when it is complete. The version of the software
-is stamped into the database (`PRAGMA user_version`), so that another version migrates it again, once.
+A database is created or migrated under another name and renamed when it is complete. Its comment names the software
+that migrated it last, so that another version migrates it again, once. The first time, the rows of the SQLite files
+that earlier releases used are copied, and the files are kept under another name.
 """
 
-import contextlib
-import os
-import sqlite3
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy import URL, Connection, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
+
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.instance import Instance
+from deploy.embedded.migrations import migrate
+from deploy.embedded.sqlite_files import copy_into, upgraded
+from include.core.database.server import maintenance_address
+from include.core.settings import PlatformSettings
+from include.workflows import WORKFLOWS
 
 PACKAGES = {"airflow": ("apache-airflow-core", "apache-airflow-providers-fab"), "mlflow": ("mlflow",)}
+COMPONENT = "migration"
+"""Value of `QUARTET_COMPONENT` of the processes that migrate."""
+IMPORTED = ".imported"
+"""Suffix of a SQLite file whose rows are in PostgreSQL now."""
 
 
-def paths(instance: Instance) -> dict[str, Path]:
+def names(instance: Instance) -> list[str]:
     """Return the databases that embedded mode manages; MLflow's only where no setting places it elsewhere."""
-    found = {"airflow": instance.airflow_db}
-    mlflow = instance.home / "mlflow.db"
-    if instance.registry_uri == f"sqlite:///{mlflow}":
-        found["mlflow"] = mlflow
-    return found
+    of_workflows = [workflow.name for workflow in WORKFLOWS if workflow.database]
+    return ["airflow", *([] if instance.tracking_uri else ["mlflow"]), *of_workflows]
+
+
+def sqlite_files(instance: Instance) -> dict[str, Path]:
+    """Return the SQLite files in which earlier releases kept the databases, those that exist."""
+    of_workflows = {name: instance.home / "data" / f"{name}.db" for name in names(instance)}
+    files = of_workflows | {name: instance.home / f"{name}.db" for name in PACKAGES}
+    return {name: files[name] for name in names(instance) if files[name].is_file()}
 
 
 def outdated(instance: Instance) -> list[str]:
@@ -34,27 +49,20 @@ def outdated(instance: Instance) -> list[str]:
     Return the names of the databases that are missing or were last migrated by another version of the software.
 
     Raises:
-        EmbeddedError: a file is not a database.
+        EmbeddedError: the server does not accept the connection.
     """
-    return [name for name, path in paths(instance).items() if stamp(path) != expected_stamp(name)]
+    with _maintenance(instance.server_url) as connection:
+        found = _stamps(connection)
+    return [
+        name for name in names(instance) if found.get(str(instance.database(name).database)) != expected_stamp(name)
+    ]
 
 
-def expected_stamp(name: str) -> int:
-    """Return a number of 31 bits for the installed version of the software behind a database."""
-    return zlib.crc32(" ".join(version(package) for package in PACKAGES[name]).encode()) & 0x7FFFFFFF
-
-
-def stamp(path: Path) -> int | None:
-    """Read the stamp of a database; None if there is no database, 0 if it was never stamped."""
-    if not path.exists():
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            return connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise EmbeddedError(
-            f"{path} cannot be read ({error}). Restore it, or move it away and `make up` creates a new one"
-        ) from None
+def expected_stamp(name: str) -> str:
+    """Return the version of the software behind a database, as its comment has it."""
+    if name in PACKAGES:
+        return " ".join(f"{package} {version(package)}" for package in PACKAGES[name])
+    return f"{name} {import_module(f'include.{name}.database.schema').HEAD}"
 
 
 def prepare(instance: Instance, names: list[str], environment: Mapping[str, str]) -> None:
@@ -64,72 +72,101 @@ def prepare(instance: Instance, names: list[str], environment: Mapping[str, str]
     Raises:
         EmbeddedError: one failed; it was left in its old state, and the others are complete.
     """
-    log = instance.logs / "database.log"
-    with log.open("w") as output:
-        running = {
-            name: subprocess.Popen(
-                [sys.executable, "-m", "deploy.embedded.database", name, str(paths(instance)[name])],
-                env={**environment, "QUARTET_COMPONENT": "database"},
-                cwd=instance.run,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            for name in names
-        }
-        failed = [name for name, process in running.items() if process.wait()]
-    if failed:
+    running = {name: _begin(instance, name, environment) for name in names}
+    for name in [name for name, process in running.items() if process.wait()]:
+        log = _log(instance, name)
         last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise EmbeddedError(f"the database of {' and '.join(failed)} could not be created. The end of {log}:\n{last}")
+        raise EmbeddedError(f"the database of {name} could not be created. The end of {log}:\n{last}")
 
 
-def migrate_copy(path: Path, number: int, migrate: Callable[[Path], None]) -> None:
-    """Migrate a copy of the database *path* (or an empty file), stamp it with *number* and move it into place."""
-    partial = path.with_name(f"{path.name}.partial")
-    for stale in siblings(partial):
-        stale.unlink(missing_ok=True)
-    if path.exists():
-        with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(partial)) as new:
-            old.backup(new)
-    migrate(partial)
-    with contextlib.closing(sqlite3.connect(partial)) as connection:
-        connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    descriptor = os.open(partial, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    for log in siblings(path)[1:]:  # of the old database, whose content is in the copy
-        log.unlink(missing_ok=True)
-    partial.replace(path)
+def _begin(instance: Instance, name: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with _log(instance, name).open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.embedded.database", name, str(sqlite_files(instance).get(name, ""))],
+            env={**environment, "QUARTET_COMPONENT": COMPONENT},
+            cwd=instance.run,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
-def siblings(path: Path) -> list[Path]:
-    """Return the files of a SQLite database: the database, its write-ahead log and the log's index."""
-    return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+def _log(instance: Instance, name: str) -> Path:
+    return instance.logs / f"{name}-migration.log"
 
 
-def migrate_airflow(path: Path) -> None:
-    """Create or migrate Airflow's tables, including those of its providers."""
-    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{path}"
-    from airflow import settings
-    from airflow.utils.db import upgradedb
+def put_aside(instance: Instance) -> list[Path]:
+    """Rename the SQLite files whose rows have been copied; return their new paths."""
+    renamed = []
+    for path in sqlite_files(instance).values():
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            if file.exists():
+                file.rename(file.with_name(f"{file.name}{IMPORTED}"))
+        renamed.append(path.with_name(f"{path.name}{IMPORTED}"))
+    return renamed
 
-    upgradedb()
-    settings.dispose_orm()
+
+def migrate_aside(server: str, url: URL, stamp: str, migrate: Callable[[URL, bool], None]) -> None:
+    """
+    Migrate a copy of the database at *url* (or an empty one), stamp it and give it the name of the database.
+
+    Args:
+        server: address of the server.
+        url: address of the database; sessions in it are ended.
+        stamp: comment of the migrated database.
+        migrate: called with the copy's address, and whether it is empty.
+    """
+    name, aside, old = str(url.database), f"{url.database}_new", f"{url.database}_old"
+    end_sessions = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    with _maintenance(server) as connection:
+        exists = name in _stamps(connection)
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{aside}" WITH (FORCE)'))
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{old}" WITH (FORCE)'))
+        connection.execute(end_sessions, {"name": name})
+        source = f'TEMPLATE "{name}"' if exists else "TEMPLATE template0 ENCODING 'UTF8'"
+        connection.execute(text(f'CREATE DATABASE "{aside}" {source}'))
+        migrate(url.set(database=aside), not exists)
+        connection.execute(end_sessions, {"name": aside})  # of pools that the migration has left open
+        literal = stamp.replace("'", "''")
+        connection.execute(text(f"COMMENT ON DATABASE \"{aside}\" IS '{literal}'"))
+        swap = f'ALTER DATABASE "{name}" RENAME TO "{old}"; ' if exists else ""
+        connection.execute(text(f'BEGIN; {swap}ALTER DATABASE "{aside}" RENAME TO "{name}"; COMMIT'))
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{old}" WITH (FORCE)'))
 
 
-def migrate_mlflow(path: Path) -> None:
-    """Create or migrate MLflow's tables, and create MLflow's default experiment."""
-    from mlflow.db import upgrade
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+@contextmanager
+def _maintenance(server: str) -> Iterator[Connection]:
+    """Connect to the maintenance database; each statement is a transaction of its own."""
+    address = maintenance_address(server)
+    engine = create_engine(address, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        connection = engine.connect()
+    except OperationalError as error:
+        reason = " ".join(str(error.orig).split())
+        raise EmbeddedError(f"{address} cannot be reached: {reason}. Check QUARTET_DATABASE_URL") from None
+    with connection:
+        yield connection
 
-    from include.core.settings import PlatformSettings
 
-    assert upgrade.callback  # noqa: S101 - for the type checker: a click command has one
-    upgrade.callback(f"sqlite:///{path}")
-    SqlAlchemyStore(f"sqlite:///{path}", f"{PlatformSettings.load().storage_url}/mlflow")._dispose_engine()
+def _stamps(connection: Connection) -> dict[str, str]:
+    query = "SELECT datname, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database"
+    return {name: stamp for name, stamp in connection.execute(text(query))}
+
+
+def main(name: str, sqlite: str) -> None:
+    """Create or migrate the database *name*; a new one gets the rows of the file *sqlite*, unless that is empty."""
+    instance = Instance.from_settings(PlatformSettings.load())
+
+    def fill(url: URL, empty: bool) -> None:
+        if not (empty and sqlite):
+            migrate(name, url)
+            return
+        with upgraded(name, Path(sqlite)) as copy:
+            migrate(name, url)
+            copy_into(url, copy)
+
+    migrate_aside(instance.server_url, instance.database(name), expected_stamp(name), fill)
 
 
 if __name__ == "__main__":
-    name, target = sys.argv[1], Path(sys.argv[2])
-    migrate_copy(target, expected_stamp(name), {"airflow": migrate_airflow, "mlflow": migrate_mlflow}[name])
+    main(sys.argv[1], sys.argv[2])

@@ -9,6 +9,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
 
 from deploy.embedded.instance import Instance
 
@@ -39,13 +42,14 @@ def identity(instance: Instance) -> dict[str, str]:
         "QUARTET_PYTHON": sys.executable,
         "PYTHONPATH": str(root),
         "MLFLOW_TRACKING_URI": instance.registry_uri,
+        "QUARTET_DATABASE_URL": instance.server_url,
         # without it a process that renames itself destroys the environment that the sweep reads
         "SPT_NOENV": "1",
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(instance.run / "airflow.cfg"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{instance.airflow_db}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": instance.database("airflow").render_as_string(hide_password=False),
         # the same database for `airflow db clean`, since Airflow hides its address from tasks
-        "AIRFLOW_CONN_QUARTET_METADATA": json.dumps({"conn_type": "sqlite", "host": str(instance.airflow_db)}),
+        "AIRFLOW_CONN_QUARTET_METADATA": json.dumps(_connection(instance.database("airflow"))),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -63,6 +67,21 @@ def identity(instance: Instance) -> dict[str, str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_server),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_server + 1),
     }
+
+
+def _connection(url: URL) -> dict[str, Any]:
+    """Return an Airflow connection to a PostgreSQL database, as Airflow reads it from JSON."""
+    extra = dict(url.query)
+    found = {
+        "conn_type": "postgres",
+        "host": url.host or extra.pop("host", None),
+        "port": url.port,
+        "login": url.username,
+        "password": url.password,
+        "schema": url.database,
+        "extra": extra,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def defaults() -> dict[str, str]:

@@ -10,10 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import URL
+
+from deploy.embedded.cluster import DATABASE, Cluster
 from deploy.embedded.errors import EmbeddedError
+from include.core.database.server import database_address
 from include.core.settings import ROOT, PlatformSettings
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+"""Airflow's components."""
 MAX_SOCKET = 90  # bytes; a socket's path may have 103 on macOS, and supervisord appends its pid while creating one
 
 
@@ -24,9 +29,12 @@ class Instance:
     home: Path
     port: int
     storage_url: str
-    registry_uri: str
+    tracking_uri: str = ""
+    """Address of MLflow's server or database; empty for a database of the platform."""
     root: Path = ROOT
     otel_endpoint: str = ""
+    database_url: str = ""
+    """Address of a PostgreSQL server; empty for the home's own."""
 
     @classmethod
     def from_settings(cls, settings: PlatformSettings) -> "Instance":
@@ -35,8 +43,9 @@ class Instance:
             settings.home,
             settings.port,
             settings.storage_url,
-            settings.registry_uri,
+            settings.mlflow_tracking_uri,
             otel_endpoint=settings.otel_endpoint,
+            database_url=settings.database_url.get_secret_value(),
         )
 
     @property
@@ -50,9 +59,28 @@ class Instance:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def airflow_db(self) -> Path:
-        """Airflow's metadata database."""
-        return self.home / "airflow.db"
+    def cluster(self) -> Cluster | None:
+        """The home's own PostgreSQL; None if the databases are on another server."""
+        return None if self.database_url else Cluster(self.home)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the components, in the order of their start."""
+        return (DATABASE, *COMPONENTS) if self.cluster else COMPONENTS
+
+    @property
+    def server_url(self) -> str:
+        """Address of the server of the databases, with its password."""
+        return self.database_url or Cluster(self.home).url
+
+    @property
+    def registry_uri(self) -> str:
+        """Address of MLflow's server or database, with its password."""
+        return self.tracking_uri or self.database("mlflow").render_as_string(hide_password=False)
+
+    def database(self, name: str) -> URL:
+        """Return the address of the database of `airflow`, `mlflow` or a workflow."""
+        return database_address(self.server_url, name)
 
     @property
     def logs(self) -> Path:

@@ -103,7 +103,7 @@ def _own() -> Iterator[psutil.Process]:
     uid = os.getuid()
     for process in psutil.process_iter():
         try:
-            if process.uids().real == uid and _alive(process):
+            if uid in (0, process.uids().real) and _alive(process):
                 yield process
         except GONE:
             continue

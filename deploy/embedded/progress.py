@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from deploy.embedded.cluster import DATABASE
 from deploy.embedded.instance import COMPONENTS
 from deploy.embedded.readiness import Readiness
 
@@ -41,7 +42,7 @@ class Progress:
 
     def show(self, found: Readiness) -> None:
         """Show which components are ready and what is missing."""
-        ready = [name for name in COMPONENTS if name not in found.waiting_for]
+        ready = [name for name in (DATABASE, *COMPONENTS) if name not in found.waiting_for]
         missing = [name for name in found.waiting_for if name not in ready]
         if missing:
             self.update(f"ready: {', '.join(ready) or 'none'}; waiting for {', '.join(missing)}")

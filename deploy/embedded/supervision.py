@@ -1,4 +1,4 @@
-"""Supervisord: one for each home, running the four components and reached over a socket in the home."""
+"""Supervisord: one for each home, running the components and reached over a socket in the home."""
 
 import contextlib
 import http.client
@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deploy.embedded import processes
+from deploy.embedded.cluster import DATABASE
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.instance import COMPONENTS, Instance
 
@@ -45,9 +46,7 @@ command = "%(ENV_QUARTET_PYTHON)s" -P -m deploy.embedded.component {name}
 environment = QUARTET_COMPONENT="{name}"
 directory = %(ENV_QUARTET_HOME)s
 autorestart = true
-startsecs = 10
 startretries = 20
-stopasgroup = true
 killasgroup = true
 stopwaitsecs = {stop_seconds}
 redirect_stderr = true
@@ -55,6 +54,19 @@ stdout_logfile = %(ENV_QUARTET_HOME)s/logs/{name}.log
 stdout_logfile_maxbytes = 20MB
 stdout_logfile_backups = 3
 """
+
+AIRFLOW = """\
+autostart = false
+startsecs = 10
+stopasgroup = true
+"""
+"""Airflow starts when its database is migrated."""
+POSTGRES = """\
+priority = 1
+startsecs = 1
+stopsignal = INT
+"""
+"""PostgreSQL starts first and stops last; the signal closes the connections."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +84,17 @@ class Component:
         return self.state in ("STARTING", "RUNNING")
 
 
-def configuration() -> str:
+def configuration(components: Sequence[str]) -> str:
     """
     Build supervisord's configuration.
 
     It contains no paths and no keys, since both come from the environment: special characters in a path cannot break
     it, and it is not secret.
     """
-    return HEAD + "".join(PROGRAM.format(name=name, stop_seconds=STOP_SECONDS) for name in COMPONENTS)
+    return HEAD + "".join(
+        PROGRAM.format(name=name, stop_seconds=STOP_SECONDS) + (POSTGRES if name == DATABASE else AIRFLOW)
+        for name in components
+    )
 
 
 class Supervisor:
@@ -102,7 +117,7 @@ class Supervisor:
 
     def start(self, environment: Mapping[str, str]) -> int:
         """
-        Start supervisord, which starts the components.
+        Start supervisord, which starts the database; `start_airflow` starts the other components.
 
         Args:
             environment: environment of supervisord and all components.
@@ -115,7 +130,7 @@ class Supervisor:
         """
         config = self.instance.run / "supervisord.conf"
         partial = config.with_suffix(".partial")
-        partial.write_text(configuration())
+        partial.write_text(configuration(self.instance.components))
         partial.replace(config)
         self.instance.socket.unlink(missing_ok=True)
         with self.output.open("w") as output:
@@ -136,18 +151,28 @@ class Supervisor:
             time.sleep(0.05)
         return process.pid
 
+    def start_airflow(self) -> None:
+        """Start Airflow's components."""
+        for name in COMPONENTS:
+            self._call("startProcess", name, False)
+
+    def airflow_runs(self) -> bool:
+        """Check whether any of Airflow's components runs or is starting."""
+        return any(each.running for each in self.components() if each.name in COMPONENTS)
+
     def components(self) -> list[Component]:
         """Return the state of each component."""
         rows = {row["name"]: row for row in self._call("getAllProcessInfo")}
         return [
             Component(name, row["statename"], int(row["pid"]), float(row["start"]))
-            for name in COMPONENTS
+            for name in (DATABASE, *COMPONENTS)
             if (row := rows.get(name))
         ]
 
-    def revive(self) -> list[str]:
-        """Start components that supervisord has given up or that were stopped by hand; return their names."""
-        revived = [each.name for each in self.components() if each.state in ("STOPPED", "EXITED", "FATAL", "UNKNOWN")]
+    def revive(self, *names: str) -> list[str]:
+        """Start those of the components *names* that supervisord gave up or that were stopped; return their names."""
+        ended = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
+        revived = [each.name for each in self.components() if each.name in names and each.state in ended]
         for name in revived:
             with contextlib.suppress(xmlrpc.client.Fault):  # it has started by itself meanwhile
                 self._call("startProcess", name, False)
@@ -155,7 +180,7 @@ class Supervisor:
 
     def stop(self) -> bool:
         """
-        Stop the components, then supervisord. The API server is stopped last, since tasks report to it.
+        Stop the components, then supervisord. The API server, to which tasks report, and the database are stopped last.
 
         Returns:
             False if supervisord does not answer.
@@ -168,7 +193,9 @@ class Supervisor:
                 with contextlib.suppress(xmlrpc.client.Fault):  # it is not running
                     self._call("stopProcess", name, False)
             deadline = time.monotonic() + STOP_SECONDS + 5
-            while any(each.pid for each in self.components()[1:]) and time.monotonic() < deadline:
+            while any(each.pid for each in self.components() if each.name in COMPONENTS[1:]):
+                if time.monotonic() > deadline:
+                    break
                 time.sleep(0.1)
             self._call("shutdown")
         if not processes.wait_for_exit(pid, STOP_SECONDS + 10):
@@ -181,7 +208,7 @@ class Supervisor:
         log = self.instance.logs / "supervisord.log"
         text = log.read_text(errors="replace") if log.exists() else ""
         lines = text.rpartition("supervisord started with pid")[2].splitlines()
-        return {name: sum(f"exited: {name} " in line for line in lines) for name in COMPONENTS}
+        return {name: sum(f"exited: {name} " in line for line in lines) for name in (DATABASE, *COMPONENTS)}
 
     def _call(self, method: str, *arguments: Any) -> Any:
         transport = _UnixTransport(self.instance.socket)

@@ -40,5 +40,6 @@ WORKFLOW = Workflow(
     retention=RETENTION,
     metrics=METRICS,
     state_metrics=StateMetrics(reads="the models that are served", reports="the age of each"),
+    database=True,
     prepared=True,
 )

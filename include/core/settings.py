@@ -13,7 +13,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+from include.core.database.server import database_address
 from include.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +111,13 @@ class PlatformSettings(Settings):
     mlflow_tracking_uri: str = Field(
         default="",
         validation_alias="MLFLOW_TRACKING_URI",
-        description="MLflow's tracking server or database; if empty, the SQLite file `mlflow.db` below QUARTET_HOME",
+        description="MLflow's tracking server or database; if empty, a database on the server of QUARTET_DATABASE_URL",
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="PostgreSQL server of the databases of Airflow, MLflow and the articles in embedded mode, such as "
+        "`postgresql://user:password@host/quartet`; their names begin with its path; if empty, a PostgreSQL of its own "
+        "below QUARTET_HOME",
     )
     otel_endpoint: str = Field(
         default="",
@@ -140,6 +149,18 @@ class PlatformSettings(Settings):
     def _split(cls, hosts: object) -> object:
         return [host.strip() for host in hosts.split(",") if host.strip()] if isinstance(hosts, str) else hosts
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value():
+            try:
+                driver = make_url(url.get_secret_value()).drivername
+            except (ArgumentError, ValueError):  # their messages contain the password
+                raise ValueError("it is not a URL") from None
+            if driver.partition("+")[0] not in ("postgresql", "postgres"):
+                raise ValueError("the URL does not begin with postgresql://")
+        return url
+
     @field_validator("notify_url")
     @classmethod
     def _each_has_a_scheme(cls, urls: SecretStr) -> SecretStr:
@@ -155,7 +176,11 @@ class PlatformSettings(Settings):
     @property
     def registry_uri(self) -> str:
         """Address of the server or database that holds MLflow's runs and models."""
-        return self.mlflow_tracking_uri or f"sqlite:///{self.home}/mlflow.db"
+        if self.mlflow_tracking_uri:
+            return self.mlflow_tracking_uri
+        if url := self.database_url.get_secret_value():
+            return database_address(url, "mlflow").render_as_string(hide_password=False)
+        return f"sqlite:///{self.home}/mlflow.db"
 
     @property
     def notify_urls(self) -> list[str]:

@@ -56,6 +56,8 @@ class Workflow:
     """Full name, such as `ratings.queue_files`, → metric."""
     state_metrics: StateMetrics | None = None
     pools: Mapping[str, Pool] = field(default_factory=dict)
+    database: bool = False
+    """Whether it has a database: connection `quartet_<name>`, tables of `include.<name>.database.schema`."""
     prepared: bool = False
     """Whether `deploy.production.prepare.<name>` has steps to run before the platform starts."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import component
+from deploy.embedded.cluster import DATABASE
 from deploy.embedded.instance import COMPONENTS, MAX_SOCKET
 from deploy.embedded.supervision import Supervisor, configuration
 
@@ -16,7 +17,7 @@ from deploy.embedded.supervision import Supervisor, configuration
 @pytest.fixture
 def config():
     parser = configparser.RawConfigParser()
-    parser.read_string(configuration())
+    parser.read_string(configuration((DATABASE, *COMPONENTS)))
     return parser
 
 
@@ -26,6 +27,14 @@ def test_there_is_a_program_for_each_component_in_a_group_that_is_emptied(config
         assert shlex.split(program["command"])[-2:] == ["deploy.embedded.component", name]
         assert program["environment"] == f'QUARTET_COMPONENT="{name}"'
         assert [program[key] for key in ("autorestart", "stopasgroup", "killasgroup")] == ["true"] * 3
+        assert program["autostart"] == "false"  # until its database is migrated
+
+
+def test_the_database_starts_first_stops_last_and_closes_its_connections(config):
+    database = config[f"program:{DATABASE}"]
+    assert [database[key] for key in ("autorestart", "killasgroup", "priority")] == ["true", "true", "1"]
+    assert (database["stopsignal"], "stopasgroup" in database, "autostart" in database) == ("INT", False, False)
+    assert not [name for name in COMPONENTS if "priority" in config[f"program:{name}"]]  # supervisor's default is 999
 
 
 def test_no_path_of_this_machine_is_in_it(config):
@@ -70,4 +79,10 @@ def test_deaths_are_counted_since_the_last_start(instance):
         "INFO supervisord started with pid 2\nWARN exited: triggerer (exit status 1; not expected)\n"
         "WARN exited: triggerer (exit status 1; not expected)\n"
     )
-    assert Supervisor(instance).restarts() == {"api-server": 0, "scheduler": 0, "dag-processor": 0, "triggerer": 2}
+    assert Supervisor(instance).restarts() == {
+        "database": 0,
+        "api-server": 0,
+        "scheduler": 0,
+        "dag-processor": 0,
+        "triggerer": 2,
+    }

@@ -1,15 +1,14 @@
 """Article recommendations on the real platform: a run, one whose every task is killed, a backfill, a failure."""
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from deploy.demo.articles import gazette
 from include.core.settings import ROOT
@@ -82,9 +81,9 @@ class Articles:
 
     def served(self, kind: str, site: str = gazette.SITE, status: str = "current") -> list[int]:
         """Return the current ids of models; the API may return cached ones for some minutes."""
-        with closing(sqlite3.connect(self.platform.home / "data/articles.db")) as database:
-            where = "site = ? AND type = ? AND status = ?"
-            return [row[0] for row in database.execute(f"SELECT id FROM model WHERE {where}", (site, kind, status))]
+        query = text("SELECT id FROM model WHERE site = :site AND type = :type AND status = :status")
+        with self.platform.engine("articles") as engine, engine.connect() as database:
+            return list(database.scalars(query, {"site": site, "type": kind, "status": status}))
 
 
 @pytest.fixture(scope="module")

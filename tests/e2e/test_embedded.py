@@ -1,15 +1,15 @@
 """The embedded mode as its user meets it: up, status, down, and what happens when something is killed."""
 
-import contextlib
 import re
-import sqlite3
 from collections.abc import Iterator
 
 import psutil
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from deploy.embedded import keys
-from deploy.embedded.instance import COMPONENTS
+from include.core.database.server import maintenance_address
 from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -21,6 +21,18 @@ def neighbour() -> Iterator[Platform]:
     neighbour = Platform()
     yield neighbour
     neighbour.remove()
+
+
+def databases(platform: Platform) -> set[str]:
+    """Return the names of the databases; none while the server is down."""
+    engine = create_engine(maintenance_address(platform.instance.server_url))
+    try:
+        with engine.connect() as connection:
+            return set(connection.scalars(text("SELECT datname FROM pg_database WHERE NOT datistemplate")))
+    except OperationalError:
+        return set()
+    finally:
+        engine.dispose()
 
 
 def test_a_second_up_does_nothing(platform):
@@ -71,7 +83,7 @@ def test_killed_components_are_back_in_seconds_without_what_they_left_behind(pla
     before = platform.components()
     workers = [each for each in platform.processes("scheduler").values() if each.pid != before["scheduler"].pid]
     assert workers, "LocalExecutor has no workers that could be left behind"
-    for name in COMPONENTS:
+    for name in platform.instance.components:
         assert platform.kill(name) == before[name].pid
     wait_for(
         "every component runs again",
@@ -90,19 +102,18 @@ def test_up_clears_away_what_a_killed_supervisord_has_left(platform):
     psutil.wait_procs([before[supervisord]], timeout=10)
     assert platform.processes().keys() & before.keys()
     output = platform.run("up")
-    assert re.search(r"ended \d+ processes left by an earlier run", output), output
+    assert re.search(r"ended \d+ processes left over from an earlier start", output), output
     assert not platform.processes().keys() & before.keys()
     assert platform.healthy()
 
 
 def test_two_homes_run_side_by_side_and_one_goes_without_the_other(platform, neighbour):
     others = platform.processes().keys()
-    aside = neighbour.home / "airflow.db.partial"
     with neighbour.begin("up") as interrupted:  # while it makes its database
-        wait_for("the database is being made", aside.exists)
+        wait_for("the database is being made", lambda: "quartet_airflow_new" in databases(neighbour))
         interrupted.kill()
-    assert "ended" in neighbour.run("up")
-    assert not aside.exists()
+    assert re.search(r"ended \d+ processes left over", neighbour.run("up"))
+    assert databases(neighbour) == {"postgres", "quartet_airflow", "quartet_articles", "quartet_mlflow"}
     assert neighbour.healthy()
     variable = {"key": "kept", "value": "by the neighbour"}
     neighbour.client.post("/api/v2/variables", json=variable).raise_for_status()
@@ -112,7 +123,7 @@ def test_two_homes_run_side_by_side_and_one_goes_without_the_other(platform, nei
     assert not neighbour.processes()
     assert "nothing is running" in neighbour.run("down")
     assert "nothing is running" in neighbour.run("status")
-    with contextlib.closing(sqlite3.connect(neighbour.instance.airflow_db)) as database:
-        assert database.execute("SELECT key FROM variable").fetchall() == [("kept",)]
+    with neighbour.instance.cluster.running(), neighbour.engine("airflow") as engine, engine.connect() as database:
+        assert database.scalars(text("SELECT key FROM variable")).all() == ["kept"]
     assert {each.pid for each in platform.components().values()} <= others
     assert platform.healthy()

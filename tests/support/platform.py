@@ -7,18 +7,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 import psutil
 import pytest
+from sqlalchemy import Engine
 
 from deploy.demo.ratings.generate import movielens_like
 from deploy.embedded import processes, readiness
 from deploy.embedded.instance import Instance
 from deploy.embedded.supervision import Component, Supervisor
+from include.core.database.engine import open_engine
 from include.core.settings import ROOT
 from include.ratings.data import base
 
@@ -38,8 +41,7 @@ class Platform:
 
     def __init__(self, port: int | None = None) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="qt-"))
-        registry = f"sqlite:///{self.home}/mlflow.db"
-        self.instance = Instance(self.home, port or free_port(), f"file://{self.home}/data", registry)
+        self.instance = Instance(self.home, port or free_port(), f"file://{self.home}/data")
         self.url = self.instance.url
         self.supervisor = Supervisor(self.instance)
         self.client = readiness.client(self.instance)
@@ -49,12 +51,17 @@ class Platform:
             "QUARTET_PORT": str(self.instance.port),
             "QUARTET_ENV_FILE": str(self.home / "none"),  # no `.env` leads the tests to other data
             "QUARTET_STORAGE": self.instance.storage_url,
-            "MLFLOW_TRACKING_URI": registry,
             "PYTHONPATH": str(ROOT),
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # half the time of a short job
         }
         if not self.environment.get("MOVIELENS_100K"):
             base.store(self.home / "data" / "ratings", movielens_like(), base.GENERATED)
+
+    @contextmanager
+    def engine(self, database: str) -> Iterator[Engine]:
+        """Open an engine on one of the databases (`airflow`, `articles`)."""
+        with open_engine(self.instance.database(database)) as engine:
+            yield engine
 
     def begin(self, command: str, **variables: str) -> subprocess.Popen[str]:
         """Start a command (`up`, `down`, `status`) with further environment *variables*, and do not wait for it."""

@@ -56,7 +56,7 @@ def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
         Result(
             "articles",
             f"model {models['popularity']}: {len(defaults)} defaults, the first is {_title(defaults[0])!r}",
-            f"articles.db, model {models['popularity']}",
+            f"database articles, model {models['popularity']}",
             seconds,
             f"{RECS}?site={SITE}&model_type=popularity",
         ),
@@ -64,7 +64,7 @@ def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
             "articles",
             f"model {models['article']}: {sum(map(len, lists.values())):,} recommendations for {len(lists)} articles; "
             f"{share:.0%} of the first {SHOWN} are on the planted topic",
-            f"articles.db, model {models['article']}",
+            f"database articles, model {models['article']}",
             seconds,
             f"{RECS}?site={SITE}&source_entity_id={source}",
             _picture(title, lists[source], defaults),

@@ -1,4 +1,4 @@
-"""Our own databases: SQLAlchemy engines from Airflow connections, or SQLite files where none is defined."""
+"""Our own databases: SQLAlchemy engines from Airflow connections, or the platform's own where none is defined."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException, ErrorType
 from sqlalchemy import URL, Engine
 
 from include.core.database.engine import open_engine
+from include.core.database.server import database_address
 from include.core.settings import PlatformSettings
 
 DRIVERS = {
@@ -28,7 +29,8 @@ class DatabaseHook(BaseHook):
     Hook for one of the platform's databases.
 
     :param conn_id: Airflow connection of type postgres, mysql, mariadb or sqlite. If `quartet_<name>` is not defined,
-        the database is the SQLite file `$QUARTET_HOME/data/<name>.db`.
+        the database is on the server of `QUARTET_DATABASE_URL`; without one, it is the SQLite file
+        `$QUARTET_HOME/data/<name>.db`.
     """
 
     conn_name_attr = "conn_id"
@@ -64,10 +66,17 @@ class DatabaseHook(BaseHook):
             name = re.fullmatch(r"quartet_(\w+)", self.conn_id)
             if not name or not _is_surely_undefined(self.conn_id):
                 raise
-            path = PlatformSettings.load().home / "data" / f"{name[1]}.db"
-            self.log.info("Connection %s is not defined, using %s", self.conn_id, path)
-            return URL.create("sqlite", database=str(path))
+            url = self._default(name[1])
+            self.log.info("Connection %s is not defined, using %s", self.conn_id, url)
+            return url
         return self._url_of(connection)
+
+    @staticmethod
+    def _default(name: str) -> URL:
+        settings = PlatformSettings.load()
+        if server := settings.database_url.get_secret_value():
+            return database_address(server, name)
+        return URL.create("sqlite", database=str(settings.home / "data" / f"{name}.db"))
 
     def _url_of(self, connection: Connection) -> URL:
         driver = DRIVERS.get((connection.conn_type or "").partition("+")[0])
@@ -85,11 +94,14 @@ class DatabaseHook(BaseHook):
         query = {name: str(extras[name]) for name in extras.keys() & EXTRAS}
         if "pymysql" in driver:
             query["charset"] = "utf8mb4"
+        host = connection.host or None
+        if host and host.startswith("/"):  # the folder of PostgreSQL's socket
+            host, query["host"] = None, host
         return URL.create(
             driver,
             username=connection.login or None,
             password=connection.password or None,
-            host=connection.host or None,
+            host=host,
             port=connection.port,
             database=connection.schema or None,
             query=query,
