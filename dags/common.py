@@ -24,7 +24,7 @@ _settings = PlatformSettings.load()
 
 DEFAULTS = {
     "retries": _settings.task_retries,
-    "retry_delay": timedelta(seconds=5),
+    "retry_delay": timedelta(seconds=_settings.retry_seconds),
     "retry_policy": ExceptionRetryPolicy(
         [RetryRule("include.core.errors.BadDataError", RetryAction.FAIL, reason="the same data would fail again")]
     ),

@@ -103,6 +103,9 @@ class PlatformSettings(Settings):
         default=0.5, gt=0, le=3600, description="seconds between checks for new files, above 0, at most 3600"
     )
     task_retries: int = Field(default=2, ge=0, le=100, description="retries of a failed task, 0 to 100")
+    retry_seconds: float = Field(
+        default=5, ge=0, le=86_400, description="seconds from the failure of a task to its retry, 0 to 86400"
+    )
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1", "localhost"],
         min_length=1,

@@ -130,13 +130,6 @@ def test_missing_pools_are_made_and_existing_ones_keep_their_size():
     assert made == {name: pool.slots for name, pool in workflows.pools().items()}
 
 
-def test_a_pool_is_asked_for_again_while_airflow_is_too_busy():
-    answers = iter([404, 500, 503, 201] + [200] * 10)
-    busy = httpx.MockTransport(lambda _: httpx.Response(next(answers)))
-    with httpx.Client(transport=busy, base_url="http://test") as client:
-        assert pools.ensure(client) == list(workflows.pools())[:1]
-
-
 def test_a_refused_pool_is_an_error():
     refuse = httpx.MockTransport(lambda request: httpx.Response(404 if request.method == "GET" else 403, text="no"))
     with (

@@ -52,6 +52,7 @@ class Platform:
             "QUARTET_ENV_FILE": str(self.home / "none"),  # no `.env` leads the tests to other data
             "QUARTET_STORAGE": self.instance.storage_url,
             "PYTHONPATH": str(ROOT),
+            "QUARTET_RETRY_SECONDS": "1",
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # half the time of a short job
         }
         if not self.environment.get("MOVIELENS_100K"):
