@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,15 @@ ROOT = Path(__file__).resolve().parents[2]
 class Platform:
     """A running embedded platform."""
 
-    def __init__(self, home: Path, port: int) -> None:
-        self.home, self.port = home, port
+    def __init__(self, home: Path, port: int, variables: Mapping[str, str]) -> None:
+        self.home, self.port, self.variables = home, port, variables
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=120)
+
+    def command(self, name: str) -> None:
+        """Run a command of embedded mode (`up`, `down`)."""
+        line = [sys.executable, "-m", "deploy.embedded", name]
+        subprocess.run(line, env=self.variables, check=True, stdout=subprocess.DEVNULL)
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON at *path*."""
@@ -79,13 +84,12 @@ def platform(**environment: str) -> Iterator[Platform]:
     movielens = variables.get("QUARTET_REAL_DATA", str(ROOT.parent / "shared" / "data")) + "/movielens-100k"
     if Path(movielens).is_dir():
         variables.setdefault("MOVIELENS_100K", movielens)
-    command = [sys.executable, "-m", "deploy.embedded"]
+    running = Platform(home, port, variables)
     try:
-        subprocess.run([*command, "up"], env=variables, check=True, stdout=subprocess.DEVNULL)
-        running = Platform(home, port)
+        running.command("up")
         running.wait(lambda: running.get("/ratings/models")["champion"])
         running.wait(running.idle)
         yield running
     finally:
-        subprocess.run([*command, "down"], env=variables, check=False, stdout=subprocess.DEVNULL)
+        running.command("down")
         shutil.rmtree(home, ignore_errors=True)

@@ -40,7 +40,8 @@ class Ratings:
 
     def idle(self) -> bool:
         query = {"state": ["queued", "running"], "limit": 1}
-        return not self.get("/api/v2/dags/~/dagRuns", **query)["total_entries"]
+        paths = [f"/api/v2/dags/{dag_id}/dagRuns" for dag_id in ("ratings_train", "ratings_predict")]
+        return not any(self.get(path, **query)["total_entries"] for path in paths)
 
     def lines(self, prefix: str) -> Counter[str]:
         """Count the table's rows of the users whose id begins with *prefix*, as the lines they came in."""

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,27 @@ CHECKS = "not_a_server_error,status_code_conformance,response_schema_conformance
 BOUNDS = ["--max-time", "25", "--max-examples", "20", "--generation-deterministic"]
 
 
-@pytest.mark.parametrize("app", [workflow.name for workflow in WORKFLOWS])
-def test_no_request_makes_an_api_fail(platform: Platform, app):
+APPS = [workflow.name for workflow in WORKFLOWS]
+
+
+@pytest.fixture(scope="module")
+def checks(platform: Platform) -> dict[str, subprocess.CompletedProcess[str]]:
+    """Check all apps at the same time, which takes half as long as one after the other."""
+    with ThreadPoolExecutor(len(APPS)) as pool:
+        return dict(zip(APPS, pool.map(partial(check, platform), APPS), strict=True))
+
+
+def check(platform: Platform, app: str) -> subprocess.CompletedProcess[str]:
     address = f"{platform.url}/{app}/openapi.json"
-    done = subprocess.run(
+    return subprocess.run(
         [Path(sys.executable).with_name("st"), "run", address, "--checks", CHECKS, *BOUNDS, "--no-color"],
         env=platform.environment,
         cwd=platform.home,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_no_request_makes_an_api_fail(checks, app):
+    assert checks[app].returncode == 0, checks[app].stdout

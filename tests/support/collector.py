@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,9 +54,9 @@ class Collector:
         return found
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """Yield a collector that runs on its own port."""
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    """Run a collector on its own port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         server.collector = Collector(f"http://127.0.0.1:{server.server_port}")
@@ -64,6 +65,13 @@ def collector() -> Iterator[Collector]:
         yield server.collector
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """Yield a collector that has received nothing yet."""
+    with collecting() as found:
+        yield found
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -32,6 +32,10 @@ class Platform:
     """
     One home with its platform.
 
+    Args:
+        port: port of the web UI; by default a free one.
+        variables: further environment variables of its commands.
+
     Attributes:
         home: its `QUARTET_HOME`, below the temporary folder.
         url: address of its web UI and APIs.
@@ -39,7 +43,7 @@ class Platform:
         client: an HTTP client whose base address is `url`.
     """
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, **variables: str) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="qt-"))
         self.instance = Instance(self.home, port or free_port(), f"file://{self.home}/data")
         self.url = self.instance.url
@@ -54,6 +58,7 @@ class Platform:
             "PYTHONPATH": str(ROOT),
             "QUARTET_RETRY_SECONDS": "1",
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # half the time of a short job
+            **variables,
         }
         if not self.environment.get("MOVIELENS_100K"):
             base.store(self.home / "data" / "ratings", movielens_like(), base.GENERATED)
