@@ -1,7 +1,7 @@
 # Quartet's commands; `make` alone lists them. Needs GNU make 3.81 (macOS) or newer and a POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status mlflow check test test-compose lint audit sbom bench lock docs env image clean workflow
+.PHONY: help setup demo up down env-shell status mlflow check test test-compose lint audit sbom bench lock docs env image clean workflow
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -34,6 +34,9 @@ up: $(READY)  ## start the platform on http://127.0.0.1:8080, or QUARTET_PORT
 
 down: $(READY)  ## stop the platform; its data is kept in .quartet, or QUARTET_HOME
 	@$(PYTHON) -m deploy.embedded down
+
+env-shell: $(READY)  ## print what lets a shell use Airflow's own commands: eval "$(make env-shell)"
+	@$(PYTHON) -m deploy.embedded env
 
 status: $(READY)  ## show the state of its components
 	@$(PYTHON) -m deploy.embedded status

@@ -10,6 +10,12 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
+MAX_BODY_BYTES = 16 << 20
+"""Limit of a body to Airflow's own routes; our apps have limits of their own."""
+MAX_TASK_BODY_BYTES = 64 << 20
+"""Limit of a body to the routes for tasks, which send results by them."""
+
 
 class QuartetPlugin(AirflowPlugin):
     """The web app of each workflow, the check of host names, and the reference for deadlines."""
@@ -40,18 +46,30 @@ class QuartetPlugin(AirflowPlugin):
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Middleware that rejects requests for unknown host names, as a guard against DNS rebinding."""
+        """
+        Middleware in front of the whole server, Airflow's own routes included.
+
+        It rejects bodies that are too large, requests for unknown host names, as a guard against DNS rebinding, and,
+        where nobody signs in, writing requests from pages of other sites.
+        """
+        from airflow.configuration import conf
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         from include.core.settings import PlatformSettings
+        from include.workflows import WORKFLOWS
+        from quartet.api.common.limits import BodyLimit
+        from quartet.api.common.origin import SameOrigin
 
-        # Starlette compares an IPv6 address with its brackets
-        hosts = [f"[{host}]" if ":" in host else host for host in PlatformSettings.load().allowed_hosts]
-        return [
-            {
-                "name": "Allowed hosts",
-                "middleware": TrustedHostMiddleware,
-                "args": [],
-                "kwargs": {"allowed_hosts": hosts, "www_redirect": False},
-            },
+        own = [f"/{workflow.name}" for workflow in WORKFLOWS]
+        found = [
+            ("Body limit of tasks", BodyLimit, {"max_bytes": MAX_TASK_BODY_BYTES, "elsewhere": own}),
+            ("Body limit", BodyLimit, {"max_bytes": MAX_BODY_BYTES, "elsewhere": [*own, "/execution"]}),
         ]
+        if conf.getboolean("core", "simple_auth_manager_all_admins"):
+            found.append(("Same origin", SameOrigin, {}))
+        # no page elsewhere can have the name of this machine, which probes and tasks use; Starlette compares an IPv6
+        # address with its brackets
+        hosts = dict.fromkeys([*PlatformSettings.load().allowed_hosts, *LOCAL_HOSTS])
+        names = [f"[{host}]" if ":" in host else host for host in hosts]
+        found.append(("Allowed hosts", TrustedHostMiddleware, {"allowed_hosts": names, "www_redirect": False}))
+        return [{"name": name, "middleware": kind, "args": [], "kwargs": kwargs} for name, kind, kwargs in found]

@@ -1,7 +1,8 @@
-"""Commands of the embedded mode: `python -m deploy.embedded up|down|status|mlflow|demo|airflow …`."""
+"""Commands of the embedded mode: `python -m deploy.embedded up|down|status|mlflow|demo|env|airflow …`."""
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "status": "show the state of its components",
     "mlflow": "serve MLflow's web UI",
     "demo": "start the platform and run every workflow once",
+    "env": "print the variables that let plain Airflow commands reach this platform, for a shell",
     "airflow": "run Airflow's own command line against this platform, such as airflow dags list",
 }
 
@@ -81,13 +83,13 @@ def run(command: str, platform: PlatformSettings, console: Console, rest: Sequen
             gazette.provide(console)
             commands.up(instance, console)
             os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
+        case "env":
+            for name, value in commands.variables(instance).items():
+                if os.environ.get(name) != value:
+                    sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         case "airflow":
-            from deploy.embedded import environment, keys
-
-            if instance.cluster and not instance.cluster.answers():
-                raise EmbeddedError("Airflow's database is down. Start the platform with make up")
             line = [sys.executable, "-P", "-m", "airflow", *rest]
-            os.execve(line[0], line, environment.component_environment(instance, keys.load_or_create(instance.home)))
+            os.execve(line[0], line, commands.variables(instance))
     return 0
 
 

@@ -106,6 +106,18 @@ def status(instance: Instance, console: Console) -> bool:
     return not unhealthy
 
 
+def variables(instance: Instance) -> dict[str, str]:
+    """
+    Return the environment of Airflow's own commands.
+
+    Raises:
+        EmbeddedError: the platform is down, so that Airflow's database cannot be reached.
+    """
+    if not instance.home.exists() or (instance.cluster and not instance.cluster.answers()):
+        raise EmbeddedError("Airflow's database is down. Start the platform with make up")
+    return component_environment(record.running(instance), keys.load_or_create(instance.home))
+
+
 def _start_airflow(
     instance: Instance, supervisor: Supervisor, environment: Mapping[str, str], progress: Progress
 ) -> None:
@@ -184,7 +196,10 @@ def _warn(found: readiness.Readiness, console: Console) -> None:
 
 
 def _next_commands(instance: Instance) -> str:
-    return f"  logs    {escape(str(instance.logs))}\n  status  make status\n  models  make mlflow\n  stop    make down"
+    return (
+        f"  logs    {escape(str(instance.logs))}\n  status  make status\n  models  make mlflow\n"
+        '  shell   eval "$(make env-shell)", then airflow dags list\n  stop    make down'
+    )
 
 
 def _age(component: Component) -> str:

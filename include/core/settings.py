@@ -109,7 +109,8 @@ class PlatformSettings(Settings):
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1", "localhost"],
         min_length=1,
-        description="host names that the web server answers to, separated by commas; `*` allows any",
+        description="host names that the web server answers to besides 127.0.0.1 and localhost, separated by commas; "
+        "`*` allows any",
     )
     mlflow_tracking_uri: str = Field(
         default="",

@@ -71,6 +71,13 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path, monkeypatch, capsys):
     assert "cannot create" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("line", [["env"], ["airflow", "dags", "list"]])
+def test_airflows_own_commands_before_the_first_up_name_the_remedy(tmp_path, monkeypatch, capsys, line):
+    monkeypatch.setenv("QUARTET_HOME", str(tmp_path / "none"))
+    assert cli.main(line) == 1
+    assert "make up" in capsys.readouterr().err
+
+
 def test_mlflow_before_the_first_up_names_the_remedy(home, capsys):
     assert cli.main(["mlflow"]) == 1
     assert "make up" in capsys.readouterr().err

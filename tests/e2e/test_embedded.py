@@ -1,6 +1,9 @@
 """The embedded mode as its user meets it: up, status, down, and what happens when something is killed."""
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import psutil
@@ -10,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from deploy.embedded import keys
 from include.core.database.server import maintenance_address
+from include.core.settings import ROOT
 from tests.support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -57,6 +61,16 @@ def test_dags_are_unpaused(platform):
     dags = platform.client.get("/api/v2/dags").raise_for_status().json()["dags"]
     assert dags
     assert not [dag["dag_id"] for dag in dags if dag["is_paused"]]
+
+
+def test_a_shell_with_the_variables_of_the_platform_runs_airflows_own_commands(platform):
+    script = (
+        f'eval "$({sys.executable} -m deploy.embedded env)"; cd /; airflow dags trigger platform_metrics --output json'
+    )
+    done = subprocess.run(["sh", "-c", script], env=platform.environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout[done.stdout.index("[") :])[0]["dag_run_id"]
+    assert platform.client.get(f"/api/v2/dags/platform_metrics/dagRuns/{run}").status_code == 200
 
 
 def test_keys_are_in_no_file_but_their_own(platform):

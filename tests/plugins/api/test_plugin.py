@@ -8,6 +8,7 @@ import sys
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -58,7 +59,9 @@ def test_airflow_tells_what_the_plugin_brings(airflow: Client):
     plugins = airflow.get("/api/v2/plugins", headers=airflow.as_user("admin")).json()["plugins"]
     [ours] = [plugin for plugin in plugins if plugin["name"] == "quartet"]
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == [f"/{workflow.name}" for workflow in WORKFLOWS]
-    assert [each["name"] for each in ours["fastapi_root_middlewares"]] == ["Allowed hosts"]
+    assert [each["name"] for each in ours["fastapi_root_middlewares"]] == [
+        "Body limit of tasks", "Body limit", "Allowed hosts",
+    ]  # fmt: skip
 
 
 def test_the_documentation_of_each_app_is_public(airflow: Client):
@@ -93,6 +96,68 @@ def test_the_allowed_hosts_are_a_setting(monkeypatch, allowed, host, status):
         app.add_middleware(each["middleware"], *each["args"], **each["kwargs"])
     answer = TestClient(app).get("/", headers={"Host": host}, follow_redirects=False)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("allowed", ["quartet.example.org", "127.0.0.1,localhost", "*"])
+def test_probes_and_tasks_reach_the_server_by_its_address_whatever_is_allowed(monkeypatch, allowed):
+    monkeypatch.setenv("QUARTET_ALLOWED_HOSTS", allowed)
+    client = guarded()
+    for host in ("127.0.0.1:8080", "localhost"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+def guarded() -> TestClient:
+    """Return a client of a server behind the middleware, whose routes return the size of a body."""
+
+    async def size(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    paths = ["/", "/auth/token", "/execution/xcoms", "/ratings/train"]
+    app = Starlette(routes=[Route(path, size, methods=["GET", "POST"]) for path in paths])
+    for each in QuartetPlugin().fastapi_root_middlewares:
+        app.add_middleware(each["middleware"], *each["args"], **each["kwargs"])
+    return TestClient(app, base_url="http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize(
+    ("path", "megabytes", "status"),
+    [
+        ("/auth/token", 15, 200),
+        ("/auth/token", 17, 413),
+        ("/execution/xcoms", 63, 200),
+        ("/execution/xcoms", 65, 413),
+        ("/ratings/train", 17, 200),  # the app has a limit of its own
+    ],
+)
+def test_bodies_to_airflows_own_routes_are_limited(path, megabytes, status):
+    def parts():  # without a declared length
+        for _ in range(megabytes):
+            yield b"x" * (1 << 20)
+
+    assert guarded().post(path, content=parts()).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://127.0.0.1:8080"}, 200),
+        ({"Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:9000"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_where_nobody_signs_in_pages_of_other_sites_may_only_read(monkeypatch, headers, status):
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    client = guarded()
+    assert client.post("/auth/token", headers=headers).status_code == status
+    assert client.get("/auth/token", headers=headers).status_code == 200
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
+    assert guarded().post("/auth/token", headers=headers).status_code == 200
 
 
 def test_a_wrong_setting_stops_the_server(monkeypatch):

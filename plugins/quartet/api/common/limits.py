@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,18 +18,27 @@ class BodyLimit:
     after they have sent everything, and see a reset if the server closes earlier. Draining stops at `drain_bytes` or
     after `drain_seconds`; a client that keeps sending may then see its connection closed.
 
-    Nothing is buffered; a body within the limit passes through message by message.
+    Nothing is buffered; a body within the limit passes through message by message. Paths below one of `elsewhere` have
+    a limit of their own and are passed on.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, drain_bytes: int = 64 << 20, drain_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        drain_bytes: int = 64 << 20,
+        drain_seconds: float = 10,
+        elsewhere: Sequence[str] = (),
+    ) -> None:
         self.app = app
+        self.elsewhere = tuple(f"{prefix}/" for prefix in elsewhere)
         self.max_bytes = max_bytes
         self.drain_bytes = drain_bytes
         self.drain_seconds = drain_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or reject it."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(self.elsewhere):
             await self.app(scope, receive, send)
             return
         body = _CountedBody(receive, send, self.max_bytes)

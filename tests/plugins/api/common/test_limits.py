@@ -191,7 +191,7 @@ def test_an_app_that_answers_while_it_reads_is_cut_short():
             heard.append((await receive())["type"])
         await send({"type": "http.response.body", "body": b""})
 
-    asyncio.run(BodyLimit(early, max_bytes=15)({"type": "http", "headers": []}, receive, send))
+    asyncio.run(BodyLimit(early, max_bytes=15)({"type": "http", "path": "/", "headers": []}, receive, send))
     assert heard == ["http.request", "http.request", "http.disconnect"]
     assert sent == ["http.response.start", "http.response.body"]
 
