@@ -22,11 +22,21 @@ from quartet.triggers.arrival import ArrivalTrigger
 
 _settings = PlatformSettings.load()
 
+DEFECTS: list[type[BaseException] | str] = [
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, TypeError,
+]  # fmt: skip
+"""Errors of our own code, which no retry mends."""
 DEFAULTS = {
     "retries": _settings.task_retries,
+    # a storage, database or site that is away for some minutes costs no run
     "retry_delay": timedelta(seconds=_settings.retry_seconds),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
     "retry_policy": ExceptionRetryPolicy(
-        [RetryRule("include.core.errors.BadDataError", RetryAction.FAIL, reason="the same data would fail again")]
+        [
+            RetryRule("include.core.errors.BadDataError", RetryAction.FAIL, reason="the same data would fail again"),
+            RetryRule(DEFECTS, RetryAction.FAIL, reason="the same code would fail again"),
+        ]
     ),
     "execution_timeout": timedelta(hours=1),
 }

@@ -57,6 +57,7 @@ class Platform:
             "QUARTET_STORAGE": self.instance.storage_url,
             "PYTHONPATH": str(ROOT),
             "QUARTET_RETRY_SECONDS": "1",
+            "QUARTET_TASK_RETRIES": "2",
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # half the time of a short job
             **variables,
         }
