@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import URL, make_url
 
-from include.articles import pipeline, publishing, report
+from include.articles import figures, pipeline, publishing, report
 from include.articles.database.models import ShrunkError
 from include.articles.events.archive import NoEventsError, TooManyBadLinesError
 from include.articles.pipeline import NothingLeftError
@@ -26,14 +26,35 @@ def url(request: pytest.FixtureRequest, tmp_path) -> URL:
 
 
 @pytest.fixture
-def runner(tmp_path, url) -> Runner:
+def no_figures(monkeypatch) -> None:
+    """Draw nothing: figures take longer than all other steps, and only the test of the report looks at them."""
+    monkeypatch.setattr(figures, "of_run", lambda *_: {})
+
+
+@pytest.fixture
+def runner(tmp_path, url, no_figures) -> Runner:
     return Runner(tmp_path, url)
 
 
 @pytest.fixture
-def lone(tmp_path) -> Runner:
-    """A runner on SQLite only, for what does not depend on the database."""
+def drawing(tmp_path) -> Runner:
+    """A runner on SQLite only that draws its figures."""
     return Runner(tmp_path, make_url(f"sqlite:///{tmp_path}/articles.db"))
+
+
+@pytest.fixture
+def lone(drawing, no_figures) -> Runner:
+    """A runner on SQLite only, for what does not depend on the database."""
+    return drawing
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> dict[str, pd.DataFrame]:
+    """What a run serves in which nothing goes wrong, by kind."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    runner = Runner(root, make_url(f"sqlite:///{root}/articles.db"))
+    runner.run(runner.plan(), STEPS[:8])
+    return {kind: runner.served(kind) for kind in BOTH}
 
 
 def test_from_events_to_served_lists(runner):
@@ -57,10 +78,10 @@ def test_from_events_to_served_lists(runner):
     )
 
 
-def test_the_report_tells_what_happened(lone):
-    plan = lone.plan()
-    lone.run(plan)
-    found = lone.report(plan)
+def test_the_report_tells_what_happened(drawing):
+    plan = drawing.plan()
+    drawing.run(plan)
+    found = drawing.report(plan)
     assert found["parameters"]["epochs"] == "1"
     assert found["run_at"] == "2026-03-10T12:00:00+00:00"
     steps = found["steps"]
@@ -68,17 +89,17 @@ def test_the_report_tells_what_happened(lone):
     assert steps["filter_events"]["after"]["articles"] <= steps["filter_events"]["before"]["articles"]
     assert steps["save_predictions"]["status"] == "current"
     assert 0 <= steps["filter_events"]["lag_hours"] < 1
-    assert set(lone.recorded[1]) == {"scores.png", "ages.png"}
-    assert not lone.files(plan).gaps.exists()
-    later = lone.plan("next", END + timedelta(hours=2), save_figures=True)
-    lone.run(later)
-    assert lone.report(later)["steps"]["save_predictions"]["overlap_with_previous"] > 0.5
-    recorded, figures = lone.recorded
-    assert recorded == lone.report(later)
+    assert set(drawing.recorded[1]) == {"scores.png", "ages.png"}
+    assert not drawing.files(plan).gaps.exists()
+    later = drawing.plan("next", END + timedelta(hours=2), save_figures=True)
+    drawing.run(later)
+    assert drawing.report(later)["steps"]["save_predictions"]["overlap_with_previous"] > 0.5
+    recorded, figures = drawing.recorded
+    assert recorded == drawing.report(later)
     assert set(figures) == {"scores.png", "ages.png", "gaps.png"}
     assert all(figure.startswith(b"\x89PNG") for figure in figures.values())
-    assert lone.notes[-1] == report.summary(recorded)
-    assert lone.measured["job_time"] == 60
+    assert drawing.notes[-1] == report.summary(recorded)
+    assert drawing.measured["job_time"] == 60
 
 
 def test_the_same_run_gives_the_same_lists(runner):
@@ -108,9 +129,7 @@ def test_a_later_run_reads_only_what_is_new(lone):
 
 
 @pytest.mark.parametrize("step", STEPS[1:8])
-def test_a_step_that_dies_is_done_again_with_the_same_end(lone, step, monkeypatch, tmp_path):
-    other = Runner(tmp_path / "undisturbed", make_url(f"sqlite:///{tmp_path}/undisturbed.db"))
-    other.run(other.plan())
+def test_a_step_that_dies_is_done_again_with_the_same_end(lone, undisturbed, step, monkeypatch):
     plan = lone.plan()
     lone.run(plan, STEPS[: STEPS.index(step)])
 
@@ -129,7 +148,7 @@ def test_a_step_that_dies_is_done_again_with_the_same_end(lone, step, monkeypatc
             lone.run(plan, [step])
     lone.run(plan, STEPS[STEPS.index(step) :])
     for kind in BOTH:
-        pd.testing.assert_frame_equal(lone.served(kind), other.served(kind))
+        pd.testing.assert_frame_equal(lone.served(kind), undisturbed[kind])
     assert set(lone.models().values()) == {"current"}
 
 
