@@ -1,29 +1,77 @@
-"""Speed of the tests: their distribution by pytest-xdist, and the selection measured for coverage.
+"""Speed of the tests: their distribution by pytest-xdist, and what is measured for coverage.
 
 Tests that share a slow fixture are one group, so that one worker makes it once (`--dist loadgroup`). The groups begin
 first (`--no-loadscope-reorder`); all other tests go one by one to the worker that is free.
+
+To measure coverage nearly doubles the time of everything that runs in Python, also of what is not ours. So a worker
+imports large libraries before it begins to measure, and tests marked `no_cover` are not measured: those that run no
+lines of ours in this process, and those that run many times what others run too.
 """
 
+import importlib
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from include.core.settings import ROOT
+
 SLOW = ("platform", "spark", "airflow_home")
 """Fixtures of a session that take seconds; those with the longest tests first."""
+
+LONG = ("plugins/api/test_roles.py", "deploy/test_new_workflow.py", "deploy/test_aws.py")
+"""Files with long fixtures of their own, which begin before the other files."""
+UNMEASURED = ("deploy", "docs", "plugins/api/test_roles.py")
+"""Tests of what is not measured, or of other processes."""
+LIBRARIES = (
+    "airflow.api_fastapi.app", "airflow.dag_processing.dagbag", "airflow.sdk", "airflow.utils.db", "boto3", "deltalake",
+    "duckdb", "hypothesis.strategies", "implicit.als", "matplotlib.figure", "mlflow", "pandas", "pyspark.sql",
+    "sqlalchemy.orm", "surprise",
+)  # fmt: skip
+TESTS = ROOT / "tests"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import large libraries in a worker, which begins to measure later."""
+    if hasattr(config, "workerinput") and config.getoption("cov_source", None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in LIBRARIES:
+                importlib.import_module(name)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure fixtures no more than the test that needs them; pytest-cov alone pauses for the test only."""
+    controller = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    if controller is None or not item.get_closest_marker("no_cover"):
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        if not controller.started:
+            controller.resume()
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Set the groups and the order of the tests."""
     groups = {item: _group(item) for item in items}
-    files = dict.fromkeys(str(item.path) for item in items)
+    long = [str(TESTS / name) for name in LONG]
+    files = dict.fromkeys([*long, *(str(item.path) for item in items)])
     ranks = {group: rank for rank, group in enumerate([*SLOW, *files, None])}
     items.sort(key=lambda item: ranks[groups[item]])
     for item, group in groups.items():
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
-        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
-            item.add_marker(pytest.mark.no_cover)  # it runs the same lines again and again, and others run them too
+        if _is_unmeasured(item.path) or getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.no_cover)
+
+
+def _is_unmeasured(path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / name) for name in UNMEASURED)
 
 
 def _group(item: pytest.Item) -> str | None:
