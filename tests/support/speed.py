@@ -56,7 +56,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Set the groups and the order of the tests."""
     groups = {item: _group(item) for item in items}
     long = [str(TESTS / name) for name in LONG]
@@ -66,6 +66,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item, group in groups.items():
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
+            if config.getoption("loadgroup", False) and hasattr(item, "_id"):
+                # pytest-xdist 3.8 sets what pytest 9.2 no longer reads: github.com/pytest-dev/pytest-xdist/issues/1386
+                item._id = type(item._id).parse(f"{item.nodeid}@{group}")
         if _is_unmeasured(item.path) or getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.no_cover)
 
