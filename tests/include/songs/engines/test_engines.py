@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -280,7 +281,7 @@ def test_a_job_killed_between_its_outputs_is_done_again(engine):
     spins = write(table(SPINS, example.PLAYS), engine.folder / "spins.parquet")
     listeners = write(table(LISTENERS, example.LISTENERS), engine.folder / "listeners.parquet")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FOLDER": str(engine.folder)}
-    environment["PYSPARK_SUBMIT_ARGS"] = f"{' '.join(SUBMIT_OPTIONS)} pyspark-shell"
+    environment["PYSPARK_SUBMIT_ARGS"] = shlex.join([*SUBMIT_OPTIONS, "pyspark-shell"])
     line = [sys.executable, "-c", KILLED[engine.name]]
     found = subprocess.run(line, env=environment, capture_output=True, text=True)
     assert found.returncode == -signal.SIGKILL, found.stderr
