@@ -73,6 +73,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.no_cover)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Check that the groups are in the ids, where pytest-xdist looks for them; without them all is slow, silently."""
+    if session.config.getoption("loadgroup", False):
+        lost = [
+            item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        if lost:
+            raise pytest.UsageError(f"pytest-xdist does not group {len(lost)} tests, such as {lost[0]}")
+
+
 def _is_unmeasured(path: Path) -> bool:
     return any(path.is_relative_to(TESTS / name) for name in UNMEASURED)
 
