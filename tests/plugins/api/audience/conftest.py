@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
@@ -13,10 +15,15 @@ from include.audience.results import tables
 from include.audience.settings import AudienceSettings
 from include.core.database.engine import open_engine
 from quartet.api.audience.app import create_app
+from quartet.api.audience.service import AudienceService
 from quartet.api.common import runs
-from tests.support.audience_api import (
-    RULES,
-)
+from tests.support.audience_api import RULES
+
+
+@cache
+def _app() -> FastAPI:
+    """Build the app once, since that takes longer than a test of it."""
+    return create_app()
 
 
 @pytest.fixture
@@ -78,11 +85,12 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def open_client(signed_in) -> Callable[..., Any]:
-    """Return a function that builds an app from the current settings and a client of it, as an administrator."""
+    """Return a function that gives an app the current settings and builds a client of it, as an administrator."""
 
     @contextmanager
     def opened() -> Iterator[TestClient]:
-        app = create_app()
+        app = _app()
+        app.state.service = AudienceService(AudienceSettings.load())
         signed_in(app, "admin")
         with TestClient(app, follow_redirects=False) as client:
             yield client

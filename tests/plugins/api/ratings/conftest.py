@@ -1,9 +1,11 @@
 """The ratings app, with storage in a folder and no Airflow behind it."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from deploy.demo.ratings.generate import movielens_like
@@ -14,12 +16,19 @@ from quartet.api.ratings.app import create_app
 from tests.support.ratings import RatingsPlatform, RegistryInMemory
 
 
+@cache
+def _app() -> FastAPI:
+    """Build the app once, since that takes longer than a test of it."""
+    return create_app()
+
+
 @pytest.fixture
 def client(home, signed_in, monkeypatch):
     """Yield a client of the app as an administrator; bodies of at most 100,000 bytes and 500 rows."""
     monkeypatch.setenv("RATINGS_MAX_BODY_BYTES", "100000")
     monkeypatch.setenv("RATINGS_MAX_ROWS", "500")
-    app = create_app()
+    app = _app()
+    app.state.settings = RatingsSettings.load()
     signed_in(app, "admin")
     with TestClient(app) as client:
         yield client

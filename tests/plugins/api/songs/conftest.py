@@ -1,9 +1,11 @@
 """The song plays API over a storage in a folder or in S3, without Airflow behind it."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from include.core.storage import StoragePath
@@ -12,10 +14,16 @@ from quartet.hooks.storage import StorageHook
 from tests.plugins.api.songs.content import fill
 
 
+@cache
+def _app() -> FastAPI:
+    """Build the app once, since that takes longer than a test of it."""
+    return create_app()
+
+
 @pytest.fixture
 def client(signed_in) -> Iterator[TestClient]:
     """Yield a client of the app, signed in as a viewer."""
-    app = create_app()
+    app = _app()
     signed_in(app, "viewer")
     with TestClient(app) as client:
         yield client
