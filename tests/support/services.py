@@ -3,6 +3,7 @@
 A database that does not answer skips the test; with `CI=true` it fails it.
 """
 
+import atexit
 import os
 import socket
 import subprocess
@@ -10,24 +11,32 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 POSTGRES = os.environ.get("QUARTET_TEST_POSTGRES") or "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
 MARIADB = os.environ.get("QUARTET_TEST_MARIADB") or "mysql+pymysql://root@127.0.0.1:3306/mysql"
 
 
+@cache
+def _administration(server: str) -> Engine:
+    """Connect to a server once: a connection takes longer than a database, since it loads certificates."""
+    engine = create_engine(make_url(server), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    atexit.register(engine.dispose)
+    return engine
+
+
 def fresh_database(server: str) -> Iterator[URL]:
     """Create a database with a unique name, and drop it at the end."""
     name = f"quartet_test_{uuid.uuid4().hex}"
-    engine = create_engine(make_url(server), isolation_level="AUTOCOMMIT")
+    engine = _administration(server)
     try:
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
     except OperationalError as error:
-        engine.dispose()
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"no database server at {engine.url!r}: {error.orig}")
@@ -37,7 +46,6 @@ def fresh_database(server: str) -> Iterator[URL]:
         with engine.connect() as connection:
             force = " WITH (FORCE)" if engine.dialect.name == "postgresql" else ""
             connection.execute(text(f"DROP DATABASE {name}{force}"))
-        engine.dispose()
 
 
 @pytest.fixture
