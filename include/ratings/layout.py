@@ -18,12 +18,14 @@ A root is that folder, local or in S3. Below it:
     predict/<version>/_failed.json              why a model version cannot predict
     predict_made/<version>/<name>.json          how such a prediction file was made
     jobs/train/<run>.json, jobs/predict/<run>.json      report of a DAG run
+
+A name that would be too long with its ending, or that is not UTF-8, is shortened; see `safe_name`.
 """
 
 from typing import Literal
 from urllib.parse import quote
 
-from include.core.storage import StoragePath, Store
+from include.core.storage import StoragePath, Store, safe_name
 
 Repo = Literal["training", "streaming"]
 """Folder of landed files."""
@@ -35,6 +37,11 @@ REPOS: dict[Job, Repo] = {"train": "training", "predict": "streaming"}
 _REFUSED: dict[Repo, str] = {"training": "refused", "streaming": "refused_streaming"}
 FAILURE = "_failed.json"
 """Name, among the prediction files of a model version, of the record that it cannot predict."""
+
+
+def record_name(name: str) -> str:
+    """Return the name of the record that belongs to the file *name*."""
+    return safe_name(name, ".json")
 
 
 def landed_files(root: StoragePath, repo: Repo) -> StoragePath:
@@ -54,7 +61,7 @@ def refusals(root: StoragePath, repo: Repo) -> StoragePath:
 
 def refusal_file(root: StoragePath, repo: Repo, name: str) -> StoragePath:
     """Return the record of why a landed file was refused."""
-    return refusals(root, repo) / f"{name}.json"
+    return refusals(root, repo) / record_name(name)
 
 
 def training_table(store: Store) -> Store:
@@ -134,7 +141,7 @@ def prediction_records(root: StoragePath) -> StoragePath:
 
 def prediction_record_file(root: StoragePath, version: int, name: str) -> StoragePath:
     """Return the record of how a prediction file was made."""
-    return prediction_records(root) / str(version) / f"{name}.json"
+    return prediction_records(root) / str(version) / record_name(name)
 
 
 def reports(root: StoragePath, job: Job) -> StoragePath:
@@ -144,4 +151,4 @@ def reports(root: StoragePath, job: Job) -> StoragePath:
 
 def report_file(root: StoragePath, job: Job, dag_run_id: str) -> StoragePath:
     """Return the report of a DAG run."""
-    return reports(root, job) / f"{quote(dag_run_id, safe='+:')}.json"
+    return reports(root, job) / record_name(quote(dag_run_id, safe="+:"))

@@ -11,6 +11,7 @@ from include.core.code import code_version
 from include.core.errors import NothingToDoError
 from include.core.registry import ModelVersion, NewModel, Registry
 from include.core.storage import StoragePath, Store
+from include.core.text import printable
 from include.ratings import layout, report
 from include.ratings.data import base, landing
 from include.ratings.models import cards, champion
@@ -251,7 +252,7 @@ class Pipeline:
         return Report(
             pipeline="predict",
             dag_run_id=self.run.id,
-            input=[each.name for each in pending.all][:MAX_FILES_REPORTED],
+            input=[printable(each.name) for each in pending.all[:MAX_FILES_REPORTED]],
             output=[version],
             made="computed" if counts.get("computed") else "reused",
             reason=f"predicted by model {version}",

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from include.core.retention import (
     Sweeper,
     days_kept,
 )
-from include.core.storage import StoragePath, StoredObject, find_object, list_objects, walk_objects
+from include.core.storage import StoragePath, find_object, list_objects, walk_objects
 from include.ratings import layout
 from include.ratings.layout import FAILURE
 from include.ratings.models import cards
@@ -62,19 +62,20 @@ def clean_predictions(root: StoragePath, sweeper: Sweeper, before: float) -> Rem
         if found[each].changed < before and each.partition("/")[2] in {*predicted, FAILURE}
     }
     done = sweeper.sweep(predictions, gone, f"of {len(outdated)} predictions of former champions")
-    left = walk_objects(predictions)
+    kept = walk_objects(predictions).keys() - (gone.keys() if sweeper.dry_run else ())
+    needed = {f"{version}/{layout.record_name(name)}" for version, name in _parts(kept)}
     orphans = {
         each: stored
         for each, stored in recorded.items()
-        if (match := _PREDICTION.fullmatch(each.removesuffix(".json")))
+        if (match := _PREDICTION.fullmatch(each))
         and int(match[1]) != champion.version
         and stored.changed < before
-        and (match[0] not in left or (sweeper.dry_run and match[0] in gone))
+        and each not in needed
     }
     return done + sweeper.sweep(records, orphans, "records of them")
 
 
-def _parts(listed: Mapping[str, StoredObject]) -> list[tuple[int, str]]:
+def _parts(listed: Iterable[str]) -> list[tuple[int, str]]:
     return [(int(match[1]), match[2]) for name in listed if (match := _PREDICTION.fullmatch(name))]
 
 

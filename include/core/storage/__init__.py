@@ -4,6 +4,7 @@ A path is a `upath.UPath` (Airflow's `ObjectStoragePath` is one) or a `pathlib.P
 behave alike. `port` has the functions; `local` and `s3` do the work.
 """
 
+from include.core.storage.names import MAX_NAME_BYTES, is_text, name_bytes, safe_name
 from include.core.storage.objects import StoragePath, Store, StoredObject, Tagged
 from include.core.storage.port import (
     as_json,
@@ -34,6 +35,7 @@ from include.core.storage.port import (
 )
 
 __all__ = [
+    "MAX_NAME_BYTES",
     "StoragePath",
     "Store",
     "StoredObject",
@@ -47,8 +49,10 @@ __all__ = [
     "hadoop_uri",
     "is_behind_link",
     "is_settled",
+    "is_text",
     "list_objects",
     "local_copy",
+    "name_bytes",
     "native",
     "needs_credentials",
     "open_read",
@@ -59,6 +63,7 @@ __all__ = [
     "read_tagged",
     "remove_asides",
     "remove_folder",
+    "safe_name",
     "walk_objects",
     "write_json",
     "write_stream",

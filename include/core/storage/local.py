@@ -9,19 +9,24 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISLNK, S_ISREG
 from typing import IO
 
+from include.core.storage.names import cut_name
 from include.core.storage.objects import StoredObject, Tagged
 from include.core.web import Trouble
 
 TRANSIENT_NUMBERS = {
+    errno.EAGAIN,
     errno.EBUSY,
     errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
     errno.EIO,
+    errno.EMFILE,
     errno.ENETDOWN,
     errno.ENETUNREACH,
+    errno.ENFILE,
+    errno.ENOMEM,
     errno.ESTALE,
 }
 """Of errors of a file system, which may be a network's."""
@@ -38,7 +43,7 @@ def open_read(path: Path, read_ahead_bytes: int) -> tuple[IO[bytes], int]:
 
 def write(path: Path, data: bytes, exclusive: bool) -> None:
     _make_folder(path.parent)
-    aside = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}")
+    aside = path.with_name(f".{cut_name(path.name, 100)}.{uuid.uuid4().hex}")
     try:
         with aside.open("xb") as file:
             file.write(data)
@@ -122,11 +127,9 @@ def _list(folder: Path, above: str, deep: bool) -> list[StoredObject]:
                 try:
                     if deep and entry.is_dir(follow_symlinks=False):
                         found += _list(Path(entry.path), f"{above}{entry.name}/", deep)
-                    elif entry.is_file():
-                        stat = entry.stat()
-                        # not mtime: a copy may bring one of long ago, or of a clock that is ahead
-                        found.append(StoredObject(above + entry.name, stat.st_size, stat.st_ctime))
-                except FileNotFoundError:  # gone since the folder was read
+                    elif stat := _followed(entry):
+                        found.append(_object(above + entry.name, stat))
+                except (FileNotFoundError, NotADirectoryError):  # gone since the folder was read, or a link to nothing
                     continue
     except FileNotFoundError:
         return []
@@ -135,10 +138,33 @@ def _list(folder: Path, above: str, deep: bool) -> list[StoredObject]:
 
 def find_object(path: Path) -> StoredObject | None:
     try:
-        stat = path.stat()
+        stat = _followed(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return StoredObject(path.name, stat.st_size, stat.st_ctime) if S_ISREG(stat.st_mode) else None
+    return _object(path.name, stat) if stat else None
+
+
+def _followed(path: "os.DirEntry[str] | Path") -> os.stat_result | None:
+    """
+    Return the status of a file; `None`: it is none.
+
+    Of a link that cannot be followed, as one in a loop, it is that of the link, so that whoever reads it can say why.
+    """
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError:
+        stat = path.stat(follow_symlinks=False)
+        if not S_ISLNK(stat.st_mode):
+            raise
+        return stat
+    return stat if S_ISREG(stat.st_mode) else None
+
+
+def _object(name: str, stat: os.stat_result) -> StoredObject:
+    # not mtime: a copy may bring one of long ago, or of a clock that is ahead
+    return StoredObject(name, stat.st_size, stat.st_ctime)
 
 
 def is_settled(path: Path, stored: StoredObject) -> bool:

@@ -126,7 +126,8 @@ def write_json(path: StoragePath, content: Any, *, exclusive: bool = False) -> N
 
 def as_json(content: Any) -> bytes:
     """Return *content* as `write_json` writes it."""
-    return json.dumps(content, ensure_ascii=False, indent=1).encode()
+    # a name that is not UTF-8 becomes JSON's own escape of it
+    return json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
 
 
 def write_stream(path: StoragePath, aside: StoragePath) -> AbstractContextManager[IO[bytes]]:
@@ -196,6 +197,8 @@ def compare_and_delete(path: StoragePath, tag: str) -> bool:
 def list_objects(folder: StoragePath) -> dict[str, StoredObject]:
     """
     List the objects directly below *folder*, without folders and without names that begin with `.` or `_`.
+
+    A local link that cannot be followed, as one in a loop, is listed; reading it fails. One to nothing is not.
 
     Returns:
         Name → object, in the order of names; empty when there is no such folder.

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from include.core.errors import BadDataError
-from include.core.storage import Store, read_bytes
+from include.core.errors import BadDataError, TransientError
+from include.core.storage import Store, StoredObject
+from include.core.text import printable
 from include.ratings import layout
 from include.ratings.data import landing
 from include.ratings.data.ledger import Ledger
-from include.ratings.data.rows import Rating, parse_file, parse_rating
+from include.ratings.data.rows import Rating, parse_rating
 
 MAX_ATTEMPTS = 10
 
@@ -21,22 +22,28 @@ class Ingested:
     """New versions of the ledger, oldest first."""
     files: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    """Printable names."""
+    unreadable: set[str] = field(default_factory=set)
+    """Printable names of files that could not be read this time."""
     rows_added: int = 0
     rows_replaced: int = 0
 
     def counts(self) -> dict[str, int]:
-        """Return its counts by name."""
-        return {
+        """Return its counts by name; `files_unreadable` only if there are some."""
+        counts = {
             "files": len(self.files),
             "rows_added": self.rows_added,
             "rows_replaced": self.rows_replaced,
             "files_refused": len(self.refused),
         }
+        return counts | ({"files_unreadable": len(self.unreadable)} if self.unreadable else {})
 
 
 def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coalesce: bool = True) -> Ingested:
     """
     Commit all landed files that were never taken, in the order of their names.
+
+    A file that is bad or cannot be read costs only itself.
 
     Args:
         store: the workflow's folder.
@@ -47,6 +54,7 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
 
     Raises:
         TimeoutError: other runs took files first, `MAX_ATTEMPTS` times in a row.
+        TransientError: no file can be read now.
     """
     ledger = Ledger(layout.training_table(store))
     found = Ingested()
@@ -74,16 +82,33 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
 
 
 def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> dict[str, list[Rating]]:
-    landed = landing.landed(store.path, "training")
+    landed = _well_named(store, landing.landed(store.path, "training"), found)
     fresh = [landed[name] for name in ledger.not_taken(landed)]
-    files = {}
+    files: dict[str, list[Rating]] = {}
+    unavailable = False
     for stored in landing.complete(store.path, "training", fresh, now):
+        opened = landing.open_file(store.path, "training", stored, parse_rating)
+        unavailable |= opened.outcome == "unavailable"
+        if opened.outcome == "good":
+            files[stored.name] = opened.rows
+        elif opened.outcome == "refused":
+            found.refused.append(stored.name)
+        elif opened.outcome != "gone":
+            found.unreadable.add(stored.name)
+    if unavailable and not files:
+        raise TransientError(f"training: no landed file can be read now, among them {min(found.unreadable)}")
+    return files
+
+
+def _well_named(store: Store, landed: dict[str, StoredObject], found: Ingested) -> dict[str, StoredObject]:
+    """Return the files whose names the ledger can hold; the others are refused."""
+    good = {}
+    for name, stored in landed.items():
         try:
-            data = read_bytes(layout.landed_file(store.path, "training", stored.name))
-            files[stored.name] = parse_file(data, parse_rating)
+            landing.check_name(name)
         except BadDataError as error:
             landing.refuse(store.path, "training", stored, str(error))
-            found.refused.append(stored.name)
+            found.refused.append(printable(name))
         else:
-            landing.accept(store.path, "training", stored.name)
-    return files
+            good[name] = stored
+    return good

@@ -1,25 +1,41 @@
 """Landing: files of rows wait here, immutable, until a run takes them.
 
-A file whose content is bad is refused as a whole; the reason is kept beside the folder and holds until the file is
-replaced.
+A file whose content or name is bad is refused as a whole; the reason is kept beside the folder and holds until the file
+is replaced. One that cannot be read is reported there too, and each run tries it again.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
+from logging import getLogger
+from typing import Generic, Literal, TypedDict, TypeVar
 
+from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import (
+    MAX_NAME_BYTES,
     StoragePath,
     StoredObject,
+    classify_error,
     is_settled,
+    is_text,
     list_objects,
+    name_bytes,
+    read_bytes,
     read_json,
     write_json,
     write_whole,
 )
+from include.core.text import excerpt, printable
+from include.core.web import Trouble
 from include.ratings import layout
 from include.ratings.data import file_names
+from include.ratings.data.rows import parse_file
 from include.ratings.layout import Repo
+
+log = getLogger(__name__)
+
+T = TypeVar("T")
 
 PREFIXES: dict[Repo, file_names.Prefix] = {"training": "train", "streaming": "predict"}
 SETTLE_SECONDS = 2.0
@@ -27,11 +43,12 @@ SETTLE_SECONDS = 2.0
 
 
 class Refusal(TypedDict):
-    """Why a file was refused."""
+    """Why a file was refused, or could not be read."""
 
     file: str
+    """Its printable name."""
     fingerprint: str
-    """Identifies the refused content; other content is read again."""
+    """Identifies the refused content; other content is read again. Empty: the file is read again in any case."""
     reason: str
     """Line, what was found, what was expected."""
 
@@ -59,14 +76,60 @@ def submit(root: StoragePath, repo: Repo, rows: Iterable[str], now: datetime) ->
     raise AssertionError("the candidates never end")
 
 
+@dataclass(frozen=True)
+class Opened(Generic[T]):
+    """A landed file as a run has found it."""
+
+    outcome: Literal["good", "refused", "unreadable", "unavailable", "gone"]
+    """`unreadable` stays so until somebody mends it, `unavailable` need not."""
+    rows: list[T] = field(default_factory=list)
+    sha256: str = ""
+    """Checksum of the content, if it is good."""
+
+
 def landed(root: StoragePath, repo: Repo) -> dict[str, StoredObject]:
     """Return the files of *repo* that are not refused, in the order of their names."""
-    refused = refusals(root, repo)
+    refused = _by_record(root, repo)
     return {
         name: stored
         for name, stored in list_objects(layout.landed_files(root, repo)).items()
-        if stored.fingerprint != refused.get(name, {}).get("fingerprint")
+        if stored.fingerprint != refused.get(layout.record_name(name), {}).get("fingerprint")
     }
+
+
+def check_name(name: str) -> None:
+    """Raise `BadDataError` unless tables, records and stores can hold the *name* of a landed file."""
+    if not is_text(name):
+        raise BadDataError("file name: UTF-8 text was expected, found other bytes; give the file another name")
+    if (length := len(name_bytes(name))) > MAX_NAME_BYTES:
+        raise BadDataError(f"file name: at most {MAX_NAME_BYTES} bytes of UTF-8 were expected, found {length}")
+
+
+def open_file(root: StoragePath, repo: Repo, stored: StoredObject, parse: Callable[[str], T]) -> Opened[T]:
+    """
+    Read a landed file; whatever is wrong with it is recorded, and is no error.
+
+    Args:
+        root: the workflow's folder.
+        repo: where it landed.
+        stored: the file, from `landed`.
+        parse: reads one row.
+    """
+    path = layout.landed_file(root, repo, stored.name)
+    try:
+        check_name(stored.name)
+        data = read_bytes(path)
+        rows = parse_file(data, parse)
+    except FileNotFoundError:
+        return Opened("gone")
+    except BadDataError as error:
+        refuse(root, repo, stored, str(error))
+        return Opened("refused")
+    except OSError as error:
+        _report_unreadable(root, repo, stored, error)
+        return Opened("unavailable" if classify_error(path, error) is Trouble.TRANSIENT else "unreadable")
+    accept(root, repo, stored.name)
+    return Opened("good", rows, hashlib.sha256(data).hexdigest())
 
 
 def complete(root: StoragePath, repo: Repo, stored: Iterable[StoredObject], now: float) -> list[StoredObject]:
@@ -76,25 +139,48 @@ def complete(root: StoragePath, repo: Repo, stored: Iterable[StoredObject], now:
 
 def refuse(root: StoragePath, repo: Repo, stored: StoredObject, reason: str) -> None:
     """Record why a file is refused; it is not read again until it is replaced."""
-    record = Refusal(file=stored.name, fingerprint=stored.fingerprint, reason=reason)
-    write_json(layout.refusal_file(root, repo, stored.name), record)
+    log.warning("%s is refused: %s", excerpt(stored.name), reason)
+    _record(root, repo, stored.name, stored.fingerprint, reason)
+
+
+def _report_unreadable(root: StoragePath, repo: Repo, stored: StoredObject, error: OSError) -> None:
+    reason = f"the file cannot be read: {error.strerror or type(error).__name__}; every run tries again"
+    log.warning("%s: %s", excerpt(stored.name), reason)
+    _record(root, repo, stored.name, "", reason)
+
+
+def _record(root: StoragePath, repo: Repo, name: str, fingerprint: str, reason: str) -> None:
+    record = Refusal(file=printable(name), fingerprint=fingerprint, reason=reason)
+    write_json(layout.refusal_file(root, repo, name), record)
 
 
 def accept(root: StoragePath, repo: Repo, name: str) -> None:
-    """Delete an earlier refusal of the file *name*, which has been replaced by a good one."""
+    """Delete an earlier refusal of the file *name*, which is good now."""
     layout.refusal_file(root, repo, name).unlink(missing_ok=True)
 
 
 def refusal(root: StoragePath, repo: Repo, name: str) -> Refusal | None:
     """Return why the file *name* was refused, if it was."""
-    return read_json(layout.refusal_file(root, repo, name))
+    return _read_record(layout.refusal_file(root, repo, name))
 
 
 def refusals(root: StoragePath, repo: Repo) -> Mapping[str, Refusal]:
-    """Return all refusals of *repo* by file name."""
-    found = {}
+    """Return all refusals of *repo* by printable file name."""
+    return {record["file"]: record for record in _by_record(root, repo).values()}
+
+
+def _by_record(root: StoragePath, repo: Repo) -> dict[str, Refusal]:
+    """Return all refusals of *repo* by the name of their record."""
     folder = layout.refusals(root, repo)
-    for name in list_objects(folder):
-        if record := read_json(folder / name):
-            found[record["file"]] = record
-    return found
+    records = ((name, _read_record(folder / name)) for name in list_objects(folder))
+    return {name: record for name, record in records if record}
+
+
+def _read_record(path: StoragePath) -> Refusal | None:
+    """Read a refusal; a damaged one counts as none, and so the file is read again."""
+    try:
+        found = read_json(path)
+    except DamagedObjectError as error:
+        log.warning("A refusal is passed over: %s", error)
+        return None
+    return found if isinstance(found, dict) and found.keys() >= Refusal.__annotations__.keys() else None

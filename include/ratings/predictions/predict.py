@@ -1,6 +1,5 @@
 """Prediction: for every landed file of pairs one file of ratings, for each model version that predicts."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +7,11 @@ from datetime import UTC, datetime
 from logging import getLogger
 from typing import TYPE_CHECKING
 
-from include.core.errors import BadDataError
-from include.core.storage import StoragePath, StoredObject, list_objects, read_bytes
+from include.core.errors import TransientError
+from include.core.storage import StoragePath, StoredObject, list_objects
 from include.ratings import layout
 from include.ratings.data import landing
-from include.ratings.data.rows import MAX_STARS, MIN_STARS, Pair, parse_file, parse_pair
+from include.ratings.data.rows import MAX_STARS, MIN_STARS, Pair, parse_pair
 from include.ratings.models.champion import Champion
 from include.ratings.predictions import files
 from include.ratings.predictions.files import PredictionRecord
@@ -83,7 +82,11 @@ def predict_all(
         clock: returns seconds since 1970.
 
     Returns:
-        Counts of files: `computed`, `reused`, `refused` and `left`, without zeros.
+        Counts of files: `computed`, `reused`, `refused`, `unreadable`, `unavailable`, `gone` and `left`, without
+            zeros.
+
+    Raises:
+        TransientError: no file can be read now.
     """
     at = datetime.fromtimestamp(clock(), UTC).isoformat()
     counts: Counter[str] = Counter()
@@ -97,6 +100,10 @@ def predict_all(
                 log.info("A new file waits: %d outdated predictions are left to the next run", counts["left"])
                 break
         counts[predict_file(root, each, model, champion.version, run=run, at=at)] += 1
+    if counts["unavailable"] and not counts.keys() & {"computed", "reused"}:
+        raise TransientError(
+            f"streaming: {counts['unavailable']} landed files cannot be read now, and no other was there"
+        )
     log.info("Model %d: %s", champion.version, dict(counts))
     return dict(counts)
 
@@ -106,20 +113,17 @@ def predict_file(root: StoragePath, stored: StoredObject, model: "AlgoBase", ver
     Predict one file. There is exactly one prediction file for each (file, model version), however often this is done.
 
     Returns:
-        `computed`, `reused` (another run was faster) or `refused` (the file is bad; the reason is recorded).
+        `computed`, `reused` (another run was faster), `refused` (the file is bad; the reason is recorded), or
+        what else it is as `landing.open_file` found it.
     """
-    try:
-        data = read_bytes(layout.landed_file(root, "streaming", stored.name))
-        pairs = parse_file(data, parse_pair)
-    except BadDataError as error:
-        landing.refuse(root, "streaming", stored, str(error))
-        return "refused"
-    landing.accept(root, "streaming", stored.name)
-    trainset = model.trainset
+    opened = landing.open_file(root, "streaming", stored, parse_pair)
+    if opened.outcome != "good":
+        return opened.outcome
+    pairs, trainset = opened.rows, model.trainset
     record = PredictionRecord(
         file=stored.name,
         model=version,
-        streaming_sha256=hashlib.sha256(data).hexdigest(),
+        streaming_sha256=opened.sha256,
         rows=len(pairs),
         unknown_users=sorted({pair.user for pair in pairs if pair.user not in trainset._raw2inner_id_users}),
         unknown_movies=sorted({pair.movie for pair in pairs if pair.movie not in trainset._raw2inner_id_items}),
