@@ -1,6 +1,6 @@
 """The registry of models as the domain sees it; `quartet.hooks.registry` implements it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -50,11 +50,19 @@ class Registry(Protocol):
     """Registry of models: a version for each training, and which of them is the champion."""
 
     def find(self, name: str, recipe: str) -> ModelVersion | None:
-        """Return the version of the model *name* that was trained by *recipe*, if there is one."""
+        """Return the newest version of the model *name* that was trained by *recipe*, if there is one."""
         ...
 
     def register(self, name: str, new: NewModel) -> ModelVersion:
         """Register a model as a new version, whole or not at all."""
+        ...
+
+    def restore(self, name: str, known: Sequence[ModelVersion]) -> None:
+        """Register again those of the *known* versions that the registry has lost; new ones have higher numbers."""
+        ...
+
+    def rewrite(self, name: str, version: ModelVersion, new: NewModel) -> None:
+        """Write the files of *version* again, from the same model trained anew."""
         ...
 
     def promote(self, name: str, version: int) -> None:

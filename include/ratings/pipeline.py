@@ -1,19 +1,18 @@
 """The steps of the DAGs `ratings_train`, `ratings_predict` and `ratings_model_selection`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from importlib.metadata import version as installed
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
-from include.core.code import code_version
-from include.core.errors import NothingToDoError
-from include.core.registry import ModelVersion, NewModel, Registry
+from include.core.errors import DamagedObjectError, NothingToDoError
+from include.core.registry import ModelVersion, Registry
 from include.core.storage import StoragePath, Store
 from include.core.text import printable
 from include.ratings import layout, report
 from include.ratings.data import base, landing
+from include.ratings.errors import UnknownVersionError
 from include.ratings.models import cards, champion
 from include.ratings.models.champion import read_champion
 from include.ratings.predictions import files, predict
@@ -24,13 +23,11 @@ from include.ratings.settings import RatingsSettings
 if TYPE_CHECKING:
     from include.ratings.data.ledger import Ledger
     from include.ratings.models.training import TrainingData
+    from include.ratings.models.versions import ModelVersions
     from include.ratings.plan import Plan
 
 log = getLogger(__name__)
 
-MODEL = "ratings"
-"""Name of the registered model."""
-LOADER = "include.ratings.mlflow_model"
 SELECTION = "ratings_selection"
 """Name of the registry's experiment for model selections."""
 MAX_FILES_REPORTED = 100
@@ -86,6 +83,8 @@ class Pipeline:
         from include.ratings.plan import make_plan
 
         plan = make_plan(self.run, self.store, self._provide_base(), self.settings, self._now())
+        if plan.is_empty and (lost := self._lost_champion()):
+            plan = replace(plan, model=lost, reason=f"the file of model {lost} was lost or damaged")
         if plan.is_empty:
             self._finish(Report("train", self.run.id, [], [], "nothing", plan.reason, plan.counts))
         return asdict(plan)
@@ -170,13 +169,12 @@ class Pipeline:
         self.dependencies.note(done.note)
 
     def _train(self, plan: "Plan") -> Report:
+        self._models().restore()
         if plan.model is not None:
-            self._promote(plan, plan.model)
-            return Report("train", plan.run, [f"model {plan.model}"], [plan.model], "reused", plan.reason)
+            return self._back_to(plan, plan.model)
         outcomes, output, reused = [], [], []
         for version in plan.ledger_versions:
             card, is_reused = self._model_for(plan, version)
-            cards.write_card(self.root, card)
             output.append(card.version)
             reused.append(is_reused)
             outcomes.append(self._decide(plan, card, version))
@@ -192,34 +190,47 @@ class Pipeline:
 
     def _model_for(self, plan: "Plan", version: int) -> tuple[ModelVersion, bool]:
         """Return the model of this version of the training table, and whether it was trained before."""
-        from include.ratings.models import training
+        from include.ratings.models.training import Recipe
 
         data = self._training_data(plan.base_sha256, version)
-        recipe = training.Recipe(data.fingerprint(), plan.base_sha256, plan.algorithm, plan.options, self.settings.seed)
-        if found := self.registry.find(MODEL, recipe.tags()["recipe"]):
-            log.info("Training version %d: model %d has the same recipe and is reused", version, found.version)
-            return found, True
-        trained = training.train(data, recipe)
-        tags = {"training_version": str(version), "dag_run_id": plan.run, "quartet": code_version()}
-        params = {"algorithm": plan.algorithm, "seed": self.settings.seed, "training_version": version, **plan.options}
-        new = NewModel(
-            artefact=trained.artefact,
-            loader_module=LOADER,
-            params=params,
-            metrics=trained.metrics,
-            tags=recipe.tags() | tags,
-            requirements=[f"{name}=={installed(name)}" for name in ("scikit-surprise", "numpy", "pandas")],
-        )
-        found = self.registry.register(MODEL, new)
-        log.info("Training version %d: model %d fitted, %s", version, found.version, trained.metrics)
-        return found, False
+        recipe = Recipe(data.fingerprint(), plan.base_sha256, plan.algorithm, plan.options, self.settings.seed)
+        return self._models().provide(recipe, data, version, plan.run)
+
+    def _back_to(self, plan: "Plan", version: int) -> Report:
+        """Promote an earlier model; one whose file is lost is made again first."""
+        made, reused = self._whole(version, plan.run)
+        self._promote(plan, made)
+        reason = plan.reason
+        if not reused:
+            reason += "; its file was made again" if made == version else f"; it was made again as model {made}"
+        made_how = "reused" if reused else "computed"
+        return Report("train", plan.run, [f"model {version}"], [made], made_how, reason)
+
+    def _lost_champion(self) -> int | None:
+        """Return the champion's version if its file is lost or damaged."""
+        current = read_champion(self.root)
+        card = cards.read_card(self.root, current.version) if current else None
+        return card.version if card and self._models().damage(card) else None
+
+    def _whole(self, version: int, run: str) -> tuple[int, bool]:
+        """Return a version with the recipe of *version* and a whole file, and whether it was there before."""
+        models, card = self._models(), cards.read_card(self.root, version)
+        if card is None:
+            raise UnknownVersionError(f"model version {version} does not exist")
+        if (damage := models.damage(card)) is None:
+            return version, True
+        log.warning("Model %d is to be made again: %s", version, damage)
+        training_version = cards.training_version(card)
+        data = self._training_data(card.tags["base_sha256"], training_version)
+        made, reused = models.provide(models.recipe_of(card, data), data, training_version, run)
+        return made.version, reused
 
     def _decide(self, plan: "Plan", card: ModelVersion, version: int) -> str:
         """Promote a model unless it is worse than the champion; return the outcome in a few words."""
         current = read_champion(self.root)
         if current and current.version == card.version:
             champion.settle(self.root, version)
-            self.registry.promote(MODEL, card.version)
+            self.registry.promote(cards.MODEL, card.version)
             return f"model {card.version} is the champion"
         if current and not plan.asked and version <= current.decided:  # an old run that was cleared
             return f"model {card.version} is left: training version {current.decided} has been decided"
@@ -233,7 +244,7 @@ class Pipeline:
 
     def _promote(self, plan: "Plan", version: int, decided: int | None = None) -> None:
         at = self.dependencies.clock().isoformat()
-        self.registry.promote(MODEL, version)
+        self.registry.promote(cards.MODEL, version)
         champion.promote(self.root, version, at, by=plan.by, reason=plan.reason, run=plan.run, decided=decided)
         log.info("Model %d is the champion (%s)", version, plan.reason)
 
@@ -266,9 +277,13 @@ class Pipeline:
         try:
             card = cards.read_card(self.root, version)
             if card is None:
-                raise FileNotFoundError(f"model {version} has no card")
+                raise DamagedObjectError(f"model {version} has no card")
             model = training.load(self.dependencies.stored(card.artefact), card.sha256)
-        except (OSError, ValueError) as error:
+        except (DamagedObjectError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            reason = f"{error}; a run of ratings_train makes the model again"
+            files.record_failure(self.root, version, reason, self.run.id)
+            raise DamagedObjectError(reason) from error
+        except Exception as error:  # a model is code, and loading it may raise anything
             files.record_failure(self.root, version, str(error), self.run.id)
             raise
         files.clear_failure(self.root, version)
@@ -276,6 +291,11 @@ class Pipeline:
 
     def _provide_base(self) -> base.Base:
         return base.provide(self.root, self.settings.movielens_100k, self.dependencies.fetch_base)
+
+    def _models(self) -> "ModelVersions":
+        from include.ratings.models.versions import ModelVersions
+
+        return ModelVersions(self.root, self.dependencies.stored, self.registry)
 
     def _training_data(self, base_sha256: str, version: int) -> "TrainingData":
         from include.ratings.models.training import TrainingData

@@ -1,7 +1,7 @@
 """The ratings workflow in a folder: its steps, and a registry in memory."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,18 +33,28 @@ class RegistryInMemory:
     champion: int | None = None
 
     def find(self, name: str, recipe: str) -> ModelVersion | None:
-        """Return the version trained by *recipe*."""
-        return next((each for each in self.versions if each.tags["recipe"] == recipe), None)
+        """Return the newest version trained by *recipe*."""
+        return next((each for each in reversed(self.versions) if each.tags["recipe"] == recipe), None)
 
     def register(self, name: str, new: NewModel) -> ModelVersion:
         """Add a version."""
-        version = len(self.versions) + 1
+        version = max((each.version for each in self.versions), default=0) + 1
         path = f"models/{version}.pickle"
         (self.root / "models").mkdir(exist_ok=True)
         (self.root / path).write_bytes(new.artefact)
         tags = {**new.tags, "sha256": hashlib.sha256(new.artefact).hexdigest()}
         self.versions.append(ModelVersion(version, AT, "run", path, tags, dict(new.metrics)))
         return self.versions[-1]
+
+    def restore(self, name: str, known: Sequence[ModelVersion]) -> None:
+        """Add the versions that are lost."""
+        present = {each.version for each in self.versions}
+        self.versions += [each for each in known if each.version not in present]
+        self.versions.sort(key=lambda each: each.version)
+
+    def rewrite(self, name: str, version: ModelVersion, new: NewModel) -> None:
+        """Write the file of a version again."""
+        (self.root / version.artefact).write_bytes(new.artefact)
 
     def promote(self, name: str, version: int) -> None:
         """Move the champion."""

@@ -33,6 +33,19 @@ class Recipe:
     numpy: str = field(default_factory=lambda: installed("numpy"))
     features_version: int | None = None
 
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "Recipe":
+        """Return the recipe with these tags, with the libraries of today."""
+        features = tags.get("features_version")
+        return cls(
+            training_fingerprint=tags["training_fingerprint"],
+            base_sha256=tags["base_sha256"],
+            algorithm=tags["algorithm"],
+            options=json.loads(tags["options"]),
+            seed=int(tags["seed"]),
+            features_version=None if features is None else int(features),
+        )
+
     def tags(self) -> dict[str, str]:
         """Return the tags of the model version; `recipe` is the sha256 over the others."""
         tags = {

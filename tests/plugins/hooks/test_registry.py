@@ -3,7 +3,9 @@
 import hashlib
 import os
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -144,3 +146,86 @@ def test_files_go_where_an_earlier_experiment_has_them(hook, tmp_path_factory):
     hook.client().create_experiment("selection", artifact_location=elsewhere.as_uri())
     run_id = hook.record("selection", "run-1", params={}, tags={}, files={"table.csv": b"a,b\n"})
     assert (elsewhere / run_id / "artifacts" / "table.csv").read_bytes() == b"a,b\n"
+
+
+def content(hook: RegistryHook, version) -> bytes:
+    return read_bytes(StorageHook().path(version.artefact), sha256=version.sha256)
+
+
+def test_of_two_versions_of_a_recipe_the_newest_is_found(hook):
+    register(hook)
+    register(hook, artefact=b"another")
+    assert hook.find("ratings", "r1").version == 2
+
+
+def test_a_deleted_experiment_is_restored(hook):
+    register(hook)
+    hook.client().delete_experiment(hook.experiment("ratings"))
+    assert register(hook, "r2").version == 2
+    assert hook.find("ratings", "r1").metrics == {"holdout_rmse": 0.9}
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_after_a_move_of_the_storage_files_are_written_and_read_there(hook, registry_home, monkeypatch, copied):
+    first = register(hook)
+    old, new = registry_home / "data", registry_home / "elsewhere" / "data"
+    new.parent.mkdir()
+    if copied:
+        old.rename(new)
+    monkeypatch.setenv("QUARTET_STORAGE", f"file://{new}")
+    second = register(hook, "r2", b"second")
+    assert content(hook, second) == b"second"
+    assert (new / second.artefact).is_file()
+    assert (
+        hook.client().get_run(second.run_id).info.artifact_uri
+        == f"file://{new}/mlflow/ratings/{second.run_id}/artifacts"
+    )
+    assert second.version == 2
+    assert old.exists() is not copied
+    if copied:
+        assert content(hook, hook.find("ratings", "r1")) == b"model"
+    assert register(hook, "r3").version == 3
+    monkeypatch.setenv("QUARTET_STORAGE", f"file://{old}")
+    back = register(hook, "r4", b"back")
+    assert (content(hook, back), first.version) == (b"back", 1)
+
+
+@pytest.mark.parametrize("lost", ["model", "everything"])
+def test_lost_versions_are_registered_again_under_their_numbers(hook, registry_home, empty_registry, lost, monkeypatch):
+    known = [register(hook, f"r{number}", f"{number}".encode()) for number in range(1, 5)]
+    if lost == "model":
+        hook.client().delete_registered_model("ratings")
+    else:
+        shutil.copy(empty_registry, registry_home / "other.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registry_home}/other.db")
+    hook.promote("ratings", 1)  # no error
+    hook.restore("ratings", [known[0], known[2], known[3]])
+    found = [hook.find("ratings", f"r{number}") for number in (1, 2, 3, 4)]
+    assert [each and each.version for each in found] == [1, None, 3, 4]
+    for each, before in zip((found[0], found[2], found[3]), (known[0], known[2], known[3]), strict=True):
+        assert (each.tags, each.metrics, each.artefact) == (before.tags, before.metrics, before.artefact)
+        assert content(hook, each) == f"{before.version}".encode()
+    hook.promote("ratings", 3)
+    assert register(hook, "r5").version == 5
+    hook.restore("ratings", known)
+    assert register(hook, "r6").version == 6
+
+
+def test_a_number_that_mlflow_has_deleted_is_not_given_again(hook):
+    known = [register(hook, f"r{number}") for number in (1, 2)]
+    hook.client().delete_model_version("ratings", "2")
+    hook.restore("ratings", known)
+    assert register(hook, "r3").version > 2
+
+
+def test_the_files_of_a_version_are_written_again(hook):
+    version = register(hook)
+    folder = StorageHook().path("mlflow", "ratings", version.run_id)
+    before = set(walk_objects(folder))
+    shutil.rmtree(folder.path)
+    new = NewModel(b"model", "include.ratings.mlflow_model", {}, {}, {}, ["scikit-surprise"])
+    hook.rewrite("ratings", version, new)
+    assert content(hook, version) == b"model"
+    assert set(walk_objects(folder)) == before
+    with pytest.raises(DamagedObjectError):
+        hook.rewrite("ratings", version, replace(new, artefact=b"another"))

@@ -1,8 +1,9 @@
 """The hook for MLflow's registry and runs."""
 
 import hashlib
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -13,8 +14,16 @@ from airflow.sdk import BaseHook
 from include.core.registry import ModelVersion, NewModel
 from include.core.retention import Sweeper
 from include.core.settings import PlatformSettings
-from include.core.storage import read_bytes, write_whole
+from include.core.storage import StoragePath, read_bytes, write_whole
 from quartet.hooks.registry.deleted_runs import purge_runs
+from quartet.hooks.registry.lost_versions import (
+    ARTEFACT,
+    MISSING,
+    MODEL_FOLDER,
+    find_run,
+    provide_model,
+    restore_versions,
+)
 from quartet.hooks.registry.versions import RegisteredModel
 from quartet.hooks.storage import StorageHook
 
@@ -22,8 +31,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+log = logging.getLogger(__name__)
+
 CHAMPION = "champion"
-MODEL_FOLDER = "model"
 MODEL_FILE = "model.pickle"
 
 
@@ -48,23 +58,33 @@ class RegistryHook(BaseHook):
         return MlflowClient(PlatformSettings.load().registry_uri)
 
     def experiment(self, name: str) -> str:
-        """Return the id of the experiment *name*; create it if it does not exist, with its files below `mlflow/`."""
+        """
+        Return the id of the experiment *name*, with its files below `mlflow/`; create it if it does not exist.
+
+        One that was deleted is restored. MLflow cannot change where the files of an experiment are: if the storage was
+        moved or replaced, the experiment of before gets another name and keeps its runs.
+        """
         from mlflow.exceptions import MlflowException
 
-        client = self.client()
+        client, location = self.client(), self.storage.url("mlflow", name)
         if found := client.get_experiment_by_name(name):
-            return found.experiment_id
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+            if not _was_moved(found.artifact_location, location):
+                return found.experiment_id
+            log.warning("The files of %s are now at %s, new runs are in a new experiment", name, location)
+            client.rename_experiment(found.experiment_id, f"{name} ({found.experiment_id})")
         try:
-            return client.create_experiment(name, artifact_location=self.storage.url("mlflow", name))
+            return client.create_experiment(name, artifact_location=location)
         except MlflowException:  # another process was faster
             if found := client.get_experiment_by_name(name):
                 return found.experiment_id
             raise
 
     def find(self, name: str, recipe: str) -> ModelVersion | None:
-        """Return the version of the model *name* that was trained by *recipe* (its sha256), if there is one."""
+        """Return the newest version of the model *name* that was trained by *recipe* (its sha256), if there is one."""
         query = f"name = '{name}' and tag.recipe = '{recipe}'"
-        found = self.client().search_model_versions(query, max_results=1)
+        found = self.client().search_model_versions(query, max_results=1, order_by=["version_number DESC"])
         return self._describe(name, int(found[0].version)) if found else None
 
     def _describe(self, name: str, version: int) -> ModelVersion:
@@ -75,9 +95,9 @@ class RegistryHook(BaseHook):
             version=int(found.version),
             created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(),
             run_id=run_id,
-            artefact=f"mlflow/{name}/{run_id}/artifacts/{MODEL_FOLDER}/data/{MODEL_FILE}",
-            tags=dict(found.tags),
-            metrics=dict(client.get_run(run_id).data.metrics),
+            artefact=found.tags.get(ARTEFACT, f"mlflow/{name}/{run_id}/artifacts/{MODEL_FOLDER}/data/{MODEL_FILE}"),
+            tags={key: value for key, value in found.tags.items() if key != ARTEFACT},
+            metrics=dict(run.data.metrics) if (run := find_run(client, run_id)) else {},
         )
 
     def register(self, name: str, new: NewModel) -> ModelVersion:
@@ -86,8 +106,6 @@ class RegistryHook(BaseHook):
 
         :raises DamagedObjectError: the stored file reads back differently; no version is created.
         """
-        from mlflow.exceptions import MlflowException
-
         sha256 = hashlib.sha256(new.artefact).hexdigest()
         tags = {**new.tags, "sha256": sha256}
         client, experiment_id = self.client(), self.experiment(name)
@@ -95,22 +113,41 @@ class RegistryHook(BaseHook):
         run = client.create_run(experiment_id, run_name=tags["dag_run_id"], tags=tags)
         run_id = run.info.run_id
         self._log_batch(run, new.params, new.metrics)
-        self._write_files(run, {f"{MODEL_FOLDER}/{path}": content for path, content in _packed(new).items()})
-        stored = self.storage.path("mlflow", name, run_id, "artifacts", MODEL_FOLDER, "data", MODEL_FILE)
-        read_bytes(stored, sha256=sha256)
-        try:
-            client.get_registered_model(name)
-        except MlflowException:
-            client.create_registered_model(name)
+        self._write_model(self.storage.path("mlflow", name, run_id, "artifacts"), new, sha256)
+        provide_model(client, name)
         version = client.create_model_version(
             name, source=f"{run.info.artifact_uri}/{MODEL_FOLDER}", run_id=run_id, tags=tags
         )
         client.set_terminated(run_id)
         return self._describe(name, int(version.version))
 
+    def restore(self, name: str, known: Sequence[ModelVersion]) -> None:
+        """
+        Register again those of the *known* versions of the model *name* that MLflow has lost, under their numbers.
+
+        A later `register` gives none of these numbers again.
+        """
+        restore_versions(self.client(), self.experiment(name), name, known)
+
+    def rewrite(self, name: str, version: ModelVersion, new: NewModel) -> None:
+        """
+        Write the files of a version of the model *name* again, from the same model trained anew.
+
+        :raises DamagedObjectError: the stored file reads back differently.
+        """
+        folder = self.storage.path(version.artefact.removesuffix(f"/{MODEL_FOLDER}/data/{MODEL_FILE}"))
+        self._write_model(folder, new, version.sha256)
+
     def promote(self, name: str, version: int) -> None:
-        """Move the alias `champion` of the model *name* to *version*."""
-        self.client().set_registered_model_alias(name, CHAMPION, str(version))
+        """Move the alias `champion` of the model *name* to *version*; a version that MLflow has lost gets none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client().set_registered_model_alias(name, CHAMPION, str(version))
+        except MlflowException as error:
+            if error.error_code != MISSING:
+                raise
+            log.warning("MLflow has no version %d of %s, its alias %s is not moved", version, name, CHAMPION)
 
     def record(
         self,
@@ -176,6 +213,11 @@ class RegistryHook(BaseHook):
             params=[Param(key, str(value)) for key, value in params.items()],
         )
 
+    def _write_model(self, folder: StoragePath, new: NewModel, sha256: str) -> None:
+        for path, content in _packed(new).items():
+            write_whole(folder / MODEL_FOLDER / path, content)
+        read_bytes(folder / MODEL_FOLDER / "data" / MODEL_FILE, sha256=sha256)
+
     def _write_files(self, run: "Run", files: Mapping[str, bytes]) -> None:
         folder = self.storage.path_at(str(run.info.artifact_uri))
         for path, content in files.items():
@@ -186,6 +228,12 @@ class RegistryHook(BaseHook):
         client, query = self.client(), f"tags.recipe = '{recipe}' and attributes.status = 'RUNNING'"
         for run in client.search_runs([experiment_id], query):
             client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _was_moved(location: str, now: str) -> bool:
+    """Return whether *location* is that of the same experiment below another root of the platform's storage."""
+    inside = "/".join(["", *now.rsplit("/", 2)[1:]])
+    return location.rstrip("/") != now and location.rstrip("/").endswith(inside)
 
 
 def _packed(new: NewModel) -> dict[str, bytes]:
