@@ -6,6 +6,7 @@ A root is that folder, local or in S3. Below it:
     streaming/<name>                            landed files of pairs to predict
     refused/<name>.json                         why a file in `training` was refused
     refused_streaming/<name>.json               the same for `streaming`
+    changes/<repo>.json                         up to when changes of taken files were looked at
     training_table/                             Delta table of all submitted ratings
     base/base.json                              which base data are current
     base/<sha256>.data                          base data
@@ -62,6 +63,11 @@ def refusals(root: StoragePath, repo: Repo) -> StoragePath:
 def refusal_file(root: StoragePath, repo: Repo, name: str) -> StoragePath:
     """Return the record of why a landed file was refused."""
     return refusals(root, repo) / record_name(name)
+
+
+def last_change_file(root: StoragePath, repo: Repo) -> StoragePath:
+    """Return the record of up to when changes of taken files were looked at."""
+    return root / "changes" / f"{repo}.json"
 
 
 def training_table(store: Store) -> Store:

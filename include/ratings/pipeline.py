@@ -1,5 +1,6 @@
 """The steps of the DAGs `ratings_train`, `ratings_predict` and `ratings_model_selection`."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -255,11 +256,14 @@ class Pipeline:
             return Report("predict", self.run.id, [], [], "nothing", "no champion yet", counts)
         version = current.version
         pending = predict.pending(self.root, current, self._now())
+        pending, refused = predict.without_changed(self.root, pending, current, self._now())
         if not pending.all:
             reason = f"nothing to do: model {version} has predicted all files"
-            return Report("predict", self.run.id, [], [version], "nothing", reason)
+            counts = {"files_refused": refused} if refused else {}
+            return Report("predict", self.run.id, [], [version], "nothing", reason, counts)
         model = self._load(version)
-        counts = predict.predict_all(self.root, pending, model, current, run=self.run.id, clock=self._now)
+        counts = Counter({"refused": refused} if refused else {})
+        counts += predict.predict_all(self.root, pending, model, current, run=self.run.id, clock=self._now)
         return Report(
             pipeline="predict",
             dag_run_id=self.run.id,

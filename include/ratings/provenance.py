@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from include.core.errors import DamagedObjectError
 from include.core.registry import ModelVersion
 from include.core.storage import StoragePath, read_bytes
 from include.ratings import layout
 from include.ratings.data.ledger import Ledger
-from include.ratings.data.rows import parse_file, parse_pair
 from include.ratings.errors import UnknownPredictionError
 from include.ratings.models import cards
 from include.ratings.predictions import files
@@ -34,7 +34,12 @@ def why(root: StoragePath, ledger: Ledger, name: str, version: int, line: int | 
     submitted = ledger.files(training_version)
     return {
         "filename": name,
-        "streaming": {"path": f"streaming/{name}", "sha256": record["streaming_sha256"], "rows": record["rows"]},
+        "streaming": {
+            "path": f"streaming/{name}",
+            "sha256": record["streaming_sha256"],
+            "rows": record["rows"],
+            "now": _state(layout.landed_file(root, "streaming", name), record["streaming_sha256"]),
+        },
         "model": {
             "version": version,
             "created_at": card.created_at,
@@ -56,16 +61,30 @@ def why(root: StoragePath, ledger: Ledger, name: str, version: int, line: int | 
 def _line(root: StoragePath, record: dict[str, Any], name: str, version: int, line: int) -> dict[str, Any]:
     if not 1 <= line <= record["rows"]:
         raise UnknownPredictionError(f"{name}: line 1 to {record['rows']} was expected, found {line}")
-    pair = parse_file(read_bytes(layout.landed_file(root, "streaming", name)), parse_pair)[line - 1]
-    predicted = read_bytes(layout.prediction_file(root, version, name)).decode().split("\n")[line - 1]
+    # not the landed file, which may have changed since
+    predicted = read_bytes(layout.prediction_file(root, version, name)).decode().split("\n")
+    user, movie, rating = predicted[line - 1].split(" ")
     return {
         "number": line,
-        "user": pair.user,
-        "movie": pair.movie,
-        "rating": float(predicted.split(" ")[2]),
-        "user_known": pair.user not in record["unknown_users"],
-        "movie_known": pair.movie not in record["unknown_movies"],
+        "user": user,
+        "movie": movie,
+        "rating": float(rating),
+        "user_known": user not in record["unknown_users"],
+        "movie_known": movie not in record["unknown_movies"],
     }
+
+
+def _state(path: StoragePath, sha256: str) -> str:
+    """Return what has become of a landed file since it was predicted."""
+    try:
+        read_bytes(path, sha256=sha256)
+    except FileNotFoundError:
+        return "removed"
+    except DamagedObjectError:
+        return "changed"
+    except OSError:
+        return "unreadable"
+    return "unchanged"
 
 
 def versions_used(root: StoragePath) -> list[int]:

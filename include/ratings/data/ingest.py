@@ -8,6 +8,8 @@ from include.core.storage import Store, StoredObject
 from include.core.text import printable
 from include.ratings import layout
 from include.ratings.data import landing
+from include.ratings.data.changed import refuse_changed
+from include.ratings.data.landing import Opened
 from include.ratings.data.ledger import Ledger
 from include.ratings.data.rows import Rating, parse_rating
 
@@ -43,7 +45,7 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
     """
     Commit all landed files that were never taken, in the order of their names.
 
-    A file that is bad or cannot be read costs only itself.
+    A file that is bad or cannot be read costs only itself; new content of one that was taken is refused.
 
     Args:
         store: the workflow's folder.
@@ -63,10 +65,11 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
         if not files:
             return found
         known = {(row.user, row.movie) for rows in (base, ledger.rows()) for row in rows}
-        for batch in [files] if coalesce else [{name: rows} for name, rows in files.items()]:
+        for names in [list(files)] if coalesce else [[name] for name in files]:
+            batch = {name: files[name].rows for name in names}
             pairs = [(row.user, row.movie) for rows in batch.values() for row in rows]
             replaced = len(pairs) - len(set(pairs) - known)
-            version = ledger.append(batch, replaced, run)
+            version = ledger.append(batch, replaced, run, {name: files[name].sha256 for name in names})
             if version is None:  # another run was faster: start again
                 break
             if ledger.is_crowded():
@@ -81,16 +84,19 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
     raise TimeoutError(f"other runs took files first, {MAX_ATTEMPTS} times in a row")
 
 
-def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> dict[str, list[Rating]]:
+def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> dict[str, Opened[Rating]]:
     landed = _well_named(store, landing.landed(store.path, "training"), found)
-    fresh = [landed[name] for name in ledger.not_taken(landed)]
-    files: dict[str, list[Rating]] = {}
+    names = dict.fromkeys(ledger.not_taken(landed))
+    fresh = [landed[name] for name in names]
+    taken = [stored for name, stored in landed.items() if name not in names]
+    found.refused += refuse_changed(store.path, "training", taken, ledger.was_taken, now)
+    files: dict[str, Opened[Rating]] = {}
     unavailable = False
     for stored in landing.complete(store.path, "training", fresh, now):
         opened = landing.open_file(store.path, "training", stored, parse_rating)
         unavailable |= opened.outcome == "unavailable"
         if opened.outcome == "good":
-            files[stored.name] = opened.rows
+            files[stored.name] = opened
         elif opened.outcome == "refused":
             found.refused.append(stored.name)
         elif opened.outcome != "gone":

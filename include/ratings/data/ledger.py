@@ -7,6 +7,7 @@ survive a restore to an older version.
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -39,6 +40,8 @@ KEEP_FOREVER = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
 }
+MIN_MARK = 1 << 62
+"""Numbers of application transactions from here on stand for a content; earlier code wrote 1."""
 MAX_FILES = 200
 """Number of table files above which a commit is followed by a compaction."""
 
@@ -150,7 +153,18 @@ class Ledger:
                 return str(path)
         return None
 
-    def append(self, files: Mapping[str, Sequence[Rating]], rows_replaced: int, run: str) -> int | None:
+    def was_taken(self, name: str, sha256: str) -> bool | None:
+        """Return whether the file *name* was taken with this content; `None`: only that it was taken is known."""
+        mark = self._table.transaction_version(name)
+        return None if mark is None or mark < MIN_MARK else mark == _mark(sha256)
+
+    def append(
+        self,
+        files: Mapping[str, Sequence[Rating]],
+        rows_replaced: int,
+        run: str,
+        contents: Mapping[str, str] = MappingProxyType({}),
+    ) -> int | None:
         """
         Commit the rows of *files*, in the order of file names, as one version.
 
@@ -158,6 +172,7 @@ class Ledger:
             files: name → rows in line order; none was taken before.
             rows_replaced: recorded with the commit.
             run: the DAG run that does it.
+            contents: name → sha256 of the file, kept for `was_taken`.
 
         Returns:
             The new version; `None`: another run has taken one of the files meanwhile.
@@ -183,7 +198,10 @@ class Ledger:
                 pa.table(columns, schema=SCHEMA),
                 mode="append",
                 commit_properties=CommitProperties(
-                    custom_metadata=metadata, app_transactions=[Transaction(file, 1) for file in sorted(files)]
+                    custom_metadata=metadata,
+                    app_transactions=[
+                        Transaction(file, _mark(contents[file]) if file in contents else 1) for file in sorted(files)
+                    ],
                 ),
             )
         except CommitFailedError:
@@ -263,6 +281,11 @@ class Ledger:
             enforce_retention_duration=False,
             keep_versions=sorted(set(keep)) or None,
         )
+
+
+def _mark(sha256: str) -> int:
+    """Return the number of an application transaction that stands for this content."""
+    return MIN_MARK | int(sha256[:15], 16)
 
 
 def _checksum(row: Rating, file: str, line: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from logging import getLogger
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from include.core.errors import TransientError
 from include.core.storage import StoragePath, StoredObject, list_objects
 from include.ratings import layout
 from include.ratings.data import landing
+from include.ratings.data.changed import refuse_changed
 from include.ratings.data.rows import MAX_STARS, MIN_STARS, Pair, parse_pair
 from include.ratings.models.champion import Champion
 from include.ratings.predictions import files
@@ -33,10 +34,12 @@ class Pending:
     """Files that no model has predicted."""
     outdated: list[StoredObject]
     """Files that only an earlier model has predicted."""
+    current: list[StoredObject] = field(default_factory=list)
+    """Files that the champion has predicted; there is nothing to do for them."""
 
     @property
     def all(self) -> list[StoredObject]:
-        """All files in order."""
+        """All files to predict, in order."""
         return [*self.first, *self.outdated]
 
 
@@ -50,13 +53,28 @@ def pending(root: StoragePath, champion: Champion, now: float) -> Pending:
         now: seconds since 1970; a file that is still being written then is left for later.
     """
     predicted = list_objects(layout.predictions_of(root, champion.version))
-    missing = [stored for name, stored in landing.landed(root, "streaming").items() if name not in predicted]
+    landed = landing.landed(root, "streaming")
+    missing = [stored for name, stored in landed.items() if name not in predicted]
     missing = landing.complete(root, "streaming", missing, now)
     earlier = {name for each in champion.previous for name in files.predicted_by(root, each)} if missing else set()
     return Pending(
         first=[stored for stored in missing if stored.name not in earlier],
         outdated=[stored for stored in missing if stored.name in earlier],
+        current=[stored for name, stored in landed.items() if name in predicted],
     )
+
+
+def without_changed(root: StoragePath, work: Pending, champion: Champion, now: float) -> tuple[Pending, int]:
+    """Refuse the files that changed since they were predicted; return the others, and the number of those refused."""
+
+    def was_predicted(name: str, sha256: str) -> bool | None:
+        records = (files.read_record(root, name, version) for version in (champion.version, *champion.previous))
+        record = next(filter(None, records), None)
+        return record["streaming_sha256"] == sha256 if record else None
+
+    predicted = [*work.current, *work.outdated]
+    refused = set(refuse_changed(root, "streaming", predicted, was_predicted, now))
+    return replace(work, outdated=[each for each in work.outdated if each.name not in refused]), len(refused)
 
 
 def predict_all(
