@@ -7,7 +7,7 @@ from datetime import datetime
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
-from include.core.errors import DamagedObjectError, NothingToDoError
+from include.core.errors import BadDataError, DamagedObjectError, NothingToDoError
 from include.core.registry import ModelVersion, Registry
 from include.core.storage import StoragePath, Store
 from include.core.text import printable
@@ -218,6 +218,8 @@ class Pipeline:
         models, card = self._models(), cards.read_card(self.root, version)
         if card is None:
             raise UnknownVersionError(f"model version {version} does not exist")
+        if reason := champion.why_barred(card):
+            raise BadDataError(f"model {version} is never promoted: {reason}")
         if (damage := models.damage(card)) is None:
             return version, True
         log.warning("Model %d is to be made again: %s", version, damage)
@@ -227,7 +229,7 @@ class Pipeline:
         return made.version, reused
 
     def _decide(self, plan: "Plan", card: ModelVersion, version: int) -> str:
-        """Promote a model unless it is worse than the champion; return the outcome in a few words."""
+        """Promote a model unless it is worse than the champion or useless; return the outcome in a few words."""
         current = read_champion(self.root)
         if current and current.version == card.version:
             champion.settle(self.root, version)

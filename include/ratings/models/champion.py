@@ -8,6 +8,9 @@ from include.core.storage import StoragePath, list_objects, read_json, write_jso
 from include.ratings import layout
 
 MAX_PREVIOUS = 50
+MEAN_RMSE = "holdout_rmse_of_mean"
+NOT_FINITE = "not_finite"
+"""Metrics of a model that bar it; see `training.train`."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ def promotions(root: StoragePath, limit: int) -> list[dict[str, Any]]:
     return [read_json(folder / name) for name in sorted(list_objects(folder), reverse=True)[:limit]]
 
 
+def why_barred(candidate: ModelVersion) -> str | None:
+    """
+    Return why a model is never promoted, not even the first one or by hand; `None`: it may be.
+
+    Models of earlier releases, which did not measure that, may be.
+    """
+    if count := candidate.metrics.get(NOT_FINITE):
+        return f"{count:.0f} of its factors and estimates are not finite numbers"
+    mean, found = candidate.metrics.get(MEAN_RMSE), candidate.metrics["holdout_rmse"]
+    if mean is not None and not found < mean:
+        return f"holdout RMSE {found:.4f} is no better than the {mean:.4f} of the mean rating as the only prediction"
+    return None
+
+
 def why_not_promoted(champion: ModelVersion | None, candidate: ModelVersion, max_rise: float | None) -> str | None:
     """
     Return why the promotion guard rejects *candidate*; `None`: it does not.
@@ -80,6 +97,8 @@ def why_not_promoted(champion: ModelVersion | None, candidate: ModelVersion, max
         candidate: the new model.
         max_rise: how much worse than the champion's its holdout RMSE may be, in stars; `None`: the guard is off.
     """
+    if reason := why_barred(candidate):
+        return reason
     if champion is None or max_rise is None or champion.tags["base_sha256"] != candidate.tags["base_sha256"]:
         return None
     rise = candidate.metrics["holdout_rmse"] - champion.metrics["holdout_rmse"]

@@ -18,6 +18,7 @@ from include.ratings.data.dataset import RatingDataset, canonical, fingerprint, 
 from include.ratings.data.rows import Rating
 from include.ratings.models import algorithms
 from include.ratings.models.accuracy import mae, rmse
+from include.ratings.models.champion import MEAN_RMSE, NOT_FINITE
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def train(data: TrainingData, recipe: Recipe) -> Trained:
 
     Returns:
         The artefact, and the metrics `rows_base`, `rows_submitted`, `rows_replaced`, `rows`, `users`, `movies`,
-        `global_mean` (stars), `fit_seconds`, `bytes`, `train_rmse`, `holdout_rmse`, `holdout_mae` (stars).
+        `global_mean` (stars), `fit_seconds`, `bytes`, `train_rmse`, `holdout_rmse`, `holdout_mae` (stars),
+        `holdout_rmse_of_mean` (of the mean rating as the only prediction) and `not_finite` (number of factors and
+        estimates that are not finite).
 
     Raises:
         BadDataError: there is no row, or the algorithm cannot be used for these data or for production.
@@ -106,11 +109,14 @@ def train(data: TrainingData, recipe: Recipe) -> Trained:
     if reason := algorithms.why_not_applicable(recipe.algorithm, {row.stars for row in data.rows}):
         raise BadDataError(reason)
     held_out = holdout(data.base)
-    measured = _errors(fit(recipe, without_pairs(data.rows, held_out)), held_out)
+    measured_model = fit(recipe, without_pairs(data.rows, held_out))
+    measured = Estimates.of(measured_model, held_out)
+    mean = float(measured_model.trainset.global_mean)
     started = perf_counter()
     model = fit(recipe, data.rows)
     fit_seconds = perf_counter() - started
     artefact = dump(model)
+    fitted = Estimates.of(model, data.rows)
     metrics = {
         "rows_base": len(data.base),
         "rows_submitted": len(data.submitted),
@@ -121,9 +127,11 @@ def train(data: TrainingData, recipe: Recipe) -> Trained:
         "global_mean": float(model.trainset.global_mean),
         "fit_seconds": fit_seconds,
         "bytes": len(artefact),
-        "train_rmse": rmse(_errors(model, data.rows)),
-        "holdout_rmse": rmse(measured),
-        "holdout_mae": mae(measured),
+        "train_rmse": rmse(fitted.errors),
+        "holdout_rmse": rmse(measured.errors),
+        "holdout_mae": mae(measured.errors),
+        MEAN_RMSE: rmse([mean - row.stars for row in held_out]),
+        NOT_FINITE: measured.not_finite + fitted.not_finite + _factors_not_finite(model),
     }
     return Trained(artefact, metrics)
 
@@ -137,8 +145,30 @@ def fit(recipe: Recipe, rows: Sequence[Rating]) -> AlgoBase:
     return model
 
 
-def _errors(model: AlgoBase, rows: Sequence[Rating]) -> np.ndarray:
-    return np.array([model.predict(row.user, row.movie).est - row.stars for row in rows])
+@dataclass(frozen=True)
+class Estimates:
+    """What a model estimates for ratings that are known."""
+
+    errors: np.ndarray
+    """Estimates within the scale minus ratings, in stars."""
+    not_finite: int
+    """Number of estimates that are not finite before they are cut to the scale, which would hide them."""
+
+    @classmethod
+    def of(cls, model: AlgoBase, rows: Sequence[Rating]) -> "Estimates":
+        """Estimate each of *rows*."""
+        lowest, highest = model.trainset.rating_scale
+        found = [float(model.predict(row.user, row.movie, clip=False).est) for row in rows]
+        errors = [max(lowest, min(highest, each)) - row.stars for each, row in zip(found, rows, strict=True)]
+        return cls(np.array(errors), int(np.count_nonzero(~np.isfinite(found))))
+
+
+def _factors_not_finite(model: AlgoBase) -> int:
+    """Count the numbers of a built-in model that are not finite; others may use them for something of their own."""
+    if type(model).__name__ not in algorithms.BUILT_IN:
+        return 0
+    arrays = (value for value in vars(model).values() if isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    return sum(int(np.count_nonzero(~np.isfinite(array))) for array in arrays)
 
 
 def dump(model: AlgoBase) -> bytes:

@@ -1,17 +1,21 @@
 """The steps of the workflow, run as its DAGs run them; every task may die and be run again."""
 
+import math
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from surprise import AlgoBase
 
 from include.core.errors import BadDataError, NothingToDoError
+from include.core.registry import ModelVersion
 from include.core.storage import read_json
 from include.ratings import layout
 from include.ratings.data import base
 from include.ratings.data.ledger import Ledger
 from include.ratings.errors import UnknownVersionError
 from include.ratings.models import cards, selection
-from include.ratings.models.champion import Champion, promotions, read_champion
+from include.ratings.models.champion import Champion, promotions, read_champion, why_not_promoted
 from include.ratings.pipeline import Pipeline
 from include.ratings.settings import RatingsSettings
 from tests.support.ratings import NOW, RatingsPlatform
@@ -173,6 +177,65 @@ class TestGuard:
         spoiled.settings = RatingsSettings(algorithm="BaselineOnly", max_rmse_rise="off")
         spoiled.run()
         assert champion(spoiled).version == 2
+
+
+class Useless(AlgoBase):
+    """Estimates a constant, which is no better than the mean."""
+
+    def __init__(self, constant: float = 1.0) -> None:
+        super().__init__()
+        self.constant = constant
+
+    def estimate(self, u, i):
+        return self.constant
+
+
+class TestUselessModels:
+    """A model with numbers that are not finite, or no better than the mean, is never promoted."""
+
+    DIVERGED: ClassVar = {"algorithm": "SVD", "algorithm_options": {"lr_all": 10.0}}
+    CONSTANT: ClassVar = {"algorithm": "tests.include.ratings.test_pipeline:Useless"}
+    NAN: ClassVar = {**CONSTANT, "algorithm_options": {"constant": float("nan")}}
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            (DIVERGED, "not finite numbers"),
+            (NAN, "not finite numbers"),
+            (CONSTANT, "is no better than the 1.0908 of the mean"),
+        ],
+    )
+    @pytest.mark.parametrize("guard", [0.02, "off"])
+    def test_not_even_the_first_one(self, platform, settings, reason, guard):
+        platform.settings = RatingsSettings(**settings, max_rmse_rise=guard)
+        report = platform.run()
+        assert report.output == [1]
+        assert "model 1 is not promoted: " in report.reason
+        assert reason in report.reason
+        assert read_champion(platform.store.path) is None
+        assert platform.registry.champion is None
+        with pytest.raises(BadDataError, match="model 1 is never promoted"):
+            platform.run(model=1)
+        platform.settings = RatingsSettings(algorithm="BaselineOnly")
+        platform.run(reprocess=True)
+        assert champion(platform).version == 2
+
+    @pytest.mark.parametrize("settings", [DIVERGED, NAN, CONSTANT])
+    def test_nor_when_somebody_asks(self, platform, settings):
+        platform.run()
+        platform.settings = RatingsSettings(**settings, max_rmse_rise="off")
+        assert "model 2 is not promoted" in platform.run(reprocess=True).reason
+        assert champion(platform).version == 1
+
+    def test_metrics_stay_numbers_that_json_has(self, platform):
+        platform.settings = RatingsSettings(**self.NAN)
+        platform.run()
+        metrics = cards.read_card(platform.store.path, 1).metrics
+        assert all(map(math.isfinite, metrics.values()))
+
+    def test_a_model_of_an_earlier_release_may_be_promoted(self):
+        card = ModelVersion(1, "", "", "", {"base_sha256": "0"}, {"holdout_rmse": 9.0})
+        assert why_not_promoted(None, card, None) is None
 
 
 class TestRollback:
