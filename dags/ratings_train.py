@@ -11,7 +11,8 @@ pinned.
 
 A file is taken once, ever. With the param `model` a run makes that earlier model version the champion; with
 `training` it goes back to that earlier version of the training table; with `reprocess` it trains the newest data with
-today's options and code even if nothing is new. A run with nothing to do skips `train` and says so in its note.
+today's options and code even if nothing is new. A run with nothing to do skips `train` and says so in its note. A
+finished run that is cleared only makes again what was lost; its report stays, and it moves neither data nor champion.
 
 **Try it**: trigger it with a conf, and see `/ratings/models` for the model that it made or reused.
 

@@ -81,8 +81,10 @@ class Pipeline:
             NothingToDoError: there is nothing new.
             UnknownVersionError: the model or table version asked for does not exist.
         """
-        from include.ratings.plan import make_plan
+        from include.ratings.plan import Plan, make_plan
 
+        if done := report.finished(self.root, "train", self.run.id):
+            return asdict(Plan(self.run.id, self.run.by, done.reason))
         plan = make_plan(self.run, self.store, self._provide_base(), self.settings, self._now())
         if plan.is_empty and (lost := self._lost_champion()):
             plan = replace(plan, model=lost, reason=f"the file of model {lost} was lost or damaged")
@@ -91,10 +93,15 @@ class Pipeline:
         return asdict(plan)
 
     def train(self, plan: Mapping[str, Any]) -> None:
-        """Train, register and promote what `ingest` has pinned. Idempotent."""
+        """Train, register and promote what `ingest` has pinned. A finished run only makes again what was lost."""
         from include.ratings.plan import Plan
 
-        done = self._train(Plan(**plan))
+        self._models().restore()
+        if done := report.finished(self.root, "train", self.run.id):
+            for version in done.output:
+                self._whole(version, self.run.id)
+        else:
+            done = self._train(Plan(**plan))
         self._finish(done, lambda: report.state_metrics(self.store, self._now()))
 
     def predict(self) -> None:
@@ -143,10 +150,13 @@ class Pipeline:
         return asdict(selection.evaluate(rows, selection.Cell(**cell), asked.folds, asked.seed))
 
     def report(self, outcomes: list[dict[str, Any]], data: Mapping[str, Any]) -> dict[str, Any]:
-        """Compare the outcomes, choose an algorithm, record table and chart."""
+        """Compare the outcomes, choose an algorithm, record table and chart; what a finished run has chosen stays."""
         from include.ratings.models import chart, selection
 
-        asked = self._selection()
+        asked, at = self._selection(), self.run.due.isoformat()
+        if done := selection.saved(self.root, self.run.id, at):  # the run was cleared
+            self.dependencies.note(done["note"])
+            return {"chosen": done["chosen"]}
         found = selection.compare(outcomes, asked.options, asked.max_fit_seconds)
         title = f"{asked.folds}-fold cross-validation, training version {data['training_version']}: {found.note}"
         self.registry.record(
@@ -157,12 +167,15 @@ class Pipeline:
             children=found.by_algorithm(),
             files={"comparison.csv": found.table(), "comparison.svg": chart.draw(found, title)},
         )
-        selection.save(self.root, self.run.id, self.run.due.isoformat(), found, use=asked.use)
+        selection.save(self.root, self.run.id, at, found, use=asked.use, note=title)
         self.dependencies.note(title)
         return {"chosen": found.chosen}
 
     def _finish(self, done: Report, measure: Callable[[], Metrics] | None = None) -> None:
-        report.write(self.root, done)
+        if earlier := report.finished(self.root, done.pipeline, done.dag_run_id):  # the run was cleared
+            done = earlier
+        else:
+            report.write(self.root, done)
         if measure:
             self.dependencies.measure(measure)
         if done.made == "nothing":
@@ -170,7 +183,6 @@ class Pipeline:
         self.dependencies.note(done.note)
 
     def _train(self, plan: "Plan") -> Report:
-        self._models().restore()
         if plan.model is not None:
             return self._back_to(plan, plan.model)
         outcomes, output, reused = [], [], []
@@ -199,6 +211,12 @@ class Pipeline:
 
     def _back_to(self, plan: "Plan", version: int) -> Report:
         """Promote an earlier model; one whose file is lost is made again first."""
+        card = cards.read_card(self.root, version)
+        if card and (reason := champion.why_barred(card)):
+            raise BadDataError(f"model {version} is never promoted: {reason}")
+        if champion.was_moved_by(self.root, plan.run):
+            reason = f"{plan.reason} has been done; what came after it stays"
+            return Report("train", plan.run, [f"model {version}"], [version], "reused", reason)
         made, reused = self._whole(version, plan.run)
         self._promote(plan, made)
         reason = plan.reason
@@ -218,8 +236,6 @@ class Pipeline:
         models, card = self._models(), cards.read_card(self.root, version)
         if card is None:
             raise UnknownVersionError(f"model version {version} does not exist")
-        if reason := champion.why_barred(card):
-            raise BadDataError(f"model {version} is never promoted: {reason}")
         if (damage := models.damage(card)) is None:
             return version, True
         log.warning("Model %d is to be made again: %s", version, damage)
@@ -235,7 +251,8 @@ class Pipeline:
             champion.settle(self.root, version)
             self.registry.promote(cards.MODEL, card.version)
             return f"model {card.version} is the champion"
-        if current and not plan.asked and version <= current.decided:  # an old run that was cleared
+        if current and (version < current.decided or (version == current.decided and not plan.asked)):
+            # an old run that was cleared before it was finished
             return f"model {card.version} is left: training version {current.decided} has been decided"
         best = cards.read_card(self.root, current.version) if current and not plan.asked else None
         if reason := champion.why_not_promoted(best, card, self.settings.rmse_rise_limit):

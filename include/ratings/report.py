@@ -45,6 +45,12 @@ def read(root: StoragePath, job: Job, dag_run_id: str) -> Mapping[str, Any] | No
     return read_json(layout.report_file(root, job, dag_run_id))
 
 
+def finished(root: StoragePath, job: Job, dag_run_id: str) -> Report | None:
+    """Return the report of a run that has done something; clearing the run later does not change it."""
+    found = read(root, job, dag_run_id)
+    return Report(**found) if found and found["made"] != "nothing" else None
+
+
 def queue_metrics(root: StoragePath, now: float) -> dict[str, float]:
     """
     Measure how many files wait for their first prediction, and for how long the oldest of them.

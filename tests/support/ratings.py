@@ -116,8 +116,9 @@ class RatingsPlatform:
             return None
         return self.train(Plan(**plan))
 
-    def predict(self, clock: Callable[[], float] = lambda: NOW, run: str = "run-p") -> Report:
-        """Run `ratings_predict`."""
+    def predict(self, clock: Callable[[], float] = lambda: NOW, run: str = "") -> Report:
+        """Run `ratings_predict`, as a new run or as *run*."""
+        run = run or self.next_run().id
         pipeline = self.pipeline(Run(run, datetime.fromtimestamp(NOW, UTC), "quartet"), clock)
         try:
             pipeline.predict()

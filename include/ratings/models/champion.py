@@ -74,6 +74,11 @@ def promotions(root: StoragePath, limit: int) -> list[dict[str, Any]]:
     return [read_json(folder / name) for name in sorted(list_objects(folder), reverse=True)[:limit]]
 
 
+def was_moved_by(root: StoragePath, run: str) -> bool:
+    """Return whether the DAG run *run* has moved the champion before."""
+    return any(move["dag_run_id"] == run for move in promotions(root, MAX_PREVIOUS))
+
+
 def why_barred(candidate: ModelVersion) -> str | None:
     """
     Return why a model is never promoted, not even the first one or by hand; `None`: it may be.

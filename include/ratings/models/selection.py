@@ -13,7 +13,7 @@ import numpy as np
 from surprise.model_selection import KFold
 
 from include.core.errors import BadDataError
-from include.core.storage import StoragePath, write_json
+from include.core.storage import StoragePath, read_json, write_json
 from include.ratings import layout
 from include.ratings.data.dataset import RatingDataset
 from include.ratings.data.rows import Rating
@@ -200,7 +200,7 @@ def _score(name: str, parts: Sequence[Outcome], options: dict[str, Any]) -> Scor
     )
 
 
-def save(root: StoragePath, run: str, at: str, found: Comparison, *, use: bool) -> None:
+def save(root: StoragePath, run: str, at: str, found: Comparison, *, use: bool, note: str = "") -> None:
     """
     Write the comparison; with *use*, trainings use the chosen algorithm from now on.
 
@@ -210,10 +210,17 @@ def save(root: StoragePath, run: str, at: str, found: Comparison, *, use: bool) 
         at: UTC, ISO 8601.
         found: the comparison.
         use: whether to train with the chosen algorithm from now on.
+        note: of the DAG run.
     """
     scores = found.by_algorithm()
-    content = {"dag_run_id": run, "chosen": found.chosen, "scores": list(scores.values())}
-    write_json(layout.selection_file(root, at), content)
     if use and found.chosen:
         chosen = {"algorithm": found.chosen, "options": scores[found.chosen]["options"]}
         write_json(layout.algorithm_file(root), {**chosen, "dag_run_id": run, "at": at})
+    content = {"dag_run_id": run, "chosen": found.chosen, "note": note, "scores": list(scores.values())}
+    write_json(layout.selection_file(root, at), content)
+
+
+def saved(root: StoragePath, run: str, at: str) -> dict[str, Any] | None:
+    """Return what the DAG run *run* has saved with its note, if it has."""
+    found = read_json(layout.selection_file(root, at))
+    return found if found and found["dag_run_id"] == run and "note" in found else None

@@ -1,6 +1,7 @@
 """The steps of the workflow, run as its DAGs run them; every task may die and be run again."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from surprise import AlgoBase
 
 from include.core.errors import BadDataError, NothingToDoError
 from include.core.registry import ModelVersion
-from include.core.storage import read_json
+from include.core.storage import read_json, write_json
 from include.ratings import layout
 from include.ratings.data import base
 from include.ratings.data.ledger import Ledger
@@ -17,6 +18,8 @@ from include.ratings.errors import UnknownVersionError
 from include.ratings.models import cards, selection
 from include.ratings.models.champion import Champion, promotions, read_champion, why_not_promoted
 from include.ratings.pipeline import Pipeline
+from include.ratings.plan import Plan
+from include.ratings.report import Report
 from include.ratings.settings import RatingsSettings
 from tests.support.ratings import NOW, RatingsPlatform
 
@@ -348,15 +351,93 @@ def test_ingested_but_not_trained_data_are_trained_by_the_next_run(platform):
     assert platform.run().output == [2]
 
 
-def test_an_old_run_that_is_cleared_does_not_take_the_champion_back(platform):
+def test_an_old_run_that_did_not_finish_does_not_take_the_champion_back(platform):
     platform.run()
-    plans = []
-    for name, text in (("a.txt", HIGH), ("b.txt", LOW)):
-        platform.drop(name, text)
-        plans.append(platform.plan())
-        platform.train(plans[-1])
-    assert "is left: training version 2 has been decided" in platform.train(plans[0]).reason
-    assert champion(platform).version == 3
+    platform.drop("a.txt", HIGH)
+    plan = platform.plan()
+    platform.drop("b.txt", LOW)
+    platform.train(platform.plan())
+    assert "is left: training version 2 has been decided" in platform.train(plan).reason
+    assert read_json(layout.champion_file(platform.store.path))["decided"] == 2
+    assert champion(platform).version == 2
+
+
+class TestClearing:
+    """A finished run that is cleared in Airflow changes nothing but what is missing."""
+
+    @pytest.fixture
+    def clear(self, platform: RatingsPlatform):
+        """Return a function that runs both tasks of a finished run again."""
+
+        def clear(number: int, **asked) -> Report:
+            run = replace(platform.next_run(**asked), id=f"run-{number}")
+            plan = platform.pipeline(run).ingest()
+            return platform.train(Plan(**plan))
+
+        return clear
+
+    @pytest.fixture
+    def grown(self, platform: RatingsPlatform) -> RatingsPlatform:
+        for name, text in (("", ""), ("a.txt", HIGH), ("b.txt", LOW)):
+            if name:
+                platform.drop(name, text)
+            platform.run()
+        return platform
+
+    def test_its_report_and_its_note_stay(self, grown, clear):
+        before = grown.report("train", "run-2")
+        assert before.output == [2]
+        note = grown.notes[1]
+        assert clear(2) == before
+        assert grown.notes[-1] == note == before.note
+        assert champion(grown).version == 3
+
+    def test_it_takes_no_new_files(self, grown, clear):
+        grown.drop("c.txt", HIGH)
+        clear(2)
+        assert grown.run().input == ["c.txt"]
+
+    @pytest.mark.parametrize("asked", [{"model": 1}, {"training": 1}, {"reprocess": True}])
+    def test_a_rollback_does_not_fight_what_came_after_it(self, grown, clear, asked):
+        grown.run(**asked)
+        before = grown.report("train", "run-4")
+        grown.drop("c.txt", "9 9 3 300\n")
+        grown.run()
+        newest, moves = champion(grown), promotions(grown.store.path, 99)
+        versions = Ledger(layout.training_table(grown.store)).newest()
+        assert clear(4, **asked) == before
+        assert (champion(grown), promotions(grown.store.path, 99)) == (newest, moves)
+        assert Ledger(layout.training_table(grown.store)).newest() == versions
+
+    @pytest.mark.parametrize("asked", [{"model": 1}, {"training": 1}])
+    def test_nor_does_one_that_died_before_its_report(self, grown, clear, asked):
+        grown.run(**asked)
+        layout.report_file(grown.store.path, "train", "run-4").unlink()
+        grown.drop("c.txt", "9 9 3 300\n")
+        grown.run()
+        newest = champion(grown)
+        clear(4, **asked)
+        assert champion(grown) == newest
+
+    def test_a_model_that_is_lost_is_made_again(self, grown, clear):
+        path = grown.registry.root / cards.read_card(grown.store.path, 2).artefact
+        whole = path.read_bytes()
+        path.unlink()
+        before = grown.report("train", "run-2")
+        assert clear(2) == before
+        assert path.read_bytes() == whole
+
+    def test_of_a_prediction_only_what_is_missing_is_made_again(self, grown):
+        for name in ("p.txt", "q.txt"):
+            grown.drop(name, "1 1\n", "streaming")
+        before = grown.predict(run="asked")
+        files = [layout.prediction_file(grown.store.path, 3, name) for name in before.input]
+        content = files[0].read_bytes()
+        assert grown.predict(run="asked") == before
+        files[0].unlink()
+        assert grown.predict(run="asked") == before
+        assert files[0].read_bytes() == content
+        assert set(grown.notes[-3:]) == {before.note}
 
 
 def test_a_run_twice_leaves_the_same_bytes(platform):
@@ -421,6 +502,19 @@ class TestSelection:
         assert platform.notes[-1] == note
         assert read_json(layout.algorithm_file(platform.store.path))["algorithm"] == chosen
         assert read_json(layout.selection_file(platform.store.path, run.run.due.isoformat()))["chosen"] == chosen
+
+    def test_a_cleared_one_does_not_take_the_algorithm_back(self, platform):
+        platform.run()
+        run = self.select(platform)
+        data, cells = run.pin(), run.plan()
+        outcomes = [run.evaluate(cell, data) for cell in cells]
+        chosen = run.report(outcomes, data)
+        later = {"algorithm": "KNNBasic", "options": {}}
+        write_json(layout.algorithm_file(platform.store.path), later)
+        before = platform.notes[-1]
+        assert run.report([], data) == chosen
+        assert platform.notes[-1] == before
+        assert read_json(layout.algorithm_file(platform.store.path)) == later
 
     @pytest.fixture
     def row_counts(self, monkeypatch) -> list[int]:

@@ -154,7 +154,7 @@ class TestWhy:
     def traced(self, asked: RatingsPlatform) -> RatingsPlatform:
         asked.drop("a.txt", "1 1 1 1\n")
         asked.run()
-        asked.predict()
+        asked.predict(run="run-p")
         return asked
 
     def why(self, platform: RatingsPlatform, line: int | None = None, version: int = 2):
