@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import lzma
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from include.core.errors import BadDataError
 from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
@@ -19,6 +21,17 @@ MD5 = {
     "u.user": "1b53539edc13caad0282c8500608a319",
 }
 GENERATED = "generated"
+MAX_FILE_BYTES = 16 << 20
+"""Above the length of each of them, so that no other archive is unpacked whole."""
+UNZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,  # a password is required, or the method of compression is unknown
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -41,30 +54,70 @@ def read_movielens(location: Path) -> bytes:
         The content of `u.data`, checksum verified; those of `u.item` and `u.user` are verified too if present.
 
     Raises:
-        BadDataError: `u.data` is missing, or a file differs from what GroupLens published.
+        BadDataError: `u.data` is missing, or a file cannot be read or differs from what GroupLens published.
     """
-    if location.is_dir():
-        files = {name: (location / name).read_bytes() for name in MD5 if (location / name).is_file()}
-        return checked(files, str(location))
-    if location.is_file():
-        return checked(unzipped(location.read_bytes(), str(location)), str(location))
+    try:
+        if location.is_dir():
+            files = {name: (location / name).read_bytes() for name in MD5 if (location / name).is_file()}
+            return checked(files, str(location), [path.name for path in location.iterdir()])
+        archive = location.read_bytes() if location.is_file() else None
+    except OSError as error:
+        raise BadDataError(f"MOVIELENS_100K: {location} cannot be read: {error.strerror}") from error
+    if archive is not None:
+        return checked(unzipped(archive, str(location)), str(location))
     raise BadDataError(f"MOVIELENS_100K: a folder or zip file was expected, found nothing at {location}")
 
 
 def unzipped(archive: bytes, where: str) -> dict[str, bytes]:
-    """Return the MovieLens files of a zip file by name; raises `BadDataError` if it is not a zip file."""
+    """
+    Return the MovieLens files of a zip file by name.
+
+    Raises:
+        BadDataError: it is no zip file, is damaged or encrypted, has another compression, or has none of the files.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            entries = {entry.rsplit("/", 1)[-1]: entry for entry in opened.namelist()}
-            return {name: opened.read(entries[name]) for name in MD5 if name in entries}
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise BadDataError(f"{where}: a zip file was expected: {error}") from error
+            # some programs of Windows write backslashes, which zipfile leaves as they are elsewhere
+            entries = {PureWindowsPath(entry).name: entry for entry in opened.namelist()}
+            files = {name: _unzipped(opened, entries[name], where) for name in MD5 if name in entries}
+    except BadDataError:
+        raise
+    except UNZIP_ERRORS as error:
+        raise BadDataError(f"{where}: a zip file was expected that can be read: {error}") from error
+    if not files:
+        raise _missing(where, entries)
+    return files
 
 
-def checked(files: dict[str, bytes], where: str) -> bytes:
-    """Return `u.data` of *files*, all checksums verified; raises `BadDataError` with the name of a wrong file."""
+def _unzipped(opened: zipfile.ZipFile, entry: str, where: str) -> bytes:
+    with opened.open(entry) as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise BadDataError(
+            f"{where}: {entry!a} is longer than {MAX_FILE_BYTES} bytes, which no file of MovieLens 100K is"
+        )
+    return content
+
+
+def _missing(where: str, present: Iterable[str]) -> BadDataError:
+    other = " (ratings.csv is of another MovieLens data set)" if "ratings.csv" in present else ""
+    return BadDataError(f"{where}: MovieLens 100K was expected, but there is no u.data{other}")
+
+
+def checked(files: dict[str, bytes], where: str, present: Iterable[str] = ()) -> bytes:
+    """
+    Return `u.data` of *files*, all checksums verified.
+
+    Args:
+        files: the MovieLens files by name.
+        where: their folder or archive, for messages.
+        present: names of all files there.
+
+    Raises:
+        BadDataError: `u.data` is missing or a file is wrong, by its name.
+    """
     if "u.data" not in files:
-        raise BadDataError(f"{where}: MovieLens 100K was expected, but there is no u.data")
+        raise _missing(where, present)
     for name, content in files.items():
         if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != MD5[name]:
             raise BadDataError(

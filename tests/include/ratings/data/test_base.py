@@ -50,6 +50,61 @@ def test_a_file_that_is_no_zip_is_named(tmp_path, content):
         base.read_movielens(tmp_path / "ml.zip")
 
 
+def zipped(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as opened:
+        for name, content in entries.items():
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # the constructor would replace backslashes on Windows
+            info.compress_type = method
+            opened.writestr(info, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("entry", ["ml-100k\\u.data", "ml-100k/u.data", "u.data", "a\\b/u.data"])
+def test_a_zip_of_any_program_is_read(entry, small_base):
+    assert base.unzipped(zipped({"readme": b"", entry: small_base}), "ml.zip") == {"u.data": small_base}
+
+
+def patched(archive: bytes, central: int, local: int, value: int) -> bytes:
+    """Change two bytes of the entry's headers, in the central directory and before its content."""
+    data, at = bytearray(archive), archive.index(b"PK\x01\x02")
+    data[at + central : at + central + 2] = data[local : local + 2] = value.to_bytes(2, "little")
+    return bytes(data)
+
+
+def damaged(archive: bytes) -> bytes:
+    return archive[:200] + b"\xff" * 50 + archive[250:]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (damaged, ""),
+        (lambda archive: patched(archive, 8, 6, 1), "password required"),
+        (lambda archive: patched(archive, 10, 8, 9), "compression"),
+        (lambda archive: archive[:-30], "not a zip file"),
+    ],
+)
+def test_a_zip_that_cannot_be_read_is_named(tmp_path, small_base, spoil, reason):
+    (tmp_path / "ml.zip").write_bytes(spoil(zipped({"u.data": small_base})))
+    with pytest.raises(BadDataError, match=rf"ml\.zip: a zip file was expected that can be read: .*{reason}"):
+        base.read_movielens(tmp_path / "ml.zip")
+
+
+def test_a_huge_entry_is_not_unpacked_whole():
+    with pytest.raises(BadDataError, match=r"ml\.zip: 'u\.data' is longer than"):
+        base.unzipped(zipped({"u.data": bytes(base.MAX_FILE_BYTES + 1)}), "ml.zip")
+
+
+def test_another_data_set_of_movielens_is_named(tmp_path):
+    (tmp_path / "ratings.csv").touch()
+    with pytest.raises(BadDataError, match=r"there is no u\.data \(ratings\.csv is of another MovieLens data set\)"):
+        base.read_movielens(tmp_path)
+    with pytest.raises(BadDataError, match=r"another MovieLens"):
+        base.unzipped(zipped({"ml-latest-small/ratings.csv": b""}), "ml.zip")
+
+
 def test_a_folder_or_zip_without_the_file_is_named(tmp_path):
     buffer = io.BytesIO()
     zipfile.ZipFile(buffer, "w").close()
