@@ -49,7 +49,12 @@ SETTINGS = RatingsSettings.load()
             uniqueItems=True,
             description="what to compare",
         ),
-        "options": Param({}, type="object", description='arguments by algorithm, such as {"SVD": {"n_epochs": 40}}'),
+        "options": Param(
+            {},
+            type="object",
+            additionalProperties={"type": "object"},
+            description='arguments by algorithm, such as {"SVD": {"n_epochs": 40}}',
+        ),
         "folds": Param(5, type="integer", minimum=2, maximum=20, description="number of folds"),
         "seed": Param(0, type="integer", minimum=0, maximum=2**32 - 1, description="random state of folds and fits"),
         "training": Param(None, type=["null", "integer"], minimum=0, description="training version; empty: the newest"),

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
+from include.core.errors import BadDataError
+from include.core.text import excerpt
+
 
 @dataclass(frozen=True)
 class Run:
@@ -23,8 +26,21 @@ class Request:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Build it from the params of a run; others, which Airflow lets through, are ignored."""
-        return cls(**{each.name: params[each.name] for each in fields(cls) if each.name in params})  # type: ignore[arg-type]
+        """
+        Build it from the params of a run.
+
+        Raises:
+            BadDataError: the run has other params, which Airflow lets through, or ones that contradict each other.
+        """
+        known = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+        if unknown := sorted(params.keys() - known):
+            raise BadDataError(f"params: {', '.join(known)} were expected, found {', '.join(map(excerpt, unknown))}")
+        request = cls(**params)
+        request.check()
+        return request
+
+    def check(self) -> None:
+        """Raise `BadDataError` if values contradict each other or have another form."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,13 @@ class RunRequest(Request):
     """Version of the training table to go back to."""
     reprocess: bool = False
     """Train the newest data with today's options and code, even if nothing is new."""
+
+    def check(self) -> None:
+        asked = [name for name, value in vars(self).items() if value is not None and value is not False]
+        if len(asked) > 1:
+            raise BadDataError(
+                f"params: one of model, training and reprocess was expected, found {' and '.join(asked)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,3 +79,10 @@ class SelectionRequest(Request):
     """Longest mean fit of an algorithm that may be chosen; `None`: any."""
     use: bool
     """Train with the chosen algorithm from now on."""
+
+    def check(self) -> None:
+        for algorithm, options in self.options.items():
+            if not isinstance(options, dict):
+                raise BadDataError(
+                    f"options: an object of arguments was expected for {excerpt(algorithm)}, found {excerpt(options)}"
+                )

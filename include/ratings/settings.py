@@ -1,5 +1,6 @@
 """Settings of the ratings workflow."""
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -28,7 +29,7 @@ class RatingsSettings(Settings):
         default="SVD",
         description=f"training algorithm: {', '.join(PRODUCTION)} or an import path `package.module:Class`",
     )
-    algorithm_options: dict[str, Any] = Field(
+    algorithm_options: Annotated[dict[str, Any], NoDecode] = Field(
         default={}, description="options of the training algorithm, as a JSON object"
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="random seed of training and folds, 0 to 4294967295")
@@ -64,6 +65,16 @@ class RatingsSettings(Settings):
         if name in PRODUCTION or IMPORT_PATH.fullmatch(name):
             return name
         raise ValueError("no such algorithm")
+
+    @field_validator("algorithm_options", mode="before")
+    @classmethod
+    def _decoded(cls, options: object) -> object:
+        if not isinstance(options, str):
+            return options
+        try:
+            return json.loads(options)
+        except ValueError as error:
+            raise ValueError(f"it is not JSON: {error}") from None
 
     @field_validator("max_rmse_rise")
     @classmethod

@@ -1,5 +1,6 @@
 """The rating algorithms: the eleven of Surprise by name, any other `AlgoBase` subclass by import path."""
 
+import hashlib
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping
@@ -66,6 +67,25 @@ def _find(name: str) -> "type[AlgoBase]":
     if not (isinstance(found, type) and issubclass(found, surprise.AlgoBase)):
         raise BadDataError(f"algorithm {name!r}: a subclass of surprise.AlgoBase was expected, found {found!r}")
     return found
+
+
+def code_sha256(name: str) -> str | None:
+    """
+    Return the checksum of the module of an algorithm given by an import path; `None`: it is built in.
+
+    What that module imports is not part of it.
+
+    Raises:
+        BadDataError: it cannot be imported.
+    """
+    if name in BUILT_IN:
+        return None
+    module = inspect.getmodule(_find(name))
+    try:
+        source = inspect.getsource(module) if module else ""
+    except OSError:  # compiled
+        return None
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def why_not_applicable(name: str, stars: Iterable[float]) -> str | None:

@@ -48,7 +48,12 @@ class Recipe:
         )
 
     def tags(self) -> dict[str, str]:
-        """Return the tags of the model version; `recipe` is the sha256 over the others."""
+        """
+        Return the tags of the model version; `recipe` is the sha256 over the others.
+
+        Raises:
+            BadDataError: an algorithm of one's own cannot be imported; its code is one of the tags.
+        """
         tags = {
             "training_fingerprint": self.training_fingerprint,
             "base_sha256": self.base_sha256,
@@ -60,6 +65,8 @@ class Recipe:
         }
         if self.features_version is not None:
             tags["features_version"] = str(self.features_version)
+        if code := algorithms.code_sha256(self.algorithm):
+            tags["code"] = code
         return tags | {"recipe": hashlib.sha256(json.dumps(tags, sort_keys=True).encode()).hexdigest()}
 
 

@@ -1,6 +1,9 @@
 """The steps of the workflow, run as its DAGs run them; every task may die and be run again."""
 
+import importlib
+import linecache
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -469,8 +472,37 @@ def test_a_run_tells_what_it_did_and_how_things_are(platform):
     assert platform.metrics["champion_holdout_rmse"] == platform.registry.versions[0].metrics["holdout_rmse"]
 
 
-def test_params_that_the_dag_does_not_know_are_ignored(platform):
-    assert platform.run(unknown=1).output == [1]
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"reproces": True}, "model, training, reprocess were expected, found 'reproces'"),
+        ({"model": 1, "training": 0}, "found model and training"),
+        ({"model": 1, "reprocess": True}, "found model and reprocess"),
+    ],
+)
+def test_params_that_cannot_be_meant_are_refused(platform, asked, found):
+    platform.run()
+    with pytest.raises(BadDataError, match=found):
+        platform.run(**asked)
+
+
+def test_the_code_of_an_algorithm_is_part_of_the_recipe(platform, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    platform.settings = RatingsSettings(algorithm="own_algorithm:Own", max_rmse_rise="off")
+    outcomes = []
+    for constant in (4.25, 4.25, 2.0):
+        (tmp_path / "own_algorithm.py").write_text(
+            "from surprise import AlgoBase\n"
+            "class Own(AlgoBase):\n"
+            f"    def estimate(self, u, i):\n        return {constant}\n"
+        )
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        sys.modules.pop("own_algorithm", None)
+        report = platform.run(reprocess=True)
+        outcomes.append((report.output, report.made))
+    assert outcomes == [([1], "computed"), ([1], "reused"), ([2], "computed")]
 
 
 class TestSelection:
@@ -515,6 +547,12 @@ class TestSelection:
         assert run.report([], data) == chosen
         assert platform.notes[-1] == before
         assert read_json(layout.algorithm_file(platform.store.path)) == later
+
+    def test_options_that_are_no_object_are_refused(self, platform):
+        run = self.select(platform)
+        asked = {**run.run.params, "options": {"SVD": 5}}
+        with pytest.raises(BadDataError, match="an object of arguments was expected for 'SVD', found 5"):
+            platform.pipeline(replace(run.run, params=asked)).plan()
 
     @pytest.fixture
     def row_counts(self, monkeypatch) -> list[int]:
