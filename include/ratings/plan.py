@@ -72,6 +72,11 @@ def make_plan(run: Run, store: Store, base_data: Base, settings: RatingsSettings
         found = ingest(store, base_data.rows, run.id, now, coalesce=settings.coalesce)
         files, counts = found.files, found.counts()
         versions, reason = _versions_to_train(store, ledger, coalesce=settings.coalesce, reprocess=asked.reprocess)
+    if versions and algorithm and algorithm["algorithm"] != settings.algorithm:
+        reason += (
+            f" ({algorithm['algorithm']} was chosen by the model selection {algorithm['dag_run_id']} and wins over "
+            f"RATINGS_ALGORITHM={settings.algorithm}; remove ratings/algorithm.json to go back to that)"
+        )
     return Plan(
         run=run.id,
         by=run.by,

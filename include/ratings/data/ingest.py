@@ -1,7 +1,8 @@
 """Ingestion of landed files into the ledger; each file is ingested once, or refused as a whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from logging import getLogger
 
 from include.core.errors import BadDataError, TransientError
 from include.core.storage import Store, StoredObject
@@ -11,7 +12,9 @@ from include.ratings.data import landing
 from include.ratings.data.changed import refuse_changed
 from include.ratings.data.landing import Opened
 from include.ratings.data.ledger import Ledger
-from include.ratings.data.rows import Rating, parse_rating
+from include.ratings.data.rows import DECIMAL_ID, Rating, parse_rating
+
+log = getLogger(__name__)
 
 MAX_ATTEMPTS = 10
 
@@ -29,16 +32,19 @@ class Ingested:
     """Printable names of files that could not be read this time."""
     rows_added: int = 0
     rows_replaced: int = 0
+    rows_with_decimal_ids: int = 0
+    """Rows with an id such as `244.0`, which is another one than `244`."""
 
     def counts(self) -> dict[str, int]:
-        """Return its counts by name; `files_unreadable` only if there are some."""
+        """Return its counts by name; `files_unreadable` and `rows_with_decimal_ids` only if there are some."""
         counts = {
             "files": len(self.files),
             "rows_added": self.rows_added,
             "rows_replaced": self.rows_replaced,
             "files_refused": len(self.refused),
         }
-        return counts | ({"files_unreadable": len(self.unreadable)} if self.unreadable else {})
+        told = {"files_unreadable": len(self.unreadable), "rows_with_decimal_ids": self.rows_with_decimal_ids}
+        return counts | {name: count for name, count in told.items() if count}
 
 
 def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coalesce: bool = True) -> Ingested:
@@ -79,6 +85,7 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
             found.files += batch
             found.rows_added += len(pairs)
             found.rows_replaced += replaced
+            found.rows_with_decimal_ids += _decimal_ids(batch)
         else:
             return found
     raise TimeoutError(f"other runs took files first, {MAX_ATTEMPTS} times in a row")
@@ -104,6 +111,18 @@ def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> d
     if unavailable and not files:
         raise TransientError(f"training: no landed file can be read now, among them {min(found.unreadable)}")
     return files
+
+
+def _decimal_ids(batch: Mapping[str, Sequence[Rating]]) -> int:
+    count = 0
+    for name, rows in batch.items():
+        odd = [row for row in rows if DECIMAL_ID.fullmatch(row.user) or DECIMAL_ID.fullmatch(row.movie)]
+        if odd:
+            log.warning(
+                "%s: %d rows have ids such as %s, which are other ids than without .0", name, len(odd), odd[0][:2]
+            )
+        count += len(odd)
+    return count
 
 
 def _well_named(store: Store, landed: dict[str, StoredObject], found: Ingested) -> dict[str, StoredObject]:

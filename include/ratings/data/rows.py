@@ -15,6 +15,17 @@ ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 INTEGER = re.compile(r"[0-9]{1,18}")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+BINARY = {
+    b"\x1f\x8b": "a gzip file; unpack it first",
+    b"PK\x03\x04": "a zip file; unpack it first",
+    b"\x28\xb5\x2f\xfd": "a zstd file; unpack it first",
+    b"\xef\xbb\xbf": "a byte order mark; save it as UTF-8 without one",
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+}
+"""First bytes of files that are dropped by mistake."""
+DECIMAL_ID = re.compile(r"[0-9]+\.0+")
+"""An id that was a number with a fraction on the way, as pandas writes a column in which one is missing."""
 BLANKS = re.compile(r"[ \t]+")
 
 T = TypeVar("T")
@@ -96,8 +107,12 @@ def parse_file(content: bytes, parse: Callable[[str], T]) -> list[T]:
     Read a file with one row a line.
 
     Raises:
-        BadDataError: the file is empty or not UTF-8, or a line is bad; the message names the line, from 1.
+        BadDataError: the file is empty or not UTF-8, or a line is bad; the message names the line, from 1, and the
+            likely cause.
     """
+    for magic, kind in BINARY.items():
+        if content.startswith(magic):
+            raise BadDataError(f"line 1: rows of UTF-8 text were expected, found {kind}")
     try:
         lines = content.decode().split("\n")
     except UnicodeDecodeError as error:
@@ -113,7 +128,22 @@ def parse_file(content: bytes, parse: Callable[[str], T]) -> list[T]:
         return parse_all(lines, parse, max_errors=1)
     except BadRowsError as error:
         index, reason = error.errors[0]
-        raise BadDataError(f"line {index + 1}: {reason}") from None
+        raise BadDataError(f"line {index + 1}: {reason}{_likely_cause(lines[index], index)}") from None
+
+
+def _likely_cause(line: str, index: int) -> str:
+    """Return what is known to go wrong with such a line, for the end of a message; empty: nothing."""
+    if not line.strip():
+        return " (an empty line)"
+    if line.endswith("\r"):
+        return " (the lines end as those of Windows do, CR LF; only LF is allowed)"
+    if "::" in line:
+        return " (the fields are separated by ::; blanks or tabs are allowed)"
+    if separator := next((each for each in ",;|" if each in line), None):
+        return f" (the fields are separated by {separator!r}; blanks or tabs are allowed)"
+    if index == 0 and not any(character.isdigit() for character in line) and len(line.split()) > 1:
+        return " (a header? only rows are allowed)"
+    return ""
 
 
 def normalised(row: str) -> str:

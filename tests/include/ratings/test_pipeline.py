@@ -89,6 +89,23 @@ def test_without_coalescing_each_file_makes_a_model_in_order(platform):
     assert champion(platform).version == 4
 
 
+def test_ids_that_became_decimal_numbers_are_told(platform):
+    platform.drop("a.txt", "244.0 346.0 2.0 880606923\n244 346.0 2 1\n244 346 2 1\nv1.0 1.5 2 1\n")
+    report = platform.run()
+    assert (report.counts["rows_added"], report.counts["rows_with_decimal_ids"]) == (4, 2)
+    assert report.note.endswith("2 rows with decimal ids")
+
+
+def test_an_algorithm_that_a_selection_chose_is_told(platform):
+    platform.run()
+    chosen = {"algorithm": "SVD", "options": {"n_epochs": 2}, "dag_run_id": "selection-1", "at": "2027"}
+    write_json(layout.algorithm_file(platform.store.path), chosen)
+    reason = platform.run(reprocess=True).reason
+    assert "SVD was chosen by the model selection selection-1 and wins over RATINGS_ALGORITHM=BaselineOnly" in reason
+    layout.algorithm_file(platform.store.path).unlink()
+    assert "RATINGS_ALGORITHM" not in platform.run(reprocess=True).reason
+
+
 def test_many_small_commits_are_compacted_on_the_way(platform, monkeypatch):
     monkeypatch.setattr("include.ratings.data.ledger.MAX_FILES", 3)
     platform.run()

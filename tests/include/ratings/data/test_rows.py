@@ -1,5 +1,7 @@
 """Rows as users send them."""
 
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +108,24 @@ def test_any_text_is_either_read_or_explained(row):
         assert normalised(row) == f"{user} {movie}"
     assert explained.isascii()
     assert len(explained) < 200
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (gzip.compress(b"1 1 3 1\n"), "line 1: rows of UTF-8 text were expected, found a gzip file"),
+        (b"PK\x03\x04...", "line 1: .* found a zip file"),
+        (b"\xef\xbb\xbf1 1 3 1\n", "line 1: .* found a byte order mark"),
+        ("1 1 3 1\n".encode("utf-16"), "line 1: .* found UTF-16 text"),
+        (b"1 1 3 1\r\n1 2 3 1\r\n", r"line 1: no control characters .*'\\r' \(the lines end as those of Windows do"),
+        (b"1::1::3::1\n", r"line 1: 4 fields .*, found 1 \(the fields are separated by ::"),
+        (b"1 1 3 1\n1,2,3,1\n", r"line 2: 4 fields .*, found 1 \(the fields are separated by ','"),
+        (b"user movie rating timestamp\n1 1 3 1\n", r"line 1: rating: .* \(a header\? only rows are allowed\)"),
+        (b"userId,movieId\n", r"line 1: .* separated by ','"),
+        (b"1 1 3 1\n\n", r"line 2: 4 fields .*, found 0 \(an empty line\)"),
+        (b"rubbish\n", "line 1: 4 fields .* were expected, found 1$"),
+    ],
+)
+def test_the_likely_cause_is_named(content, reason):
+    with pytest.raises(BadDataError, match=f"^{reason}"):
+        parse_file(content, parse_rating)
