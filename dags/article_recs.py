@@ -37,12 +37,12 @@ from airflow.sdk import Context, Param, TaskGroup, dag, get_current_context, tas
 from dags.common import DEFAULTS, deadline
 from include.articles import parameters
 from include.articles.settings import ArticleSettings
-from include.articles.sites.configuration import Site, load_sites, schedules
+from include.articles.sites.configuration import Site, SitesError, load_sites, schedules
 from quartet.alerts.failure import run_failed
 
 
-def article_recs(site: Site, schedule: str | None) -> None:
-    """Build the DAG of a site."""
+def article_recs(site: Site, schedule: str | None, error: SitesError | None = None) -> None:
+    """Build the DAG of a site; the runs of one that is not valid fail with the error, which the docs show."""
     limit = timedelta(minutes=site.run_timeout_minutes)
 
     def mark_failed(context: Context) -> None:
@@ -57,7 +57,7 @@ def article_recs(site: Site, schedule: str | None) -> None:
         def do() -> dict | None:
             from quartet.workflows.articles import articles_run
 
-            with articles_run(get_current_context(), site.name) as run:
+            with articles_run(get_current_context(), site.name, begins=task_id == "create_model") as run:
                 return work(run)
 
         return do()
@@ -72,7 +72,7 @@ def article_recs(site: Site, schedule: str | None) -> None:
         deadline=deadline(site.run_timeout_minutes),
         on_failure_callback=[mark_failed, run_failed],
         default_args=DEFAULTS,
-        doc_md=__doc__,
+        doc_md=f"# Not valid\n\n```\n{error}\n```\n{__doc__}" if error else __doc__,
         tags=["articles"],
         params={name: Param(**schema) for name, schema in parameters.schemas(site.parameters).items()},
     )
@@ -100,5 +100,5 @@ def article_recs(site: Site, schedule: str | None) -> None:
 
 
 _sites = load_sites(ArticleSettings.load())
-for _name, _schedule in schedules(_sites).items():
-    article_recs(_sites[_name], _schedule)
+for _name, _schedule in schedules(_sites.of_dags).items():
+    article_recs(_sites.of_dags[_name], _schedule, _sites.errors.get(_name))

@@ -96,7 +96,7 @@ class Pipeline:
     def create_model(self) -> Counts:
         """Pin the plan of the run and create its models as `pending` if it trains; a repeated run starts over."""
         plan, clock = self.dependencies.requested_plan(), self.dependencies.clock
-        plans.pin(self.files, plan)
+        plans.pin(self.files, plan, self.site)
         with self.dependencies.open_database() as engine:
             schema.upgrade(engine)
             if not plan.train:

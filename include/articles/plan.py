@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from include.articles import parameters
 from include.articles.layout import RunFiles
 from include.articles.settings import ArticleSettings
+from include.articles.sites.configuration import Site
 from include.core.errors import BadDataError
 from include.core.storage import read_json, write_json
 
@@ -55,9 +58,19 @@ def parse_run_at(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
-def pin(files: RunFiles, plan: Plan) -> None:
-    """Write the plan of a run."""
-    write_json(files.plan, plan.as_json())
+def pin(files: RunFiles, plan: Plan, site: Site | None = None) -> None:
+    """Write the plan of a run, and its site as it is configured now."""
+    configured = site.model_dump(mode="json") if site else None
+    write_json(files.plan, {**plan.as_json(), "configuration": configured})
+
+
+def load_site(files: RunFiles) -> Site | None:
+    """Return the site that is pinned with the plan of a run; `None` if there is no plan, or one of an older version."""
+    found = (read_json(files.plan) or {}).get("configuration")
+    try:
+        return Site(**found) if found else None
+    except ValidationError:  # of another version, with other keys
+        return None
 
 
 def load(files: RunFiles) -> Plan:

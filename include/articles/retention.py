@@ -1,9 +1,12 @@
 """Retention of articles: housekeeping removes extracts that no run reads, and files of failed or orphaned runs."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from include.articles import layout
+from include.core.errors import BadDataError
 from include.core.retention import (
     Cleaning,
     Counts,
@@ -16,6 +19,8 @@ from include.core.retention import (
     days_kept,
 )
 from include.core.storage import StoragePath, walk_objects
+
+log = logging.getLogger(__name__)
 
 RUNS_KEPT = 3
 """Number of a site's newest runs whose files are always kept."""
@@ -39,7 +44,7 @@ def clean_extracts(
         sweeper: removes objects from the storage.
         now: seconds since 1970.
         before: only extracts older than this are removed, so that a backfill keeps those it has just made.
-        days: returns for how many days before today the extracts of a site are kept.
+        days: returns for how many days before today the extracts of a site are kept; infinity: for ever.
     """
     today = datetime.fromtimestamp(now, UTC).date()
     old = {
@@ -47,7 +52,8 @@ def clean_extracts(
         for name, stored in walk_objects(folder).items()
         if (extract := layout.site_and_date_of_extract(name))
         and stored.changed < before
-        and extract[1] < today - timedelta(days=days(extract[0]))
+        and (kept := days(extract[0])) != inf
+        and extract[1] < today - timedelta(days=kept)
     }
     return sweeper.sweep(folder, old, "extracts")
 
@@ -96,23 +102,36 @@ def _old(changed: Mapping[str, float], keep: int, before: float) -> set[str]:
 
 def clean_articles(cleaning: Cleaning) -> Counts:
     """Remove extracts that no run reads, and files of runs that did not get to clean up."""
+    settings, root = ArticleRetention.load(), cleaning.store.path
+    if before := cleaning.before(settings, "extracts_days"):
+        clean_extracts(root, cleaning.sweeper, cleaning.now, before, _days_of_extracts(cleaning, settings))
+    if before := cleaning.before(settings, "article_runs_days"):
+        clean_runs(root, cleaning.sweeper, before)
+    return cleaning.sweeper.removed.as_json()
+
+
+def _days_of_extracts(cleaning: Cleaning, settings: ArticleRetention) -> Callable[[str], float]:
+    """Return a function from a site to the days of extracts it keeps: all, if what its runs read is unknown."""
     from include.articles import parameters
     from include.articles.settings import ArticleSettings
     from include.articles.sites.configuration import load_sites
 
-    settings, root = ArticleRetention.load(), cleaning.store.path
-    sites = load_sites(ArticleSettings.load())
-    variable = cleaning.variable(parameters.VARIABLE)
+    try:
+        sites = load_sites(ArticleSettings.load())
+        variable = parameters.of_variable(cleaning.variable(parameters.VARIABLE))
+    except BadDataError as error:
+        log.warning("All extracts are kept, because it is not known which ones runs read: %s", error)
+        return lambda site: inf
+    for site, error in sites.errors.items():
+        log.warning("All extracts of %s are kept, because it is not known which ones runs read: %s", site, error)
 
     def days(site: str) -> float:
+        if site in sites.errors:
+            return inf
         own = sites[site].parameters if site in sites else {}
         return max(settings.extracts_days, parameters.resolve(own, variable).days_of_data)
 
-    if before := cleaning.before(settings, "extracts_days"):
-        clean_extracts(root, cleaning.sweeper, cleaning.now, before, days)
-    if before := cleaning.before(settings, "article_runs_days"):
-        clean_runs(root, cleaning.sweeper, before)
-    return cleaning.sweeper.removed.as_json()
+    return days
 
 
 RETENTION = Retention(

@@ -1,14 +1,49 @@
 """Settings of the article recommendations: events, filters, models, retention, API."""
 
+import re
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from include.core.settings import Settings
 
 DAY_SECONDS = 86_400
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+"""Name of an S3 bucket; old ones may have capitals and underscores."""
+_ANY_BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+"""Name of a bucket in a URL; some stores have shorter ones."""
+
+
+def events_root(location: str) -> str:
+    """
+    Return the URL of the root of the events, without a trailing slash.
+
+    Args:
+        location: `s3://bucket/prefix`, `file:///path`, or the name of an S3 bucket.
+
+    Raises:
+        ValueError: *location* is something else.
+    """
+    if BUCKET.fullmatch(location):
+        return f"s3://{location}"
+    in_bucket = re.fullmatch(r"s3://(?:[^/@]+@)?([^/]+)(?:/.*)?", location, re.DOTALL)
+    if (in_bucket and _ANY_BUCKET.fullmatch(in_bucket[1])) or re.fullmatch(r"file:///.+", location, re.DOTALL):
+        return location.rstrip("/")
+    raise ValueError("s3://bucket/prefix, file:///path or a bucket was expected")
+
+
+def _location(text: str) -> str:
+    events_root(text)
+    return text
+
+
+def _address(text: str) -> str:
+    if text and not (urlsplit(text).hostname and urlsplit(text).port != 0):
+        raise ValueError("a URL with a host was expected")
+    return text
 
 
 class ArticleSettings(Settings):
@@ -27,12 +62,12 @@ class ArticleSettings(Settings):
     sites_file: str = Field(
         default="", description="YAML file with your own sites; if empty, `sites.yaml` below QUARTET_HOME"
     )
-    site_base_url: str = Field(
+    site_base_url: Annotated[str, AfterValidator(_address)] = Field(
         default="",
         pattern=r"^$|^https?://[^/]+.*$",
         description="URL that replaces the address of every site, such as that of a copy; if empty, the site's own",
     )
-    ga_data_bucket: str = Field(
+    ga_data_bucket: Annotated[str, AfterValidator(_location)] = Field(
         default="lnl-snowplow-washington-city-paper",
         min_length=1,
         description="location of the events: `s3://bucket/prefix`, `file:///path`, or the name of an S3 bucket",

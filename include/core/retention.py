@@ -184,7 +184,7 @@ class Cleaning:
     model_versions: Callable[[str], ModelVersions]
     """Returns the versions of a registered model, by its name."""
     variable: Callable[[str], Any]
-    """Reads an Airflow Variable that holds a JSON object; returns an empty one if it is not set."""
+    """Reads an Airflow Variable that holds a JSON object, empty if it is not set; anything else is a `BadDataError`."""
 
     def before(self, settings: RetentionSettings, field: str) -> float | None:
         """Return the instant before which the setting *field* lets data expire, and log it; `None`: all is kept."""

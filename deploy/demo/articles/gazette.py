@@ -99,10 +99,13 @@ def provide(console: Console) -> None:
     Make the archive unless there is a recent one, and add the site to the user's file of sites.
 
     Raises:
-        SitesError: the user's file of sites is invalid.
+        SitesError: the site is not known, and the user's file of sites, to which it is added, has an error.
     """
     settings = ArticleSettings.load()
-    if SITE not in load_sites(settings):
+    sites = load_sites(settings)
+    if SITE not in sites:
+        for error in sites.errors.values():
+            raise error
         events = json.dumps(events_url(), ensure_ascii=False)
         entry = ENTRY.format(domain=generate.DOMAIN, events=events, days=DAYS)
         own_file = PlatformSettings.load().home / BUILT_IN.name

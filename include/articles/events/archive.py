@@ -4,7 +4,6 @@ Objects lie below `enriched/good/YYYY/MM/DD/`, by the UTC date of delivery; even
 """
 
 import logging
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,7 +20,7 @@ from include.articles import layout
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
 from include.articles.events.records import SCHEMA, TEXT, frame
-from include.articles.settings import ArticleSettings
+from include.articles.settings import ArticleSettings, events_root
 from include.core.errors import BadDataError, SettingsError
 from include.core.storage import StoragePath, StoredObject, walk_objects
 
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 
 THREADS = 8
 """Objects read at a time; most of the time is spent waiting for S3."""
-BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 Manifest = dict[str, Any]
 Progress = Callable[[int, int], None]
 
@@ -70,12 +68,11 @@ def events_url(location: str) -> str:
     Raises:
         SettingsError: *location* is something else.
     """
-    if re.fullmatch(r"s3://[^/]+(/.*)?|file:///.+", location, re.DOTALL):
-        return location.rstrip("/")
-    if BUCKET.fullmatch(location):
-        return f"s3://{location}"
-    name = ArticleSettings.variable("ga_data_bucket")
-    raise SettingsError(f"{name}: s3://bucket/prefix, file:///path or a bucket was expected, found {location!r}")
+    try:
+        return events_root(location)
+    except ValueError as error:
+        name = ArticleSettings.variable("ga_data_bucket")
+        raise SettingsError(f"{name}: {error}, found {location!r}") from None
 
 
 def dates_of(run_at: datetime, days: int) -> list[date]:

@@ -1,17 +1,19 @@
 """Configuration of the sites: fields, files, schedules. Cheap enough to be imported by a DAG file."""
 
+import hashlib
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from math import inf
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from include.articles.parameters import check
 from include.articles.settings import PARAMETERS, ArticleSettings
-from include.core.errors import BadDataError
+from include.articles.sites import files
+from include.articles.sites.files import SitesError
 from include.core.settings import ROOT, PlatformSettings
 from include.core.text import excerpt
 
@@ -19,10 +21,9 @@ BUILT_IN = Path(__file__).with_name("sites.yaml")
 EVERY_TWO_HOURS = "0 */2 * * *"
 NEVER = "never"
 """Schedule of a site whose runs are started by hand only."""
-
-
-class SitesError(BadDataError):
-    """An unknown site, or an invalid file of sites; the message names file, site and key."""
+_NAME = r"^[a-z0-9][a-z0-9-]{0,99}$"
+_OF_DAG = ("enabled", "schedule", "run_timeout_minutes", "parameters")
+"""Keys that a DAG is built from."""
 
 
 class Site(BaseModel):
@@ -50,7 +51,7 @@ class Site(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")
+    name: str = Field(pattern=_NAME)
     domain: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$")
     kind: Literal["washington_city_paper", "wordpress"]
     base_url: str = Field(default="", pattern=r"^https?://[^\s/?#@]+[^\s?#@]*$", validate_default=True)
@@ -82,18 +83,35 @@ class Site(BaseModel):
     @field_validator("schedule")
     @classmethod
     def _check_schedule(cls, schedule: str) -> str:
-        from croniter import croniter
+        from croniter import CroniterBadDateError, croniter
 
-        if schedule != NEVER and not (len(schedule.split()) == 5 and croniter.is_valid(schedule)):
-            raise ValueError(f"a cron expression of five fields or `{NEVER}` was expected")
+        if schedule == NEVER:
+            return schedule
+        if len(schedule.split()) != 5 or not croniter.is_valid(schedule):
+            raise ValueError(f"a cron expression of five fields or `{NEVER}` was expected, found {excerpt(schedule)}")
+        try:
+            croniter(schedule).get_next()
+        except CroniterBadDateError:
+            raise ValueError(f"there is no such day, found {excerpt(schedule)}; for no runs, write `{NEVER}`") from None
         return schedule
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, url: str) -> str:
+        try:
+            host, _ = urlsplit(url).hostname, urlsplit(url).port
+        except ValueError as error:
+            raise ValueError(f"a URL was expected: {error}, found {excerpt(url)}") from None
+        if not host:
+            raise ValueError(f"a URL with a host was expected, found {excerpt(url)}")
+        return url
 
     @field_validator("parameters")
     @classmethod
     def _check_parameters(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         if unknown := parameters.keys() - set(PARAMETERS):
             raise ValueError(f"not a parameter: {', '.join(sorted(unknown))}; allowed: {', '.join(PARAMETERS)}")
-        return {name: _parameter(name, value) for name, value in parameters.items()}
+        return {name: check(name, value) for name, value in parameters.items()}
 
     @field_validator("path_pattern")
     @classmethod
@@ -115,35 +133,67 @@ class Site(BaseModel):
         return self
 
 
-def _parameter(name: str, value: Any) -> Any:
-    field = ArticleSettings.model_fields[name]
-    expected = TypeAdapter(field.rebuild_annotation())
-    try:
-        checked = expected.dump_python(expected.validate_python(value), mode="json")
-    except ValidationError as error:
-        message = f"{name}: {error.errors()[0]['msg']}, found {excerpt(value)}. Expected: {field.description}"
-        raise ValueError(message) from None
-    return "inf" if checked == inf else checked  # JSON has no such number
+class Sites(dict[str, Site]):
+    """
+    The valid sites by name.
+
+    Attributes:
+        errors: what is wrong with each of the other sites, by name.
+        stand_ins: in place of each of them, a site from which its DAG can be built; its runs fail with the error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: dict[str, SitesError] = {}
+        self.stand_ins: dict[str, Site] = {}
+
+    @property
+    def of_dags(self) -> dict[str, Site]:
+        """All sites, valid or not, in the form from which their DAGs are built."""
+        return {**self, **self.stand_ins}
+
+    def add(self, name: str, values: dict[str, Any], file: Path) -> None:
+        """Add a site from its keys and values, or what is wrong with it."""
+        try:
+            self[name] = Site(**{**values, "name": name})
+        except ValidationError as error:
+            explained = [_explained(each) for each in error.errors()]
+            text = "\n".join(f"{file}, site {name}{each}" for each in explained)
+            wrong = {each["loc"][0] for each in error.errors() if each["loc"]}
+            self.refuse(name, SitesError(text), {key: values[key] for key in values.keys() - wrong})
+
+    def refuse(self, name: str, error: SitesError, values: Mapping[str, Any]) -> None:
+        """Add a site that is not valid; *values* are those of its values that are."""
+        own = {key: value for key, value in values.items() if key in _OF_DAG}
+        name = _dag_name(name)
+        self.errors[name] = error
+        self.stand_ins[name] = Site(name=name, domain="invalid", kind="washington_city_paper", **own)
 
 
-def load_sites(settings: ArticleSettings) -> dict[str, Site]:
+def load_sites(settings: ArticleSettings) -> Sites:
     """
     Return all sites by name: the shipped ones in the order of their file, then the user's own.
+
+    A site that is not valid is left out, see `Sites.errors`.
 
     Args:
         settings: `sites_file` names the user's file; without it, `sites.yaml` below QUARTET_HOME is optional.
 
     Raises:
-        SitesError: a file is missing or invalid.
+        SitesError: a file is missing, or cannot be read as a whole.
     """
-    shipped = _read(BUILT_IN)
+    shipped = files.read(BUILT_IN)
     configured = ROOT / Path(settings.sites_file).expanduser() if settings.sites_file else None
     own_file = configured or PlatformSettings.load().home / BUILT_IN.name
-    own = _read(own_file) if configured or own_file.exists() else {}
-    return {
-        name: _site(name, shipped.get(name, {}) | own.get(name, {}), own_file if name in own else BUILT_IN)
-        for name in shipped | own
-    }
+    own = files.read(own_file) if configured or own_file.exists() else files.Entries()
+    sites = Sites()
+    for name in shipped.sites | own.sites | own.errors:
+        if error := own.errors.get(name):
+            sites.refuse(name, error, {"enabled": True})  # whether it is, is unknown, and its error must be seen
+        else:
+            values = shipped.sites.get(name, {}) | own.sites.get(name, {})
+            sites.add(name, values, own_file if name in own.sites else BUILT_IN)
+    return sites
 
 
 def find_site(sites: Mapping[str, Site], name: str) -> Site:
@@ -151,8 +201,10 @@ def find_site(sites: Mapping[str, Site], name: str) -> Site:
     Return the site of this name.
 
     Raises:
-        SitesError: there is none.
+        SitesError: there is none, or it is not valid.
     """
+    if isinstance(sites, Sites) and name in sites.errors:
+        raise sites.errors[name]
     if name not in sites:
         raise SitesError(f"the name of a site was expected, one of {', '.join(sites)}; found {excerpt(name)}")
     return sites[name]
@@ -176,49 +228,29 @@ def schedules(sites: Mapping[str, Site]) -> dict[str, str | None]:
 
 
 @cache
-def shipped_sites() -> dict[str, Site]:
+def shipped_sites() -> Sites:
     """Return the sites that are shipped, by name."""
-    return {name: _site(name, values, BUILT_IN) for name, values in _read(BUILT_IN).items()}
+    sites = Sites()
+    for name, values in files.read(BUILT_IN).sites.items():
+        sites.add(name, values, BUILT_IN)
+    return sites
 
 
-def _site(name: str, values: dict[str, Any], file: Path) -> Site:
-    try:
-        return Site(**{**values, "name": name})
-    except ValidationError as error:
-        explained = [_explained(each) for each in error.errors()]
-        raise SitesError("\n".join(f"{file}, site {name}{each}" for each in explained)) from None
+def _dag_name(name: str) -> str:
+    """Return a valid name, unlike any valid one, for a site whose own is not."""
+    if re.fullmatch(_NAME, name):
+        return name
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
+    return f"{plain or 'site'}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
 
 
 def _explained(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    found = "" if error["type"] in ("missing", "value_error") else f", found {excerpt(error['input'])}"
-    return f"{key and ', '}{key}: {error['msg'].removeprefix('Value error, ')}{found}"
-
-
-def _read(file: Path) -> dict[str, dict[str, Any]]:
-    """Read a file of sites without validating the values."""
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a subclass of SafeLoader)
-    except OSError as error:
-        raise SitesError(f"{file}: a readable file was expected, found: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise SitesError(f"{file}: YAML was expected: {error}") from None
-    for name, values in content.items() if isinstance(content, dict) else ():
-        if not isinstance(name, str) or not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-            raise SitesError(f"{file}, site {name}: keys with values were expected, found {excerpt(values)}")
-        if "name" in values:
-            raise SitesError(f"{file}, site {name}: the name is the key of the site; no key `name` was expected")
-    if content is not None and not isinstance(content, dict):
-        raise SitesError(f"{file}: sites by name were expected, found {excerpt(content)}")
-    return content or {}
-
-
-class _Loader(yaml.SafeLoader):
-    """Rejects duplicate keys, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} occurs twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    key, value = ".".join(str(part) for part in error["loc"]), error["input"]
+    if error["type"] == "extra_forbidden":
+        text = f"there is no such key; these are: {', '.join(each for each in Site.model_fields if each != 'name')}"
+    else:
+        text = error["msg"].removeprefix("Value error, ")
+    found = "" if error["type"] in ("missing", "value_error") else f", found {excerpt(value)}"
+    if error["type"] == "string_type":
+        found += "; put it in quotes, since YAML takes it for something else"
+    return f"{key and ', '}{key}: {text}{found}"

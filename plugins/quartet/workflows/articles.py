@@ -1,49 +1,58 @@
 """Runs of the articles workflow in Airflow: from the context of a task to the pipeline of a site."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
-from airflow.sdk import Variable
-
 from include.articles import layout, parameters, report
+from include.articles import plan as plans
 from include.articles.database import models, schema
 from include.articles.pipeline import Dependencies, Pipeline
 from include.articles.plan import Plan, parse_run_at
 from include.articles.publishing import ARTICLE, POPULARITY
 from include.articles.settings import PARAMETERS, ArticleSettings
-from include.articles.sites.configuration import find_site, load_sites
+from include.articles.sites.configuration import Site, find_site, load_sites
+from include.core.errors import BadDataError
 from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.database import DatabaseHook
 from quartet.hooks.registry import RegistryHook
 from quartet.hooks.site import SiteHook
 from quartet.hooks.storage import StorageHook
-from quartet.workflows.common import skipping
+from quartet.workflows.common import json_variable, skipping
+
+log = logging.getLogger(__name__)
 
 CONNECTION = "quartet_articles"
 
 
 @contextmanager
-def articles_run(context: Mapping[str, Any], site: str) -> Iterator[Pipeline]:
+def articles_run(context: Mapping[str, Any], site: str, begins: bool = False) -> Iterator[Pipeline]:
     """
     Yield the steps of a site's run; an error is stored with the run's models, a step without work skips its task.
 
     Args:
         context: the context of the Airflow task.
         site: name of the site.
+        begins: whether this is the run's first task, which takes the site as it is configured now; the others take the
+            one that the first has pinned.
     """
-    pipeline = _pipeline(context, site)
+    pipeline = _pipeline(context, site, begins)
     with skipping(context), pipeline.keeping_errors():
         yield pipeline
 
 
 def mark_failed(context: Mapping[str, Any], site: str) -> None:
     """Mark the models of a failed run as failed; a failure callback, run by the DAG processor."""
-    _pipeline(context, site).fail(str(context.get("exception") or context.get("reason") or "a task of the run failed"))
+    reason = str(context.get("exception") or context.get("reason") or "a task of the run failed")
+    try:
+        _pipeline(context, site).fail(reason)
+    except BadDataError as error:
+        log.warning("The run has no models to mark as failed: %s", error)
     measured = {"job_time": _elapsed(context)}
     metrics.send("article_recs", measured, {"site": site, "status": "failure"}, in_callback=True)
 
@@ -51,7 +60,7 @@ def mark_failed(context: Mapping[str, Any], site: str) -> None:
 def measure_state() -> None:
     """Send the age of each served model, of the sites that have a schedule."""
     now = datetime.now(UTC)
-    sites = [site.name for site in load_sites(ArticleSettings.load()).values() if site.enabled]
+    sites = [site.name for site in load_sites(ArticleSettings.load()).of_dags.values() if site.enabled]
     with DatabaseHook(CONNECTION).engine() as engine:
         schema.upgrade(engine)
         for site, kind in product(sites, (POPULARITY, ARTICLE)):
@@ -60,11 +69,12 @@ def measure_state() -> None:
                 metrics.send("article_recs", {"model_age_hours": age}, {"site": site, "type": kind})
 
 
-def _pipeline(context: Mapping[str, Any], site: str) -> Pipeline:
+def _pipeline(context: Mapping[str, Any], site: str, begins: bool = False) -> Pipeline:
     storage = StorageHook()
     root = storage.path("articles")
+    files = layout.run_files(root, site, _run_at(context), context["dag_run"].run_id)
     dependencies = Dependencies(
-        files=layout.run_files(root, site, _run_at(context), context["dag_run"].run_id),
+        files=files,
         extracts=layout.extracts_folder(root, site),
         requested_plan=lambda: _plan(context, site),
         open_database=DatabaseHook(CONNECTION).engine,
@@ -76,18 +86,33 @@ def _pipeline(context: Mapping[str, Any], site: str) -> Pipeline:
         elapsed=lambda: _elapsed(context),
         clock=lambda: datetime.now(UTC),
     )
-    return Pipeline(find_site(load_sites(ArticleSettings.load()), site), dependencies)
+    pinned = None if begins else plans.load_site(files)
+    return Pipeline(pinned or _configured(site), dependencies)
+
+
+def _configured(site: str) -> Site:
+    return find_site(load_sites(ArticleSettings.load()), site)
 
 
 def _plan(context: Mapping[str, Any], site: str) -> Plan:
     """Build the plan of a run from its params, the Airflow Variable, the environment and the defaults."""
-    params, run = context["params"], context["dag_run"]
-    own = {name: params.get(name) for name in PARAMETERS}
-    settings = parameters.resolve(own, Variable.get(parameters.VARIABLE, default={}, deserialize_json=True))
-    train = params.get("train")
+    run = context["dag_run"]
+    parameters.of_run(getattr(run, "conf", None))
+    given = _given(context)
+    if unknown := given.keys() - {*parameters.OF_RUN, *PARAMETERS}:
+        parameters.of_run(dict.fromkeys(unknown))
+    own = {name: given.get(name) for name in PARAMETERS}
+    settings = parameters.resolve(own, parameters.of_variable(json_variable(parameters.VARIABLE)))
+    train = given.get("train")
     if train is None:
         train = run.run_type != "backfill"
     return Plan(site, run.run_id, _run_at(context), train, settings)
+
+
+def _given(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params of a run by their lower-case names, under which the DAG has their defaults."""
+    params = context["params"]
+    return {name.lower(): params[name] for name in sorted(params, key=lambda name: not name.islower())}
 
 
 def _record(found: Mapping[str, Any], figures: Mapping[str, bytes]) -> None:
@@ -102,7 +127,7 @@ def _record(found: Mapping[str, Any], figures: Mapping[str, bytes]) -> None:
 
 
 def _run_at(context: Mapping[str, Any]) -> datetime:
-    if given := context["params"].get("run_at"):
+    if given := _given(context).get("run_at"):
         return parse_run_at(given)
     run = context["dag_run"]
     return (run.logical_date or run.run_after).astimezone(UTC)

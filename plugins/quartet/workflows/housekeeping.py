@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseHook, Variable
+from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from sqlalchemy import URL
@@ -17,6 +17,7 @@ from include.core.settings import PlatformSettings
 from quartet.hooks.database import DatabaseHook
 from quartet.hooks.registry import RegistryHook
 from quartet.hooks.storage import StorageHook
+from quartet.workflows.common import json_variable
 
 METADATA, MLFLOW = "quartet_metadata", "quartet_mlflow"
 """Connections to the databases of Airflow and of MLflow's server; either may be missing."""
@@ -79,7 +80,7 @@ class Housekeeping:
             sweeper=Sweeper(self.storage.path(), self.dry_run),
             now=self.now,
             model_versions=self._model_versions,
-            variable=lambda name: Variable.get(name, default={}, deserialize_json=True),
+            variable=json_variable,
         )
 
     def _model_versions(self, name: str) -> ModelVersions:

@@ -4,10 +4,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from include.articles import layout, plan, retention
 from include.articles.plan import Plan
 from include.articles.settings import ArticleSettings
-from include.core.retention import Removed, Sweeper
+from include.core.retention import Cleaning, Removed, Sweeper
+from include.core.storage import Store
 
 NOW = time.time()
 DAY = 86_400
@@ -82,3 +85,28 @@ def test_old_folders_go_and_the_newest_stay(tmp_path):
     assert retention.remove_old_runs(tmp_path, 2, now - 60) == 0  # all changed since
     assert retention.remove_old_runs(tmp_path, 2, now + 60) == 4
     assert len([path for path in tmp_path.iterdir() if any(path.iterdir())]) == 2
+
+
+@pytest.mark.parametrize(
+    ("sites", "variable", "kept"),
+    [
+        ("", {}, set()),
+        ("a: {kind: drupal}\n", {}, {"a"}),
+        ("[]", {}, {"a", "b"}),
+        ("", {"days_of_data": "many"}, {"a", "b"}),
+        ("", {"days": 1}, {"a", "b"}),
+    ],
+)
+def test_extracts_stay_of_which_it_is_unknown_whether_runs_read_them(home, tmp_path, sites, variable, kept):
+    (home / "sites.yaml").write_text(sites)
+    now = time.time() + 100 * DAY
+    fill(tmp_path, *(f"{site}/extracts/{day(61, now)}/{KEY}-1-2-3-4.parquet" for site in "ab"))
+    cleaning = Cleaning(
+        store=Store(tmp_path, f"file://{tmp_path}", {}),
+        sweeper=Sweeper(tmp_path),
+        now=now,
+        model_versions=lambda name: pytest.fail(name),
+        variable=lambda name: variable,
+    )
+    retention.clean_articles(cleaning)
+    assert {name.partition("/")[0] for name in names(tmp_path) if "extracts" in name} == kept

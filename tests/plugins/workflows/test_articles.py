@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.articles.events.archive import events_url
 from include.articles.plan import Plan
+from include.articles.sites.configuration import SitesError
 from include.core.errors import BadDataError, NothingToDoError
 from quartet.workflows.articles import articles_run, mark_failed
 
@@ -15,7 +16,7 @@ SITE = "washington-city-paper"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
-def context(run_type="scheduled", logical_date=NOON, **params):
+def context(run_type="scheduled", logical_date=NOON, conf=None, **params):
     run = SimpleNamespace(
         dag_id="article_recs",
         run_id="run",
@@ -23,8 +24,9 @@ def context(run_type="scheduled", logical_date=NOON, **params):
         logical_date=logical_date,
         run_after=NOON.replace(hour=13),
         start_date=NOON,
+        conf=conf,
     )
-    return {"dag_run": run, "params": params}
+    return {"dag_run": run, "params": params | (conf or {})}
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +65,49 @@ def test_params_stand_before_the_variable_and_the_environment(monkeypatch):
     assert (settings.max_recs, settings.epochs, settings.factors) == (5, 4, 20)
 
 
-def test_a_wrong_variable_is_named(monkeypatch):
-    monkeypatch.setenv("AIRFLOW_VAR_ARTICLE_RECS", '{"max_rec": 6}')
-    with pytest.raises(BadDataError, match="max_rec is not a parameter"):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('{"max_rec": 6}', "'max_rec' is not a parameter; these are: .*max_recs"),
+        ("{days_of_data: 14}", "a JSON object was expected: Expecting property name"),
+        ("[1]", "a JSON object was expected, found a list of 1"),
+        ('"days"', "a JSON object was expected, found 'days'"),
+        ("null", "a JSON object was expected, found None"),
+        ('{"days_of_data": 0}', "days_of_data: .*found 0"),
+        ('{"max_recs": 6, "MAX_RECS": 7}', "max_recs occurs twice"),
+        ("[" * 100_000, "a JSON object was expected"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch, value, message):
+    monkeypatch.setenv("AIRFLOW_VAR_ARTICLE_RECS", value)
+    with pytest.raises(BadDataError, match=f"the Airflow Variable article_recs: {message}"):
         plan()
+
+
+@pytest.mark.parametrize("value", ["", "  ", "{}", '{"max_recs": ""}'])
+def test_an_empty_variable_sets_nothing(monkeypatch, value):
+    monkeypatch.setenv("AIRFLOW_VAR_ARTICLE_RECS", value)
+    assert plan().settings.max_recs == 20
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"halflife": 3}, r"the conf of the run: 'halflife' is not a parameter; these are: run_at, train, .*max_recs"),
+        ({"cache_seconds": 3}, "'cache_seconds' is not a parameter"),
+        ({"max_recs": 0}, "the conf of the run: max_recs: .*found 0"),
+        ({"dwell_half_life_days": "soon"}, "the conf of the run: dwell_half_life_days: .*found 'soon'"),
+        ({"max_recs": 3, "MAX_RECS": 4}, "max_recs occurs twice"),
+    ],
+)
+def test_an_unknown_name_in_the_conf_is_refused_with_those_that_are_known(conf, message):
+    with pytest.raises(BadDataError, match=message):
+        plan(conf=conf)
+
+
+def test_names_in_the_conf_may_be_written_as_in_the_environment():
+    given = plan(conf={"MAX_RECS": 3, "RUN_AT": "2026-01-02T03:04:05Z"}, max_recs=7, run_at=None)
+    assert (given.settings.max_recs, given.run_at) == (3, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
 def test_the_steps_of_a_run_share_a_folder_and_a_step_without_work_is_skipped(home):
@@ -76,6 +117,23 @@ def test_the_steps_of_a_run_share_a_folder_and_a_step_without_work_is_skipped(ho
     assert (home / "data" / "articles.db").exists()
     with pytest.raises(AirflowSkipException, match="why"), articles_run(context(), SITE):
         raise NothingToDoError("why")
+
+
+def test_the_tasks_of_a_run_keep_the_site_with_which_it_began(home):
+    sites = home / "sites.yaml"
+    sites.write_text(f"{SITE}: {{attempts: 7}}\n")
+    with articles_run(context(), SITE, begins=True) as run:
+        run.create_model()
+    sites.write_text(f"{SITE}: {{attempts: 0}}\n")
+    with articles_run(context(), SITE) as run:
+        assert run.site.attempts == 7
+    with pytest.raises(SitesError, match=f"site {SITE}, attempts: "), articles_run(context(), SITE, begins=True):
+        pass
+
+
+def test_a_run_of_a_site_that_is_not_valid_has_no_models_to_mark(home):
+    (home / "sites.yaml").write_text(f"{SITE}: {{attempts: 0}}\n")
+    mark_failed(context(), SITE)
 
 
 def test_a_failed_run_marks_its_models_with_the_error_that_was_seen(home):

@@ -344,7 +344,21 @@ def test_locations_of_events(location, url):
 
 
 @pytest.mark.parametrize(
-    "location", ["", "/data", "a/b", "s3://", "file://data", "http://host/a", "..", "a bucket", "-"]
+    "location",
+    [
+        "",
+        "/data",
+        "a/b",
+        "s3://",
+        "file://data",
+        "http://host/a",
+        "..",
+        "a bucket",
+        "-",
+        "/srv/events",
+        "s3://a_!/b",
+        "s3://-a-",
+    ],
 )
 def test_other_locations_are_refused(location):
     with pytest.raises(

@@ -1,5 +1,6 @@
 """Which sites there are, how they are configured, and when they run."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,18 +72,44 @@ def test_an_empty_file_adds_nothing(own):
     ("content", "message"),
     [
         ("[]", r"sites\.yaml: sites by name were expected, found a list of 0"),
-        ("a: [", r"sites\.yaml: YAML was expected"),
+        ("{a: [", r"sites\.yaml: YAML was expected"),
+        ("a\n: b: c", r"sites\.yaml: YAML was expected"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_a_whole_is_named(own, content, message):
+    with pytest.raises(SitesError, match=message):
+        own(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: [", r"sites\.yaml, site a: YAML was expected"),
         ("river:", r"sites\.yaml, site river: keys with values were expected, found None"),
         ("7: {}", "site 7: keys with values were expected"),
         ("river: {kind: wordpress}\nriver: {kind: wordpress}", "'river' occurs twice"),
         ("river: {lang: de, lang: en}", "'lang' occurs twice"),
         ({"river": {"kind": "wordpress", "path_pattern": "(?P<slug>.)"}}, "site river, domain: Field required"),
         ({"river": BLOG | {"kind": "drupal"}}, "site river, kind: Input should be .*, found 'drupal'"),
-        ({"river": BLOG | {"speed": 2}}, "site river, speed: Extra inputs are not permitted, found 2"),
+        (
+            {"river": BLOG | {"speed": 2}},
+            "site river, speed: there is no such key; these are: domain, .*, found 2",
+        ),
         ({"River!": BLOG}, "site River!, name: String should match pattern"),
         ({"river": BLOG | {"name": "other"}}, "site river: the name is the key of the site"),
         ({"river": BLOG | {"schedule": "0 */2 * *"}}, "site river, schedule: a cron expression of five fields"),
         ({"river": BLOG | {"schedule": "0 25 * * *"}}, "site river, schedule: a cron expression of five fields"),
+        ({"river": BLOG | {"schedule": "0 0 31 2 *"}}, "site river, schedule: there is no such day, found '0 0 31 2"),
+        ({"river": BLOG | {"schedule": "0 0 30 2,2 *"}}, "site river, schedule: there is no such day"),
+        ("river: {lang: no}", "site river, lang: .*string, found False; put it in quotes"),
+        ({"river": BLOG | {"base_url": "https://[::1"}}, "site river, base_url: a URL was expected: Invalid IPv6 URL"),
+        (
+            {"river": BLOG | {"base_url": "http://river.example:70000"}},
+            "river, base_url: a URL was expected: Port",
+        ),
+        ({"river": BLOG | {"parameters": {"ga_data_bucket": "/srv/events"}}}, "ga_data_bucket: .*found '/srv/events'"),
+        ({"river": BLOG | {"parameters": {"ga_data_bucket": "s3://no_!"}}}, "ga_data_bucket: .*found 's3://no_!'"),
+        ({"river": BLOG | {"parameters": {"site_base_url": "http://[x"}}}, "site_base_url: .*found 'http://"),
         ({"river": BLOG | {"requests_per_second": 0}}, "site river, requests_per_second: .*greater than 0, found 0"),
         ({"river": BLOG | {"base_url": "ftp://river.example"}}, "site river, base_url: String should match pattern"),
         ({"river": BLOG | {"base_url": "https://me:secret@river.example"}}, "site river, base_url"),
@@ -98,17 +125,67 @@ def test_an_empty_file_adds_nothing(own):
     ],
 )
 def test_what_is_wrong_is_named_with_file_site_and_key(own, content, message):
+    [error] = own(content).errors.values()
     with pytest.raises(SitesError, match=message):
-        own(content)
+        raise error
 
 
 def test_all_that_is_wrong_with_a_site_is_said_at_once(own):
-    with pytest.raises(SitesError) as caught:
-        own({"river": BLOG | {"attempts": 0, "timeout_seconds": -1}})
-    assert [line.partition("site ")[2].partition(":")[0] for line in str(caught.value).splitlines()] == [
+    [error] = own({"river": BLOG | {"attempts": 0, "timeout_seconds": -1}}).errors.values()
+    assert [line.partition("site ")[2].partition(":")[0] for line in str(error).splitlines()] == [
         "river, attempts",
         "river, timeout_seconds",
     ]
+
+
+GOOD = "lake: {kind: wordpress, domain: lake.example, path_pattern: '/(?P<slug>.+)', enabled: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        ("bad: {domain: x}", "bad"),
+        ("bad: {kind: washington_city_paper, domain: x, schedul: never}", "bad"),
+        ("bad: {kind: wordpress, domain: x.example, path_pattern: '('}", "bad"),
+        ("bad:", "bad"),
+        ("bad: [1]", "bad"),
+        ("bad:\n  domain: [x\n", "bad"),
+        ("bad:\n  domain: x\n   kind: y\n", "bad"),
+        ("bad:\n\tdomain: x\n", "bad"),
+        ("bad: {domain: x, domain: y}", "bad"),
+        ("bad: {domain: x}\nbad: {domain: y}", "bad"),
+        ("'bad': *there", "bad"),
+        ("bad: {\x01: 1}", "bad"),
+        ("Bad Site!: {domain: x}", "bad-site-"),
+        ("7: {domain: x}", "7"),
+        ("no: {domain: x}", "false-"),
+        (f"{WCP}: {{enabled: 17}}", WCP),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_site_that_is_not_valid_costs_only_itself(own, bad, name, first):
+    found = own(f"{bad}\n{GOOD}" if first else f"{GOOD}{bad}\n")
+    assert found["lake"].enabled
+    assert (WCP in found) is (name != WCP)
+    [wrong] = found.errors
+    assert wrong.startswith(name)
+    with pytest.raises(SitesError, match=r"sites\.yaml, site "):
+        find_site(found, wrong)
+    assert re.fullmatch(r"article_recs__[a-z0-9_]+", found.of_dags[wrong].dag_id)
+    assert schedules(found.of_dags).keys() == {WCP, "lake", wrong}
+
+
+def test_the_dag_of_a_site_that_is_not_valid_keeps_the_schedule_that_is(own):
+    own_keys = {"enabled": True, "schedule": "7 6 * * *", "run_timeout_minutes": 300, "parameters": {"days_of_data": 7}}
+    found = own({"river": BLOG | own_keys | {"attempts": 0}, "off": {}, "odd": BLOG | {"enabled": True, "schedule": 5}})
+    assert schedules(found.of_dags) == {WCP: None, "river": "7 6 * * *", "off": None, "odd": "0 */2 * * *"}
+    river = found.of_dags["river"]
+    assert (river.run_timeout_minutes, river.parameters) == (300, {"days_of_data": 7})
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(home):
+    (home / "sites.yaml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert "lake" in load_sites(ArticleSettings())
 
 
 def test_parameters_are_as_json_takes_them(own):
