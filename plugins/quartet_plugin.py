@@ -61,7 +61,7 @@ class QuartetPlugin(AirflowPlugin):
         from quartet.api.common.origin import SameOrigin
 
         own = [f"/{workflow.name}" for workflow in WORKFLOWS]
-        found = [
+        found: list[tuple[str, Any, dict[str, Any]]] = [
             ("Body limit of tasks", BodyLimit, {"max_bytes": MAX_TASK_BODY_BYTES, "elsewhere": own}),
             ("Body limit", BodyLimit, {"max_bytes": MAX_BODY_BYTES, "elsewhere": [*own, "/execution"]}),
         ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from logging import getLogger
-from typing import Generic, Literal, TypedDict, TypeVar
+from typing import Generic, Literal, TypedDict, TypeVar, cast
 
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import (
@@ -183,4 +183,6 @@ def _read_record(path: StoragePath) -> Refusal | None:
     except DamagedObjectError as error:
         log.warning("A refusal is passed over: %s", error)
         return None
-    return found if isinstance(found, dict) and found.keys() >= Refusal.__annotations__.keys() else None
+    if not isinstance(found, dict) or not found.keys() >= Refusal.__annotations__.keys():
+        return None
+    return cast("Refusal", found)
