@@ -32,7 +32,7 @@ from include.articles.plan import Plan
 from include.articles.publishing import ARTICLE, POPULARITY, publish
 from include.articles.report import STEPS, Counts
 from include.articles.scraping import Fetch, scrape
-from include.articles.settings import DAY_SECONDS
+from include.articles.settings import DAY_SECONDS, ArticleSettings
 from include.articles.sites.adapters import adapter_of
 from include.articles.sites.configuration import Site
 from include.core.errors import BadDataError, NothingToDoError
@@ -44,6 +44,10 @@ log = logging.getLogger(__name__)
 
 class NothingLeftError(BadDataError):
     """No reader or article is left after the filters."""
+
+
+class StaleEventsError(BadDataError):
+    """The newest event is older than the settings allow."""
 
 
 class Measure(Protocol):
@@ -120,13 +124,13 @@ class Pipeline:
         manifest = read_json(self.files.manifest)
         found = archive.load(self._events(), self.dependencies.extracts, manifest, plan.run_at, plan.settings)
         counts: Counts = {"in_window": len(found), "lag_hours": report.lag_hours(found, plan.run_at)}
+        self._check_lag(counts["lag_hours"])
         found = filters.filter_emailnewsletter(found)
         counts["without_newsletter"] = len(found)
         found = identity.add_external_ids(found, self.adapter)
         counts["before"] = report.size(found)
         found = self._core(found)
         counts["after"] = report.size(found)
-        self.dependencies.measure("data_lag_hours", counts["lag_hours"])
         write_frame(self.files.paths, identity.distinct_paths(found))
         write_frame(self.files.events, without_unused(found, "client_id", "landing_page_path", "external_id"))
         return self._done("filter_events", began, counts)
@@ -171,8 +175,9 @@ class Pipeline:
         found = self._core(found)
         counts["after"] = report.size(found)
         if found.empty:
+            by_step = (read_json(self.files.counts("filter_events")) or {}) | counts
             raise NothingLeftError(
-                f"the filters leave no reading of site {plan.site}; rows by step: {report.flat(counts)}"
+                f"the filters leave no reading of site {plan.site}; rows by step: {report.flat(by_step)}"
             )
         interactions = dwell.build_interactions(found)
         counts["interactions"] = len(interactions)
@@ -278,6 +283,15 @@ class Pipeline:
             except Exception:
                 log.warning("the error could not be stored with the run's models", exc_info=True)
             raise
+
+    def _check_lag(self, hours: float) -> None:
+        self.dependencies.measure("data_lag_hours", hours)
+        allowed = self.plan.settings.max_lag_hours
+        if allowed is not None and hours > allowed:
+            raise StaleEventsError(
+                f"{self.plan.site}: the newest event is {hours} h older than the run ({self.plan.run_at}); at most "
+                f"{allowed:g} h are allowed ({ArticleSettings.variable('max_lag_hours')})"
+            )
 
     def _events(self) -> StoragePath:
         return self.dependencies.open_url(events_url(self.plan.settings.ga_data_bucket))

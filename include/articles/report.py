@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 TOP = 10
 """Number of first ranks compared between two lists."""
+USUAL_LAG_HOURS = 6
+"""A larger lag of the events is part of the note of a run."""
 PROGRESS_SECONDS = 5
 ARTEFACT_RUNS = 14
 """Number of runs whose artefacts are kept."""
@@ -123,12 +125,26 @@ def summary(report: Mapping[str, Any]) -> str:
         f"{scraped['creates']:,} articles new, {scraped['updates']:,} refreshed, "
         f"{sum(scraped['errors'].values()):,} errors",
     ]
+    parts += _warnings(fetched, steps.get("filter_events", {}))
     if "train_model" in steps:
         parts.append(f"{steps['train_model']['readers']:,} readers x {steps['train_model']['articles']:,} articles")
     for step, name in (("save_defaults", "defaults"), ("save_predictions", "related articles")):
         if saved := steps.get(step):
             parts.append(f"{name}: model {saved['model_id']} is {saved['status']}, {saved['recommendations']:,} rows")
     return "; ".join(parts)
+
+
+def _warnings(fetched: Counts, filtered: Counts) -> Iterator[str]:
+    """Yield what may be wrong with the events of a run."""
+    if bad := fetched.get("bad_files"):
+        archived = fetched.get("archived_files")
+        yield f"{bad:,} objects unreadable{f', {archived:,} of them archived' if archived else ''}"
+    if bad := fetched.get("bad_lines"):
+        yield f"{bad:,} of {fetched['lines']:,} lines unreadable"
+    if ignored := fetched.get("ignored_files"):
+        yield f"{ignored:,} objects ignored, whose names do not end in .gz"
+    if (lag := filtered.get("lag_hours", 0)) > USUAL_LAG_HOURS:
+        yield f"the newest event is {lag:,.1f} h older than the run"
 
 
 def keep_artefacts(files: RunFiles, folder: StoragePath) -> None:

@@ -117,7 +117,17 @@ class ArticleSettings(Settings):
         default=None, description="UTC date; articles last updated before it are fetched again; if empty, none"
     )
     max_bad_line_ratio: float = Field(
-        default=0.05, ge=0, le=1, description="maximum share of unreadable event lines before a run fails, 0 to 1"
+        default=0.05,
+        ge=0,
+        le=1,
+        description="maximum share of unreadable event lines, or of several unreadable "
+        "objects, before a run fails, 0 to 1",
+    )
+    max_lag_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="maximum hours from the newest event to the instant of a run before the run fails; if empty, "
+        "there is no limit, and more than 6 are part of the note of the run",
     )
     max_shrink: float | None = Field(
         default=None,

@@ -100,6 +100,23 @@ def test_extracts_may_be_local_while_events_are_in_s3(root, tmp_path):
     pd.testing.assert_frame_equal(rows(root, tmp_path)[1], found)
 
 
+def test_an_archived_object_is_left_out_until_it_is_restored(root, tmp_path):
+    for number in range(2):
+        put(root, name(number), [record(f"amp-{number}")])
+    store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    bucket, _, prefix = root.path.partition("/")
+    key = store.get_object(bucket, f"{prefix.rstrip('/')}/{name(0)}")
+    key._storage_class = "GLACIER"
+    for _ in range(2):
+        counts, found = rows(root, tmp_path)
+        assert (counts["files"], counts["bad_files"], counts["archived_files"]) == (2, 1, 1)
+        assert (counts["bad_file"], found["client_id"].tolist()) == (name(0), ["amp-1"])
+    key._storage_class = "STANDARD"
+    counts, found = rows(root, tmp_path)
+    assert (counts["bad_files"], counts["new_files"]) == (0, 1)
+    assert found["client_id"].tolist() == ["amp-0", "amp-1"]
+
+
 def test_a_bucket_that_is_not_there_is_an_error(s3_storage, tmp_path):
     nowhere = ObjectStoragePath("s3://no-such-bucket", conn_id="quartet_storage")
     with pytest.raises(FileNotFoundError, match="bucket does not exist"):

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from include.articles import layout
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
-from include.articles.events.records import SCHEMA, TEXT, frame
+from include.articles.events.records import READER, SCHEMA, TEXT, frame
 from include.articles.settings import ArticleSettings, events_root
 from include.core.errors import BadDataError, SettingsError
 from include.core.storage import StoragePath, StoredObject, walk_objects
@@ -40,6 +40,10 @@ class TooManyBadLinesError(BadDataError):
     """A larger share of lines is unreadable than the settings allow."""
 
 
+class TooManyBadFilesError(TooManyBadLinesError):
+    """A larger share of objects is unreadable than the settings allow."""
+
+
 class ReplacedEventsError(BadDataError):
     """An object of the run was deleted or replaced, and its extract no longer exists."""
 
@@ -52,8 +56,8 @@ class Listing:
     """UTC dates of delivery."""
     objects: dict[str, StoredObject]
     """Name below the root → object."""
-    ignored_files: int
-    """Number of other objects, whose names do not end in `.gz`."""
+    ignored: list[str]
+    """Names of other objects, which do not end in `.gz`."""
     empty_files: int
     """Number of other objects with zero bytes."""
 
@@ -91,7 +95,7 @@ def list_events(root: StoragePath, run_at: datetime, days: int) -> Listing:
         found |= {f"{folder}/{name}": stored for name, stored in walk_objects(root / folder).items()}
     named = {name: stored for name, stored in found.items() if name.endswith(".gz")}
     objects = {name: stored for name, stored in named.items() if stored.size}
-    return Listing(dates, objects, ignored_files=len(found) - len(named), empty_files=len(named) - len(objects))
+    return Listing(dates, objects, sorted(found.keys() - named.keys()), len(named) - len(objects))
 
 
 def collect(
@@ -116,6 +120,7 @@ def collect(
 
     Raises:
         TooManyBadLinesError: more lines are unreadable than `max_bad_line_ratio` allows.
+        TooManyBadFilesError: several objects are unreadable, and more of them, or of the bytes, than it allows.
         NoEventsError: there is not a single row.
         OSError: three attempts to read an object failed.
     """
@@ -135,9 +140,11 @@ def extract(root: StoragePath, listing: Listing, folder: StoragePath, progress: 
 
     Returns:
         The manifest: `extracts` (name of each extract that has rows → name of its object below *root*); `files` (all
-        that may hold events), `new_files` (read now), `bad_files` (not whole gzip), `empty_files`, `ignored_files`;
-        `lines`, `bad_lines`, `anonymous` (without reader), `rows`; `worst_file` (`name`, `lines` and `bad_lines` of the
-        object with the most bad lines, empty if none has any).
+        that may hold events), `new_files` (read now), `bad_files` (not whole gzip, or archived), `archived_files`
+        (those of them that have to be restored first), `empty_files`, `ignored_files`; `bytes` of all `files`,
+        `bad_bytes` of `bad_files`; `lines`, `bad_lines`, `anonymous` (without reader), `rows`; `worst_file` (`name`,
+        `lines` and `bad_lines` of the object with the most bad lines, empty if none has any); `bad_file` and
+        `ignored_file`, the name of the first such object.
 
     Raises:
         OSError: three attempts to read an object failed.
@@ -154,12 +161,18 @@ def extract(root: StoragePath, listing: Listing, folder: StoragePath, progress: 
             progress(done, len(missing))
     found = {name: by_key[key] for name, key in keys.items() if key in by_key}
     totals = ("rows", "lines", "bad_lines", "anonymous")
+    bad = [name for name, each in found.items() if not each.readable]
     return {
         "files": len(found),
         "new_files": sum(name in found for name in missing),
-        "bad_files": sum(not each.readable for each in found.values()),
+        "bad_files": len(bad),
+        "archived_files": sum(found[name].archived for name in bad),
+        "bad_file": bad[0] if bad else "",
         "empty_files": listing.empty_files,
-        "ignored_files": listing.ignored_files,
+        "ignored_files": len(listing.ignored),
+        "ignored_file": listing.ignored[0] if listing.ignored else "",
+        "bytes": sum(listing.objects[name].size for name in found),
+        "bad_bytes": sum(listing.objects[name].size for name in bad),
         **{total: sum(getattr(each, total) for each in found.values()) for total in totals},
         "worst_file": _worst(found),
         "extracts": {each.name: name for name, each in found.items() if each.rows},
@@ -184,6 +197,24 @@ def _worst(found: Mapping[str, Extract]) -> dict[str, Any]:
 
 
 def _check(root: StoragePath, dates: Sequence[date], manifest: Manifest, max_bad_line_ratio: float) -> None:
+    if manifest["ignored_files"]:
+        log.warning(
+            "%d objects are ignored, because their names do not end in .gz, such as %s",
+            manifest["ignored_files"],
+            manifest["ignored_file"],
+        )
+    _check_lines(root, manifest, max_bad_line_ratio)
+    _check_files(root, manifest, max_bad_line_ratio)
+    if not manifest["rows"]:
+        names = ("files", "bad_files", "lines", "anonymous", "empty_files", "ignored_files")
+        counts = ", ".join(f"{name} {manifest[name]}" for name in names)
+        raise NoEventsError(
+            f"no event with a reader and a time was delivered below {root} on {dates[0]} to {dates[-1]}: {counts}. "
+            f"The time is collector_tstamp, the reader is {READER}; names of objects end in .gz"
+        )
+
+
+def _check_lines(root: StoragePath, manifest: Manifest, max_bad_line_ratio: float) -> None:
     lines, bad, worst = manifest["lines"], manifest["bad_lines"], manifest["worst_file"]
     if lines and bad / lines > max_bad_line_ratio:
         raise TooManyBadLinesError(
@@ -191,10 +222,18 @@ def _check(root: StoragePath, dates: Sequence[date], manifest: Manifest, max_bad
             f"{max_bad_line_ratio:.4%} are allowed ({ArticleSettings.variable('max_bad_line_ratio')}). The worst "
             f"object is {worst['name']}: {worst['bad_lines']} of {worst['lines']}"
         )
-    if not manifest["rows"]:
-        counts = ", ".join(f"{name} {manifest[name]}" for name in ("files", "bad_files", "lines", "anonymous"))
-        raise NoEventsError(
-            f"no event with a reader and a time was delivered below {root} on {dates[0]} to {dates[-1]}: {counts}"
+
+
+def _check_files(root: StoragePath, manifest: Manifest, max_bad_line_ratio: float) -> None:
+    """Check that not too many objects are unreadable; a single one may always be."""
+    files, bad = manifest["files"], manifest["bad_files"]
+    share = max(bad / files, manifest["bad_bytes"] / manifest["bytes"]) if bad > 1 else 0
+    if share > max_bad_line_ratio:
+        archived = f", {manifest['archived_files']} of them archived" if manifest["archived_files"] else ""
+        raise TooManyBadFilesError(
+            f"{bad} of {files} event objects below {root} are unreadable{archived} ({manifest['bad_bytes']:,} of "
+            f"{manifest['bytes']:,} bytes), such as {manifest['bad_file']}; at most {max_bad_line_ratio:.4%} are "
+            f"allowed ({ArticleSettings.variable('max_bad_line_ratio')})"
         )
 
 
@@ -244,6 +283,8 @@ def _make_again(root: StoragePath, source: str, name: str, folder: StoragePath) 
             f"{root / source} {state} during the run, and its extract is gone: clear the whole run"
         )
     made = extracts.make(root / source, extracts.key_of(source, stored), folder)
+    if made and made.archived:
+        raise ReplacedEventsError(f"{root / source} was archived during the run, and its extract is gone: restore it")
     rows = extracts.load(folder / name) if made else None
     if rows is None:
         raise OSError(f"{folder / name} is missing or damaged although it was just written")

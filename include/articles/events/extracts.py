@@ -4,10 +4,8 @@ The name of an extract identifies the object and its state, and holds the counts
 done. Extracts may be deleted at any time.
 """
 
-import gzip
 import io
 import logging
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -17,18 +15,20 @@ import pyarrow.parquet as pq
 from tenacity import Retrying, before_sleep_log, retry_if_not_exception_type, stop_after_attempt, wait_exponential
 
 from include.articles import layout
-from include.articles.events.records import Rows
+from include.articles.events.members import NotGzipError, inflate
+from include.articles.events.records import TIME_KEY, Rows, is_record
 from include.core.storage import StoragePath, StoredObject, list_objects, read_bytes, write_whole
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Increased when lines are parsed differently, so that all extracts are written again."""
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 16 << 20
 """Lines longer than about this are bad."""
 _BAD_LINE = b"\0"
-_NOT_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
+ARCHIVED = "InvalidObjectState"
+"""Error code of S3 for an object that has to be restored from an archive before it can be read."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Extract:
     """Facts about an event object that are in the name of its extract."""
 
     name: str
-    """Name below the folder of extracts, see `layout.py`."""
+    """Name below the folder of extracts, see `layout.py`; empty if nothing was written."""
     readable: bool
     """Whether the object is whole gzip; if not, all counts are 0."""
     rows: int = 0
@@ -45,6 +45,11 @@ class Extract:
     bad_lines: int = 0
     anonymous: int = 0
     """Lines without a reader."""
+
+    @property
+    def archived(self) -> bool:
+        """Whether the object cannot be read before it is restored; it is tried again by the next run."""
+        return not self.name
 
 
 def key_of(name: str, stored: StoredObject) -> str:
@@ -89,9 +94,14 @@ def make(source: StoragePath, key: str, folder: StoragePath) -> Extract | None:
     except FileNotFoundError:
         log.warning("%s was deleted after it was listed", source)
         return None
+    except PermissionError as error:
+        if not _is_archived(error):
+            raise
+        log.warning("%s is archived: its lines are not counted until it is restored", source)
+        return Extract("", readable=False)
     try:
         table, rows = _read(data)
-    except _NOT_GZIP as error:
+    except NotGzipError as error:
         log.warning("%s is not whole gzip (%s): its lines are not counted", source, error)
         unreadable = Extract(layout.extract_name(key, None), readable=False)
         write_whole(folder / unreadable.name, f"{source}: {error}\n".encode())
@@ -142,10 +152,18 @@ def _read(data: bytes) -> tuple[pa.Table, Rows]:
 
 def _blocks(data: bytes) -> Iterator[list[bytes]]:
     rest = b""
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        while block := file.read(BLOCK_BYTES):
+    for block in inflate(data, BLOCK_BYTES):
+        if block:
             *lines, rest = (rest + block).split(b"\n")
             yield lines
-            if len(rest) > MAX_LINE_BYTES:  # input that is not JSON lines must not fill the memory
-                rest = _BAD_LINE
+        elif is_record(rest):  # the last line of a member needs no newline, but a line may go on in the next member
+            yield [rest]
+            rest = b""
+        if len(rest) > MAX_LINE_BYTES:  # input that is not JSON lines must not fill the memory
+            rest = _BAD_LINE + TIME_KEY * rest.count(TIME_KEY)
     yield [rest]
+
+
+def _is_archived(error: BaseException) -> bool:
+    response = getattr(error.__cause__, "response", None) or {}
+    return response.get("Error", {}).get("Code") == ARCHIVED

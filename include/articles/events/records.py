@@ -23,6 +23,9 @@ SCHEMA = pa.schema(
 )
 TEXT = {"landing_page_path": "str", "client_id": "str"}
 """Types of the text columns in a small table; in a large one they are categories."""
+READER = "ampClientId of the first of contexts_dev_amp_snowplow_amp_id_1"
+TIME_KEY = b'"collector_tstamp"'
+BOM = b"\xef\xbb\xbf"
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
@@ -46,8 +49,8 @@ class Rows:
         self._times: list[int] = []
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
-        """Read JSON lines; blank lines are not counted."""
-        self._add(_decode, filter(bytes.strip, lines))
+        """Read JSON lines; blank lines are not counted, a bad line counts as each of the records that it holds."""
+        self._add(_decode_line, filter(bytes.strip, lines))
 
     def add_records(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Read records that are already parsed."""
@@ -64,8 +67,8 @@ class Rows:
             self.lines += 1
             try:
                 event = read(record)
-            except UNREADABLE:
-                self.bad_lines += 1
+            except UNREADABLE as error:
+                self._count_bad(record, error)
                 continue
             client_id = _client_id(event.contexts_dev_amp_snowplow_amp_id_1)
             if client_id is None:
@@ -78,8 +81,33 @@ class Rows:
             self._paths.append(path if isinstance(path, str) else None)
             self._times.append((time - _EPOCH) // _MILLISECOND)
 
+    def _count_bad(self, record: Any, error: Exception) -> None:
+        records = 1
+        if isinstance(record, bytes) and not isinstance(error, msgspec.ValidationError):  # it is no JSON
+            records = max(record.count(TIME_KEY), 1) if record.removeprefix(BOM).strip() else 0
+        self.lines += records - 1
+        self.bad_lines += records
+
 
 _decode = msgspec.json.Decoder(Event).decode
+
+
+def _decode_line(line: bytes) -> Event:
+    try:
+        return _decode(line)
+    except UNREADABLE:
+        if not line.startswith(BOM):
+            raise
+        return _decode(line.removeprefix(BOM))
+
+
+def is_record(line: bytes) -> bool:
+    """Check that a line is a whole record with a readable time."""
+    try:
+        _decode_line(line)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _convert(record: Any) -> Event:

@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 from include.articles import figures, pipeline, publishing, report
 from include.articles.database.models import ShrunkError
 from include.articles.events.archive import NoEventsError, TooManyBadLinesError
-from include.articles.pipeline import NothingLeftError
+from include.articles.pipeline import NothingLeftError, StaleEventsError
 from include.articles.plan import NoPlanError
 from include.core.errors import NothingToDoError
 from tests.include.articles.runner import END, GAZETTE, STEPS, Runner
@@ -249,13 +249,17 @@ def test_events_that_will_not_do_fail_with_the_reason(lone):
     with pytest.raises(TooManyBadLinesError, match="ARTICLE_RECS_MAX_BAD_LINE_RATIO"):
         lone.run(plan, STEPS[:2])
     plan = lone.plan("c", min_reader_seconds=1e6)
-    with pytest.raises(NothingLeftError, match="rows by step"):
+    with pytest.raises(NothingLeftError, match=r"rows by step: .*'in_window': \d{4}"):
         lone.run(plan, STEPS[:5])
+    plan = lone.plan("d", END + timedelta(days=2), max_lag_hours=24)
+    with pytest.raises(StaleEventsError, match=r"the newest event is 4\d\.\d+ h older .*ARTICLE_RECS_MAX_LAG_HOURS"):
+        lone.run(plan, STEPS[:3])
     errors = lone.rows("SELECT run_id, error FROM model WHERE type = 'article' ORDER BY run_id")
     assert [row.error.partition(":")[0] for row in errors] == [
         "NoEventsError",
         "TooManyBadLinesError",
         "NothingLeftError",
+        "StaleEventsError",
     ]
 
 

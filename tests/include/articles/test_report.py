@@ -57,3 +57,14 @@ def test_a_run_is_told_in_a_few_words():
     steps["save_predictions"] = {"model_id": 2, "status": "stale", "recommendations": 5_080}
     trained = "1,088 readers x 254 articles; related articles: model 2 is stale, 5,080 rows"
     assert report.summary({"steps": steps}) == f"{read}; {trained}"
+
+
+def test_what_may_be_wrong_with_the_events_is_part_of_the_note():
+    fetched = {"rows": 60, "files": 120, "new_files": 2, "lines": 70, "bad_lines": 3}
+    fetched |= {"bad_files": 6, "archived_files": 4, "ignored_files": 1}
+    scraped = {"creates": 0, "updates": 0, "errors": {}}
+    steps = {"fetch_data": fetched, "scrape_metadata": scraped, "filter_events": {"lag_hours": 480.04}}
+    assert report.summary({"steps": steps}).endswith(
+        "6 objects unreadable, 4 of them archived; 3 of 70 lines unreadable; "
+        "1 objects ignored, whose names do not end in .gz; the newest event is 480.0 h older than the run"
+    )

@@ -20,6 +20,7 @@ from include.articles.events import extracts
 from include.articles.events.archive import (
     NoEventsError,
     ReplacedEventsError,
+    TooManyBadFilesError,
     TooManyBadLinesError,
     collect,
     events_url,
@@ -292,6 +293,56 @@ def test_bad_lines_up_to_the_limit_are_borne(archive):
         rf"\(ARTICLE_RECS_MAX_BAD_LINE_RATIO\)\. The worst object is {name(0)}: 20 of 70$",
     ):
         archive.collect(max_bad_line_ratio=0.29)
+
+
+def test_records_without_newlines_are_bad_lines(archive):
+    for number in range(10):
+        archive.put(name(number), [record()] * 1_000)
+    glued = json.dumps(record()).encode() * 10_000
+    (archive.root / name(10)).write_bytes(gzip.compress(glued))
+    with pytest.raises(TooManyBadLinesError, match=rf"^10000 of 20000 event lines .* is {name(10)}: 10000 of 10000$"):
+        archive.collect()
+
+
+@pytest.mark.parametrize(("whole", "cut"), [(5, 5), (6, 114), (38, 2)])
+def test_several_unreadable_objects_are_borne_up_to_the_limit(archive, whole, cut):
+    for number in range(whole + cut):
+        archive.put(name(number), [record(f"amp-{number}")] * 100)
+        path = archive.root / name(number)
+        if number < cut:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    if cut <= 2:
+        assert archive.collect()["bad_files"] == cut
+        return
+    message = (
+        rf"^{cut} of {whole + cut} event objects below .*/events are unreadable \(.* bytes\), such as {name(0)}; at"
+    )
+    with pytest.raises(TooManyBadFilesError, match=message):
+        archive.collect()
+    assert archive.collect(max_bad_line_ratio=1)["bad_files"] == cut
+
+
+def test_few_unreadable_objects_may_have_most_of_the_bytes(archive):
+    for number in range(60):
+        archive.put(name(number), [record()])
+    for number in range(60, 62):
+        (archive.root / name(number)).write_bytes(b"not gzip" * 10_000)
+    with pytest.raises(TooManyBadFilesError, match=r"^2 of 62 .*\(160,000 of 17\d,\d{3} bytes\)"):
+        archive.collect()
+
+
+def test_ignored_objects_are_told(archive, caplog):
+    archive.put(name(), [record()])
+    for other in ("a.zst", "a.GZ", "a.json"):
+        archive.put(f"enriched/good/2026/03/10/11/{other}", [record()])
+    manifest = archive.collect()
+    assert (manifest["ignored_files"], manifest["ignored_file"]) == (3, "enriched/good/2026/03/10/11/a.GZ")
+    assert "3 objects are ignored, because their names do not end in .gz, such as enriched/good" in caplog.text
+    (archive.root / name()).unlink()
+    with pytest.raises(
+        NoEventsError, match=r"ignored_files 3\. The time is .* is ampClientId of .*names .* end in \.gz"
+    ):
+        archive.collect()
 
 
 def test_a_single_bad_line_may_be_too_many(archive):

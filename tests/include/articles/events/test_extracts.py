@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
-from include.articles.events.records import Rows
+from include.articles.events.records import BOM, Rows
 from include.core.storage import StoredObject, read_bytes
 from tests.include.articles.archive import lines, name, put, record
 
@@ -94,14 +94,44 @@ LONG = gzip.compress(lines([record(client=NOISE.hex()) for _ in range(20)]))
         b"not gzip",
         LONG[:-8] + b"abcd" + LONG[-4:],
         LONG[:50] + b"abcd" + LONG[54:],
-        LONG + b"not gzip",
+        LONG + LONG[:-4],
+        b"",
     ],
-    ids=["half", "no end", "header", "a byte", "plain", "text", "checksum", "inside", "after the end"],
+    ids=["half", "no end", "header", "a byte", "plain", "text", "checksum", "inside", "second member", "nothing"],
 )
 def test_an_object_that_is_not_whole_gzip_is_kept_as_unreadable(make, caplog, data):
     extract, _ = make(data)
     assert extract == Extract(f"2026-03-10/{'0' * 32}-unreadable.txt", readable=False)
     assert "object.gz is not whole gzip" in caplog.text
+
+
+@pytest.mark.parametrize("after", [b"not gzip", b"\r\n", b"\0\0x", b"\x1f", b"\0" * 9])
+def test_bytes_after_the_end_cost_nothing(make, caplog, after):
+    assert make(LONG + after) == make(LONG)
+    assert (f"{len(after.lstrip(bytes(1)))} bytes after the end" in caplog.text) is bool(after.strip(b"\0"))
+
+
+def test_the_last_line_of_a_member_needs_no_newline(make):
+    records = [lines([record(f"amp-{number}")])[:-1] for number in range(3)]
+    assert counts(make(b"".join(map(gzip.compress, records)))[0]) == (3, 3, 0, 0)
+    assert counts(make(b"".join(gzip.compress(BOM + each) for each in records))[0]) == (3, 3, 0, 0)
+
+
+@pytest.mark.parametrize("text", [BOM + GOOD * 10, BOM + b"\n" + GOOD * 10, GOOD * 9 + BOM + GOOD, GOOD * 10 + BOM])
+def test_a_byte_order_mark_costs_no_line(make, text):
+    assert counts(make(gzip.compress(text))[0]) == (10, 10, 0, 0)
+
+
+@pytest.mark.parametrize("limit", [500, extracts.MAX_LINE_BYTES])
+def test_records_without_newlines_count_as_that_many_bad_lines(make, monkeypatch, limit):
+    monkeypatch.setattr(extracts, "BLOCK_BYTES", 5 * len(GOOD))
+    monkeypatch.setattr(extracts, "MAX_LINE_BYTES", limit)
+    found = counts(make(gzip.compress(GOOD[:-1] * 1_000 + b"\n" + GOOD))[0])
+    if limit > 500:
+        assert found == (1, 1_001, 1_000, 0)
+    else:  # a record that lies across two parts is not seen
+        assert found[0] == 1
+        assert 900 < found[2] <= 1_000
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1_000])

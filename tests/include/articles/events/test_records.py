@@ -160,7 +160,6 @@ GOOD = lines([record()]).strip()
         GOOD[:-1],
         GOOD[: len(GOOD) // 2],
         GOOD + b"x",
-        GOOD + GOOD,
         b"[" + GOOD + b"]",
         b"null",
         b"12",
@@ -180,6 +179,11 @@ GOOD = lines([record()]).strip()
 def test_a_bad_line_does_not_take_its_neighbours_along(bad):
     good = read(GOOD)[0]
     assert read(GOOD, bad, GOOD) == (good * 2, 3, 1, 0)
+
+
+def test_records_without_a_newline_between_them_count_each():
+    good = read(GOOD)[0]
+    assert read(GOOD, GOOD + GOOD, GOOD) == (good * 2, 4, 2, 0)
 
 
 def test_blank_lines_do_not_count():
