@@ -20,7 +20,7 @@ def credentials() -> dict[str, str]:
 def main() -> None:
     """Replace this process with the server."""
     line = [sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT), "--workers", "1"]  # noqa: S104
-    line += ["--default-artifact-root", f"{PlatformSettings.load().storage_url}/mlflow", "--no-serve-artifacts"]
+    line += ["--no-serve-artifacts", "--default-artifact-root", f"{PlatformSettings.load().storage_url}/mlflow"]
     os.execve(line[0], line, {**os.environ, **credentials()})  # noqa: S606
 
 

@@ -13,10 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-from include.core.database.server import database_address
 from include.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,6 +159,9 @@ class PlatformSettings(Settings):
     @classmethod
     def _is_postgresql(cls, url: SecretStr) -> SecretStr:
         if url.get_secret_value():
+            from sqlalchemy import make_url  # DAG files load this module, and no database
+            from sqlalchemy.exc import ArgumentError
+
             try:
                 driver = make_url(url.get_secret_value()).drivername
             except (ArgumentError, ValueError):  # their messages contain the password
@@ -188,6 +188,8 @@ class PlatformSettings(Settings):
         if self.mlflow_tracking_uri:
             return self.mlflow_tracking_uri
         if url := self.database_url.get_secret_value():
+            from include.core.database.server import database_address
+
             return database_address(url, "mlflow").render_as_string(hide_password=False)
         return f"sqlite:///{self.home}/mlflow.db"
 
