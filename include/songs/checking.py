@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.core.errors import DamagedObjectError
-from include.core.storage import StoragePath
-from include.songs.layout import counts_folder, dataset_folder
+from include.core.storage import StoragePath, write_whole
+from include.songs.layout import SUCCESS, UNCHECKED, counts_folder, dataset_folder
 from include.songs.results import BLOCK_BYTES, open_part, read_counts
 from include.songs.schemas import DATASET, header
 
@@ -26,27 +26,40 @@ class Contents:
 
 def check(root: StoragePath, day: date) -> Contents:
     """
-    Read both outputs of a day to their ends.
+    Read both outputs of a day to their ends, whether the day is complete or its check is still to come.
 
     Args:
         root: folder of the song plays.
         day: day of the outputs.
 
     Raises:
-        IncompleteError: dataset and counts are not both complete.
+        IncompleteError: dataset and counts are not both written.
         DamagedObjectError: an output does not have exactly one part, or that is not gzip, or its header or a line is
             wrong, or the counts do not add up to the rows of the dataset.
     """
-    file, size = open_part(root, day, dataset_folder)
+    file, size = open_part(root, day, dataset_folder, unchecked=True)
     with file:
         try:
             rows = _count_rows(gzip.GzipFile(fileobj=file))
         except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
             raise DamagedObjectError(f"{dataset_folder(root, day)} does not hold a dataset: {error}") from error
-    counts = read_counts(root, day)
+    counts = read_counts(root, day, unchecked=True)
     if (total := sum(count.spins for count in counts)) != rows:
         raise DamagedObjectError(f"{counts_folder(root, day)}: counts of {rows} plays were expected, found {total}")
     return Contents(rows, len(counts), size)
+
+
+def complete(root: StoragePath, day: date) -> None:
+    """Mark a day whose outputs have passed the check as complete."""
+    write_whole(counts_folder(root, day) / SUCCESS, b"")
+    (counts_folder(root, day) / UNCHECKED).unlink(missing_ok=True)
+
+
+def withdraw(root: StoragePath, day: date) -> None:
+    """Remove all marks of a day whose outputs have not passed the check, so that they are written again."""
+    for folder in (counts_folder(root, day), dataset_folder(root, day)):
+        for mark in (SUCCESS, UNCHECKED):
+            (folder / mark).unlink(missing_ok=True)
 
 
 def _count_rows(file: gzip.GzipFile) -> int:

@@ -7,11 +7,13 @@ A root is the folder of the song plays, local or in S3. It contains:
     listeners/listeners.snappy.parquet                  newest version, one for all days
     markers/YYYY/MM/DD/listeners_downloaded.SUCCESS     empty, one per day
     output/YYYY/MM/DD/dataset/                          `_SUCCESS` and one part-*.csv.gz
-    output/YYYY/MM/DD/counts_by_zip_sub/                `_SUCCESS` and one part-*.csv.gz
+    output/YYYY/MM/DD/counts_by_zip_sub/                `_SUCCESS` and one part-*.csv.gz; until the day's check has
+                                                        passed `_UNCHECKED` instead of `_SUCCESS`
     leases/YYYY-MM-DD.json                              which run has the day
     versions/spins/YYYY-MM-DD.json                      which spins were downloaded for a day
     versions/listeners/<sha256>.json                    which listeners were downloaded, by their content
     versions/days/YYYY-MM-DD.json                       report of a completed day; see `report.py`
+    versions/failures/YYYY-MM-DD.json                   why the last job or check of a day failed; see `failures.py`
     .incoming/                                          downloads under way
     .incoming/job-YYYY-MM-DD/                           a job's copy of the listeners, and its metrics
 """
@@ -31,6 +33,8 @@ MARKER = "listeners_downloaded.SUCCESS"
 DATASET, COUNTS = "dataset", "counts_by_zip_sub"
 PART, SUCCESS = "part-00000.csv.gz", "_SUCCESS"
 """The two files of an output folder; the second is written last."""
+UNCHECKED = "_UNCHECKED"
+"""Stands in the folder of a day's counts instead of `_SUCCESS` while the day's check is still to come."""
 ANY_PART = "part-*.csv.gz"
 """Name of an output's only file, whoever wrote it."""
 METRICS = "metrics.json"
@@ -131,6 +135,16 @@ def reports(root: StoragePath) -> StoragePath:
 def report_file(root: StoragePath, day: date) -> StoragePath:
     """Return the report of a completed day."""
     return reports(root) / _json(day)
+
+
+def failures(root: StoragePath) -> StoragePath:
+    """Return the folder of the days' failures."""
+    return root / "versions" / "failures"
+
+
+def failure_file(root: StoragePath, day: date) -> StoragePath:
+    """Return the failure of a day."""
+    return failures(root) / _json(day)
 
 
 def incoming(root: StoragePath) -> StoragePath:

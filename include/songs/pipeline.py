@@ -8,15 +8,15 @@ the next job of the day removes the copy, and a job without it completes nothing
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from include.core.errors import BadDataError, NothingToDoError
+from include.core.errors import BadDataError, DamagedObjectError, NothingToDoError
 from include.core.lease import Lease, LeaseHeldError
-from include.core.remote import RemoteFile
+from include.core.remote import NotReadyError, RefusedError, RemoteFile
 from include.core.storage import (
     StoragePath,
     find_object,
@@ -26,13 +26,13 @@ from include.core.storage import (
     walk_objects,
     write_json,
 )
-from include.songs import checking, layout, report
-from include.songs.downloads.download import download, is_downloaded, snapshot_listeners
-from include.songs.downloads.remote import Name
+from include.songs import checking, failures, layout, report
+from include.songs.downloads.download import download, is_there, snapshot_listeners
 from include.songs.downloads.versions import Version, listeners_version, spins_version
 from include.songs.report import Report, Values
 from include.songs.request import RunRequest
 from include.songs.rules import SupersededError
+from include.songs.schemas import SourceError, SourceName
 from include.songs.settings import Engine, SongSettings
 
 log = logging.getLogger(__name__)
@@ -98,10 +98,34 @@ class Pipeline:
         """Return the day as `YYYY-MM-DD`; `None`: its outputs are complete, so nothing is left to do."""
         return None if layout.has_outputs(self.root, self.day) else self.day.isoformat()
 
-    def check_download(self, name: Name) -> None:
-        """Check that a source is not downloaded for the day yet; raises `NothingToDoError` if it is."""
-        if is_downloaded(self.root, name, self.day):
+    def check_download(self, name: SourceName, opened: Callable[[], AbstractContextManager[RemoteFile]]) -> None:
+        """
+        Check that a source has to be downloaded for the day.
+
+        A copy that a failed run has rejected is downloaded again. If it is readable and the remote file is not, the
+        copy is used.
+
+        Args:
+            name: the source.
+            opened: yields its remote file, which is contacted only if there is a readable copy that was rejected.
+
+        Raises:
+            NothingToDoError: it is downloaded.
+        """
+        if not is_there(self.root, name, self.day):
+            return
+        rejected = failures.rejection(self.root, self.day, name)
+        if rejected is None:
             raise NothingToDoError(f"the {name} of {self.day} were downloaded before")
+        log.info("%s: the %s are fetched again, since the day failed: %s", self.day, name, rejected.error)
+        if rejected.usable:
+            try:
+                with opened() as remote:
+                    remote.look()
+            except (NotReadyError, RefusedError) as error:
+                raise NothingToDoError(
+                    f"the {name} of {self.day} were downloaded before, and cannot be fetched again: {error}"
+                ) from error
 
     def spins(self, remote: RemoteFile) -> Version | None:
         """
@@ -120,7 +144,7 @@ class Pipeline:
         """Download the listeners on behalf of the day; otherwise like `spins`."""
         return self._download("listeners", remote)
 
-    def _download(self, name: Name, remote: RemoteFile) -> Version | None:
+    def _download(self, name: SourceName, remote: RemoteFile) -> Version | None:
         with self.lease.kept():
             return download(self.root, name, self.day, remote, self.dependencies.clock())
 
@@ -180,6 +204,7 @@ class Pipeline:
                 self.settings.memory_mb,
                 temp,
                 check_permit,
+                layout.UNCHECKED,
             )
             check_permit()
             write_json(files.metrics, metrics)
@@ -203,23 +228,44 @@ class Pipeline:
                     *("--analysis_out_path", hadoop_uri(files.counts)),
                     *("--report_timezone", self.settings.report_timezone),
                     *("--metrics_path", hadoop_uri(files.metrics)),
+                    *("--analysis_mark", layout.UNCHECKED),
                 ]
             except Exception:
                 found = read_json(files.metrics)
                 if found and "error" in found:
+                    if "source" in found:
+                        raise SourceError(found["error"], found["source"]) from None
                     raise BadDataError(found["error"]) from None
                 raise
 
     def check(self) -> Report:
         """
-        Check the outputs of the day, write its report, release the lease.
+        Check the outputs of the day, write its report, mark the day as complete, release the lease.
+
+        A day that is complete and reported keeps its report. Outputs that do not pass are written again by the next
+        run.
 
         Raises:
-            IncompleteError: the outputs are not both complete.
+            IncompleteError: the outputs are not both written.
             DamagedObjectError: an output is not what the labels were promised.
         """
         with self.lease.kept():
+            made = self._check()
+        self.lease.release()
+        self.dependencies.measure(made.values, {"engine": made.engine or "unknown"})
+        self.dependencies.measure(lambda: report.lag(self.root, self.dependencies.clock(), self.settings.zone))
+        return made
+
+    def _check(self) -> Report:
+        try:
             found = checking.check(self.root, self.day)
+        except DamagedObjectError as error:
+            checking.withdraw(self.root, self.day)
+            report.remove(self.root, self.day)
+            self._record_failure(error)
+            raise
+        made = report.read(self.root, self.day) if layout.has_outputs(self.root, self.day) else None
+        if made is None:
             metrics = read_json(layout.job_metrics(self.root, self.day)) or {}
             spins, sha256 = spins_version(self.root, self.day), metrics.get("listeners_sha256")
             listeners = listeners_version(self.root, sha256) if sha256 else None
@@ -236,24 +282,37 @@ class Pipeline:
                 minrows=metrics.get("minrows"),
             )
             report.write(self.root, self.day, made)
-        self.lease.release()
-        self.dependencies.measure(made.values, {"engine": made.engine or "unknown"})
-        self.dependencies.measure(lambda: report.lag(self.root, self.dependencies.clock(), self.settings.zone))
+            checking.complete(self.root, self.day)
+        failures.remove(self.root, self.day)
         return made
+
+    def _record_failure(self, error: BadDataError) -> None:
+        failures.record(self.root, self.day, error, self.request.run_id, self.dependencies.clock())
 
     @contextmanager
     def job_files(self) -> Iterator[JobFiles]:
-        """Yield what the job of the day reads and writes, while the lease is kept."""
-        folder, listeners = layout.job_folder(self.root, self.day), layout.job_listeners(self.root, self.day)
+        """Yield what the job of the day reads and writes, while the lease is kept; bad data are the day's failure."""
         with self.lease.kept():
-            for name in walk_objects(folder):  # the permit of an earlier job is one of them
-                (folder / name).unlink(missing_ok=True)
-            report.remove(self.root, self.day)  # the job removes the outputs that it is about
+            try:
+                yield self._prepare_job()
+            except BadDataError as error:
+                self._record_failure(error)
+                raise
+
+    def _prepare_job(self) -> JobFiles:
+        folder, listeners = layout.job_folder(self.root, self.day), layout.job_listeners(self.root, self.day)
+        for name in walk_objects(folder):  # the permit of an earlier job is one of them
+            (folder / name).unlink(missing_ok=True)
+        report.remove(self.root, self.day)  # the job removes the outputs that it is about
+        try:
             snapshot_listeners(self.root, listeners)
-            yield JobFiles(
-                spins=layout.spins_file(self.root, self.day),
-                listeners=listeners,
-                dataset=layout.dataset_folder(self.root, self.day),
-                counts=layout.counts_folder(self.root, self.day),
-                metrics=layout.job_metrics(self.root, self.day),
-            )
+        except SourceError as error:
+            error.source = "listeners"
+            raise
+        return JobFiles(
+            spins=layout.spins_file(self.root, self.day),
+            listeners=listeners,
+            dataset=layout.dataset_folder(self.root, self.day),
+            counts=layout.counts_folder(self.root, self.day),
+            metrics=layout.job_metrics(self.root, self.day),
+        )

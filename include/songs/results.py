@@ -11,7 +11,7 @@ from typing import IO
 
 from include.core.errors import DamagedObjectError
 from include.core.storage import StoragePath, StoredObject, find_object, list_objects, open_read
-from include.songs.layout import ANY_PART, SUCCESS, counts_folder, dataset_folder
+from include.songs.layout import ANY_PART, SUCCESS, UNCHECKED, counts_folder, dataset_folder
 from include.songs.schemas import ANALYSIS, header
 
 BLOCK_BYTES = 1 << 20
@@ -34,7 +34,7 @@ class Count:
     spins: int
 
 
-def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[bytes], int]:
+def open_part(root: StoragePath, day: date, folder_of: FolderOf, *, unchecked: bool = False) -> tuple[IO[bytes], int]:
     """
     Open the file of an output; it is read as it is now, even if it is replaced meanwhile.
 
@@ -42,6 +42,7 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[byt
         root: folder of the song plays.
         day: day of the output.
         folder_of: `layout.dataset_folder` or `layout.counts_folder`.
+        unchecked: also open outputs whose check is still to come.
 
     Returns:
         The file, and its length in bytes.
@@ -50,7 +51,7 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[byt
         IncompleteError: dataset and counts are not both complete.
         DamagedObjectError: the complete output has no part, or more than one.
     """
-    marks = _marks(root, day)
+    marks = _marks(root, day, unchecked)
     folder = folder_of(root, day)
     parts = [name for name in list_objects(folder) if fnmatchcase(name, ANY_PART)]
     if len(parts) != 1:
@@ -61,7 +62,7 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf) -> tuple[IO[byt
         except FileNotFoundError:
             raise IncompleteError(f"the outputs of {day} are being written again") from None
         opened.callback(file.close)
-        if _marks(root, day) != marks:  # the file may be a new one that is not complete
+        if _marks(root, day, unchecked) != marks:  # the file may be a new one that is not complete
             raise IncompleteError(f"the outputs of {day} are being written again")
         opened.pop_all()
     return file, size
@@ -75,7 +76,12 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def read_counts(
-    root: StoragePath, day: date, zip_code: int | None = None, subscription: str | None = None
+    root: StoragePath,
+    day: date,
+    zip_code: int | None = None,
+    subscription: str | None = None,
+    *,
+    unchecked: bool = False,
 ) -> list[Count]:
     """
     Read the counts of a day.
@@ -85,6 +91,7 @@ def read_counts(
         day: day of the counts.
         zip_code: only counts of this zip code.
         subscription: only counts of this subscription type; if empty, of plays without one.
+        unchecked: see `open_part`.
 
     Returns:
         The counts in the order of the file: by zip code, then by subscription type.
@@ -93,7 +100,7 @@ def read_counts(
         IncompleteError, DamagedObjectError: see `open_part`.
         DamagedObjectError: the file does not hold counts.
     """
-    file, _ = open_part(root, day, counts_folder)
+    file, _ = open_part(root, day, counts_folder, unchecked=unchecked)
     with closing(file):
         try:
             return [
@@ -115,9 +122,11 @@ def _counts(file: IO[bytes]) -> Iterator[Count]:
             yield Count(int(zip_code) if zip_code else None, subscription, int(spins))
 
 
-def _marks(root: StoragePath, day: date) -> tuple[StoredObject, StoredObject]:
-    """Return the two `_SUCCESS` files, which differ once the outputs are written again."""
+def _marks(root: StoragePath, day: date, unchecked: bool) -> tuple[StoredObject, StoredObject]:
+    """Return the marks of both outputs, which differ once the outputs are written again."""
     dataset, counts = (find_object(folder(root, day) / SUCCESS) for folder in (dataset_folder, counts_folder))
+    if unchecked and counts is None:
+        counts = find_object(counts_folder(root, day) / UNCHECKED)
     if dataset is None or counts is None:
         raise IncompleteError(f"{day} has no complete outputs")
     return dataset, counts

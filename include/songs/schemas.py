@@ -5,8 +5,11 @@ Types are named as Spark names them; Parquet's INT96 is a `timestamp`.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from include.core.errors import BadDataError
+
+SourceName = Literal["spins", "listeners"]
 
 SPINS = {
     "fake_artist_id": "int",
@@ -36,24 +39,48 @@ GROUP = ("fake_zipcode", "subscription_type")
 ANALYSIS = {**{name: LISTENERS[name] for name in GROUP}, "spins": "bigint"}
 """One row per zip code and subscription type, with its number of dataset rows."""
 
+MAGIC = b"PAR1"
+"""Begins and ends a Parquet file."""
+FOOTER_BYTES = 8
+"""The end of a file: length of the metadata in four bytes, little-endian, and the magic."""
+
 BLANKED = "\t\r\n\0"
 """Characters that become a blank in the output, so that each row is one line with the same number of fields."""
 
 
-class SchemaError(BadDataError):
+class SourceError(BadDataError):
+    """
+    A source cannot be used.
+
+    Args:
+        message: what is wrong with which file.
+        source: the source, if its copy in storage is meant.
+    """
+
+    def __init__(self, message: str, source: SourceName | None = None) -> None:
+        super().__init__(message)
+        self.source = source
+
+
+class SchemaError(SourceError):
     """A source lacks a column or has one of another type."""
 
 
-class NotParquetError(BadDataError):
-    """A source is not a Parquet file."""
+class NotParquetError(SourceError):
+    """A source is not a Parquet file, or a damaged one."""
 
 
-def check(source: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
+DAMAGED = "the Parquet file is damaged: its content cannot be read"
+"""Of a file whose footer is right."""
+
+
+def check(source: SourceName, path: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
     """
     Check the columns of a source; further columns are allowed.
 
     Args:
-        source: name and address, for the message.
+        source: the source.
+        path: of its file, for the message.
         found: name → type of its columns.
         expected: name → type of the required columns.
 
@@ -66,7 +93,7 @@ def check(source: str, found: Mapping[str, str], expected: Mapping[str, str]) ->
         if found.get(name) != kind
     ]
     if wrong:
-        raise SchemaError(f"{source}: {'; '.join(wrong)}")
+        raise SchemaError(f"{source} {path}: {'; '.join(wrong)}", source)
 
 
 def header(columns: Iterable[str]) -> bytes:

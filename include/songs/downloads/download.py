@@ -1,7 +1,8 @@
 """
 Downloads of spins and listeners into storage, and a job's own copy of the listeners.
 
-A download whose files exist is skipped without contacting the remote side. An existing file is replaced once the new
+A download whose files exist is skipped without contacting the remote side, unless a failed run of the day has rejected
+its copy. An existing file is replaced once the new
 one is complete, and never removed. Only one run at a time may download for a day; different days may run in parallel.
 """
 
@@ -15,10 +16,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from include.core.remote import RemoteFile, UnreachableError
 from include.core.remote.stored import StoredFile
 from include.core.storage import StoragePath, write_json, write_whole
-from include.songs import layout
-from include.songs.downloads.remote import Name
+from include.songs import failures, layout
 from include.songs.downloads.transfers import CutOffError, receive, remove_leftovers
 from include.songs.downloads.versions import Version, listeners_version
+from include.songs.schemas import SourceName
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,18 @@ MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 30.0
 
 
-def is_downloaded(root: StoragePath, name: Name, day: date) -> bool:
-    """Return whether the spins, or the listeners, are downloaded for a day."""
+def is_downloaded(root: StoragePath, name: SourceName, day: date) -> bool:
+    """Return whether the spins, or the listeners, are downloaded for a day, and not rejected."""
+    return is_there(root, name, day) and failures.rejection(root, day, name) is None
+
+
+def is_there(root: StoragePath, name: SourceName, day: date) -> bool:
+    """Return whether the spins, or the listeners, were downloaded for a day, rejected or not."""
     return layout.has_spins(root, day) if name == "spins" else layout.has_listeners(root, day)
 
 
 def download(
-    root: StoragePath, name: Name, day: date, remote: RemoteFile, now: datetime, wait_seconds: float = 2.0
+    root: StoragePath, name: SourceName, day: date, remote: RemoteFile, now: datetime, wait_seconds: float = 2.0
 ) -> Version | None:
     """
     Download the spins of a day, or on its behalf the listeners: the file that all days share, then the day's marker.

@@ -1,16 +1,13 @@
 """The addresses of the remote files."""
 
 from datetime import date
-from typing import Literal
 
 from include.core.errors import SettingsError
+from include.songs.schemas import SourceName
 from include.songs.settings import SongSettings
 
-Name = Literal["spins", "listeners"]
-"""Of a source."""
 
-
-def remote_url(settings: SongSettings, name: Name, day: date) -> str:
+def remote_url(settings: SongSettings, name: SourceName, day: date) -> str:
     """
     Return the address of a day's spins, or of the listeners, which are the same for all days.
 

@@ -8,13 +8,9 @@ from contextlib import contextmanager
 from include.core.remote import Body, UnreachableError
 from include.core.storage import StoragePath, remove_asides, write_stream
 from include.core.text import excerpt
-from include.songs.schemas import NotParquetError
+from include.songs.schemas import FOOTER_BYTES, MAGIC, NotParquetError
 
 log = logging.getLogger(__name__)
-
-MAGIC = b"PAR1"
-FOOTER_BYTES = 8
-"""The end of a file: length of the metadata in four bytes, little-endian, and the magic."""
 
 
 class CutOffError(NotParquetError):

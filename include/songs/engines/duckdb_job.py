@@ -1,7 +1,9 @@
 """The job on DuckDB, for days that do not need Spark. Sources are local files; outputs are local or in S3."""
 
 import hashlib
+import logging
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
@@ -10,13 +12,16 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from include.core.storage import StoragePath
-from include.songs.engines import gzip_output
+from include.songs.engines import gzip_output, utf8
 from include.songs.engines.metrics import JobMetrics
+from include.songs.engines.parquet import check_footer
+from include.songs.layout import SUCCESS
 from include.songs.rules import LONG_SECONDS, bounds, validate
-from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, NotParquetError, check, header
+from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, header
+
+log = logging.getLogger(__name__)
 
 BLOCK_ROWS = 100_000
 """Rows of one gzip member, about 12 MB of text."""
@@ -25,30 +30,34 @@ _SPIN_COUNTS = """
 SELECT count(*),
     count(*) FILTER (epoch_us(date_time) NOT BETWEEN $first AND $last),
     count(*) FILTER (elapsed_seconds > $long)
-FROM read_parquet($spins)
+FROM read_parquet($spins, hive_partitioning = false)
+"""
+_REPLACED = """
+SELECT (SELECT count(*) FROM read_parquet($spins) WHERE replaced AND elapsed_seconds > $long)
+    + (SELECT count(*) FROM read_parquet($listeners) WHERE replaced)
 """
 # Plays and listeners are deduplicated before the join: the result has the rows of a deduplicated join.
 _PLAYS = """
-CREATE TEMP TABLE plays AS
+CREATE OR REPLACE TEMP TABLE plays AS
 SELECT fake_artist_id, artist_name, fake_track_id, track_title, make_timestamptz(epoch_us(date_time)) AS date_time,
     elapsed_seconds, play_source, fake_listener_id, count(*) AS play_copies
-FROM read_parquet($spins)
+FROM read_parquet($spins, hive_partitioning = false)
 WHERE elapsed_seconds > $long
 GROUP BY ALL
 """
 _LISTENERS = """
-CREATE TEMP TABLE listeners AS
+CREATE OR REPLACE TEMP TABLE listeners AS
 SELECT fake_listener_id, age, gender, subscription_type, country, fake_zipcode, count(*) AS listener_copies
-FROM read_parquet($listeners)
+FROM read_parquet($listeners, hive_partitioning = false)
 GROUP BY ALL
 """
-_PAIRS = "CREATE TEMP VIEW pairs AS SELECT * FROM plays JOIN listeners USING (fake_listener_id)"
+_PAIRS = "CREATE OR REPLACE TEMP VIEW pairs AS SELECT * FROM plays JOIN listeners USING (fake_listener_id)"
 _WITHOUT_LISTENER = (
     "SELECT coalesce(sum(play_copies), 0)::bigint FROM plays ANTI JOIN listeners USING (fake_listener_id)"
 )
 _JOINED = "SELECT coalesce(sum(play_copies * listener_copies), 0)::bigint, count(*) FROM pairs"
 _COUNTS = """
-CREATE TEMP TABLE counts AS
+CREATE OR REPLACE TEMP TABLE counts AS
 SELECT fake_zipcode, subscription_type, count(*) AS spins
 FROM pairs
 GROUP BY ALL
@@ -94,6 +103,7 @@ def run(
     memory_mb: int,
     temp: Path,
     check_permit: Callable[[], None] = lambda: None,
+    analysis_mark: str = SUCCESS,
 ) -> dict[str, Any]:
     """
     Write both outputs of a day; their folders are removed first.
@@ -109,12 +119,13 @@ def run(
         memory_mb: memory of DuckDB, in MB.
         temp: folder for what does not fit into memory.
         check_permit: called before anything is removed or declared complete; raises if the job may not write.
+        analysis_mark: name of the file that marks the counts, and so the day, as complete.
 
     Returns:
         The metrics of the job, see `JobMetrics`.
 
     Raises:
-        NotParquetError: a source is not Parquet.
+        NotParquetError: a source is not Parquet, or damaged.
         SchemaError: a source lacks a column or has one of another type.
         TooFewRowsError: there are fewer rows than *minrows*; nothing is written.
     """
@@ -123,37 +134,27 @@ def run(
     for folder in (dataset_out, analysis_out):
         gzip_output.clear(folder)
     with metrics.step("check"):
-        check(f"spins {spins}", _types(spins), SPINS)
-        check(f"listeners {listeners}", _types(listeners), LISTENERS)
+        check_footer("spins", str(spins), spins, SPINS)
+        check_footer("listeners", str(listeners), listeners, LISTENERS)
         with listeners.open("rb") as file:
             metrics.listeners_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     config: dict[str, Any] = {"memory_limit": f"{memory_mb}MB", "temp_directory": str(temp)}
     with closing(duckdb.connect(config=config | {"preserve_insertion_order": False})) as connection:
         with metrics.step("join"):
-            _join(connection, spins, listeners, metrics)
+            connection.execute(_MACROS)
+            try:
+                _join(connection, spins, listeners, metrics)
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error as error:  # perhaps a text that is not UTF-8, for which DuckDB rejects the whole file
+                log.warning("The sources are copied, since DuckDB could not read them: %s", error)
+                _join_copies(connection, spins, listeners, metrics, temp)
         validate(metrics.deduplicated, minrows)
         with metrics.step("dataset"):
             _write(connection, _DATASET_LINES, dataset_out, header(DATASET), check_permit)
         with metrics.step("analysis"):
-            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS), check_permit)
+            _write(connection, _ANALYSIS_LINES, analysis_out, header(ANALYSIS), check_permit, analysis_mark)
     return metrics.report()
-
-
-def _types(path: Path) -> dict[str, str]:
-    """Return the types of a Parquet file's columns, named as Spark names them."""
-    try:
-        with pq.ParquetFile(path) as file:
-            columns = [file.schema.column(number) for number in range(len(file.schema))]
-            found = {field.name: _type(field.type) for field in file.schema_arrow}
-    except pa.ArrowInvalid as error:
-        raise NotParquetError(f"{path} is not a Parquet file: {error}") from error
-    return found | {column.path: "timestamp" for column in columns if column.physical_type == "INT96"}
-
-
-def _type(kind: pa.DataType) -> str:
-    if pa.types.is_timestamp(kind) and kind.tz and kind.unit in ("ms", "us"):
-        return "timestamp"
-    return {"int32": "int", "large_string": "string"}.get(str(kind), str(kind))
 
 
 def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, metrics: JobMetrics) -> None:
@@ -162,7 +163,6 @@ def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, m
 
     first, last = (int(each.timestamp()) * 1_000_000 for each in bounds(metrics.day, metrics.report_timezone))
     connection.execute("SET TimeZone = $zone", {"zone": metrics.report_timezone})
-    connection.execute(_MACROS)
     source = {"spins": str(spins), "long": LONG_SECONDS}
     first_row(_PLAYS, **source)
     first_row(_LISTENERS, listeners=str(listeners))
@@ -174,16 +174,31 @@ def _join(connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, m
     [metrics.analysis_groups] = first_row(_COUNTS)
 
 
+def _join_copies(
+    connection: duckdb.DuckDBPyConnection, spins: Path, listeners: Path, metrics: JobMetrics, temp: Path
+) -> None:
+    """Join copies of the sources whose texts are all UTF-8."""
+    temp.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=temp) as folder:
+        copies = Path(folder, "spins"), Path(folder, "listeners")
+        utf8.rewrite("spins", spins, copies[0], SPINS)
+        utf8.rewrite("listeners", listeners, copies[1], LISTENERS)
+        _join(connection, *copies, metrics)
+        sources = {"spins": str(copies[0]), "listeners": str(copies[1]), "long": LONG_SECONDS}
+        [metrics.rows_not_utf8] = connection.execute(_REPLACED, sources).fetchall()[0]
+
+
 def _write(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     folder: StoragePath,
     first: bytes,
     check_permit: Callable[[], None] = lambda: None,
+    mark: str = SUCCESS,
 ) -> None:
     lines = connection.sql(query).to_arrow_reader(BLOCK_ROWS)
     blocks = (_text(batch.column(0)) for batch in lines if len(batch))
-    gzip_output.write(folder, first, blocks, os.cpu_count() or 1, check_permit)
+    gzip_output.write(folder, first, blocks, os.cpu_count() or 1, check_permit, mark)
 
 
 def _text(lines: pa.Array) -> memoryview:

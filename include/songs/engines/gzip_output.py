@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from include.core.storage import StoragePath, create_stream, remove_folder, write_whole
-from include.songs.layout import PART, SUCCESS
+from include.songs.layout import PART, SUCCESS, UNCHECKED
 
 GZIP_LEVEL = 4
 """Takes half the time of level 6, the usual one, for 7 % more bytes."""
@@ -21,7 +21,8 @@ _GZIP = 31  # `wbits` of a gzip member
 
 def clear(folder: StoragePath) -> None:
     """Remove an output folder; `_SUCCESS` goes first, so that it never looks complete meanwhile."""
-    (folder / SUCCESS).unlink(missing_ok=True)
+    for mark in (SUCCESS, UNCHECKED):
+        (folder / mark).unlink(missing_ok=True)
     remove_folder(folder)
 
 
@@ -31,6 +32,7 @@ def write(
     blocks: Iterable[bytes | memoryview],
     threads: int,
     check_permit: Callable[[], None] = lambda: None,
+    mark: str = SUCCESS,
 ) -> None:
     """
     Write a new output folder.
@@ -41,12 +43,13 @@ def write(
         blocks: all other lines, in order; no line is split over two blocks. A block becomes a gzip member.
         threads: number of blocks that are compressed at a time.
         check_permit: called before the folder is marked as complete; raises if it must not be.
+        mark: name of the file that marks it.
     """
     with create_stream(folder / PART) as file:
         for member in _members(chain([header], blocks), threads):
             file.write(member)
     check_permit()
-    write_whole(folder / SUCCESS, b"")
+    write_whole(folder / mark, b"")
 
 
 def _members(blocks: Iterable[bytes | memoryview], threads: int) -> Iterator[bytes]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from include.songs.layout import PART, SUCCESS
+from include.songs.layout import PART, SUCCESS, UNCHECKED
 from include.songs.rules import SupersededError
+from include.songs.schemas import FOOTER_BYTES, MAGIC
 
 COPY_BYTES = 1 << 20
 
@@ -33,13 +34,28 @@ class Hadoop:
     def remove(self, folder: str) -> None:
         """Remove an output folder; `_SUCCESS` goes first, so that it never looks complete meanwhile."""
         files, found = self._find(folder)
-        files.delete(self._jvm.org.apache.hadoop.fs.Path(found, SUCCESS), False)
+        for mark in (SUCCESS, UNCHECKED):
+            files.delete(self._jvm.org.apache.hadoop.fs.Path(found, mark), False)
         files.delete(found, True)
 
     def size(self, path: str) -> int:
         """Return the length of a file, or of all files in a folder, in bytes."""
         files, found = self._find(path)
         return files.getContentSummary(found).getLength()
+
+    def footer(self, path: str) -> bytes:
+        """Return the end of a Parquet file, with the four bytes that a file begins with before it."""
+        files, found = self._find(path)
+        size = files.getFileStatus(found).getLen()
+        source = files.open(found)
+        try:
+            source.seek(max(0, size - FOOTER_BYTES))
+            end = source.readNBytes(FOOTER_BYTES)
+            length = min(size, int.from_bytes(end[:4], "little") + FOOTER_BYTES)
+            source.seek(size - length)
+            return MAGIC + source.readNBytes(length)
+        finally:
+            source.close()
 
     def sha256(self, path: str) -> str:
         """Return the checksum of a file, in hexadecimal digits."""
@@ -57,7 +73,7 @@ class Hadoop:
         target.write(data)
         target.close()
 
-    def join(self, folder: str, parts_folder: str, header: bytes, permit: str) -> None:
+    def join(self, folder: str, parts_folder: str, header: bytes, permit: str, mark: str = SUCCESS) -> None:
         """
         Join gzip files into the one file of an output folder, and mark that as complete.
 
@@ -66,6 +82,7 @@ class Hadoop:
             parts_folder: folder of the files, on the same file system; it is removed.
             header: first line.
             permit: file that must exist before and after.
+            mark: name of the file that marks the folder as complete.
 
         Raises:
             SupersededError: the permit does not exist.
@@ -86,7 +103,7 @@ class Hadoop:
         target.close()
         files.delete(aside, True)
         self.check_permit(permit)
-        self.write(f"{folder}/{SUCCESS}", b"")
+        self.write(f"{folder}/{mark}", b"")
 
     def check_permit(self, permit: str) -> None:
         """Check that a file exists; raises `SupersededError` otherwise."""

@@ -31,6 +31,8 @@ class JobMetrics:
     deduplicated: int = 0
     """Rows of the dataset: distinct pairs."""
     analysis_groups: int = 0
+    rows_not_utf8: int = 0
+    """Long plays, and rows of listeners, with a text that is not UTF-8; its wrong bytes became U+FFFD."""
     listeners_sha256: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     """Step → its duration."""
@@ -56,4 +58,6 @@ class JobMetrics:
         if self.rows_outside_day:
             of = (self.rows_outside_day, self.spins_read, self.day, self.report_timezone)
             log.warning("%d of %d spins are not from %s in %s", *of)
+        if self.rows_not_utf8:
+            log.warning("%d rows had texts that are not UTF-8; wrong bytes are now U+FFFD", self.rows_not_utf8)
         return found

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,8 +32,9 @@ from include.songs import layout
 from include.songs.engines import spark_plays
 from include.songs.engines.hadoop import Hadoop
 from include.songs.engines.metrics import JobMetrics
+from include.songs.engines.parquet import check_footer
 from include.songs.rules import LONG_SECONDS, MINROWS, REPORT_TIMEZONE, bounds, validate
-from include.songs.schemas import LISTENERS, SPINS, NotParquetError, SchemaError, check, header
+from include.songs.schemas import DAMAGED, LISTENERS, SPINS, NotParquetError, SourceError, SourceName, header
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Options:
     analysis_out_path: str
     report_timezone: str
     metrics_path: str | None
+    analysis_mark: str = layout.SUCCESS
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -77,6 +80,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--report_timezone", default=REPORT_TIMEZONE, type=_zone, help="time zone of the day and of times (%(default)s)"
     )
     parser.add_argument("--metrics_path", type=_path, help="file for the metrics, as JSON; they are always logged")
+    parser.add_argument(
+        "--analysis_mark",
+        default=layout.SUCCESS,
+        choices=[layout.SUCCESS, layout.UNCHECKED],
+        help="file that marks the counts as complete (%(default)s)",
+    )
     options = Options(**vars(parser.parse_args(arguments)))
     outputs = [options.dataset_out_path, options.analysis_out_path]
     kept = [each for each in (options.spins_path, options.listeners_path, options.metrics_path) if each]
@@ -125,7 +134,7 @@ def run(spark: SparkSession, options: Options) -> dict[str, Any]:
         The metrics of the job, see `JobMetrics`.
 
     Raises:
-        NotParquetError: a source is not Parquet.
+        NotParquetError: a source is not Parquet, or damaged.
         SchemaError: a source lacks a column or has one of another type.
         TooFewRowsError: there are too few rows; nothing is written.
         SupersededError: the listeners are gone.
@@ -136,34 +145,46 @@ def run(spark: SparkSession, options: Options) -> dict[str, Any]:
     for folder in (options.dataset_out_path, options.analysis_out_path):
         hadoop.remove(folder)
     with metrics.step("check"):
-        spins = _read(spark, "spins", options.spins_path, SPINS)
-        listeners = _read(spark, "listeners", options.listeners_path, LISTENERS)
+        spins = _read(spark, hadoop, "spins", options.spins_path, SPINS)
+        listeners = _read(spark, hadoop, "listeners", options.listeners_path, LISTENERS)
         metrics.listeners_sha256 = hadoop.sha256(options.listeners_path)
     _configure(spark, options.report_timezone, hadoop.size(options.spins_path))
-    with _persisted(spark_plays.find_listeners(spins, listeners)) as pairs:
-        with metrics.step("join"):
+    plays, people = map(spark_plays.valid_texts, (spins, listeners))
+    with _persisted(spark_plays.find_listeners(plays, people)) as pairs:
+        with metrics.step("join"), _told_damage(options):
             metrics.update(_measure(spins, options) | _measure_pairs(pairs))
+            metrics.rows_not_utf8 += listeners.where(spark_plays.has_wrong_texts(listeners)).count()
         validate(metrics.deduplicated, options.minrows)
         rows = spark_plays.dataset(pairs)
         with metrics.step("dataset"):
             _write(hadoop, rows, options.dataset_out_path, options.listeners_path)
         with metrics.step("analysis"), _persisted(spark_plays.count_plays(rows)) as counts:
             metrics.analysis_groups = counts.count()
-            _write(hadoop, counts, options.analysis_out_path, options.listeners_path)
+            _write(hadoop, counts, options.analysis_out_path, options.listeners_path, options.analysis_mark)
     return metrics.report()
 
 
-def _read(spark: SparkSession, source: str, path: str, columns: dict[str, str]) -> DataFrame:
+def _read(spark: SparkSession, hadoop: Hadoop, source: SourceName, path: str, columns: dict[str, str]) -> DataFrame:
+    check_footer(source, path, BytesIO(hadoop.footer(path)), columns)
+    folder = path.rpartition("/")[0] or "/"  # otherwise Spark takes a folder such as `age=5` for a column
+    return spark.read.option("basePath", folder).parquet(path).select(*columns)
+
+
+@contextmanager
+def _told_damage(options: Options) -> Iterator[None]:
+    """Raise `NotParquetError` if Spark cannot read the content of a source."""
     try:
-        frame = spark.read.parquet(path)
+        yield
     except (PySparkException, Py4JJavaError) as error:
-        if "CANNOT_READ_FILE_FOOTER" in str(error):
-            raise NotParquetError(f"{source} {path}: a Parquet file was expected, found something else") from None
-        if "PARQUET_TYPE_ILLEGAL" in str(error):  # a type that Spark does not have
-            raise SchemaError(f"{source} {path}: {str(error).splitlines()[0]}") from None
+        if any(each in str(error) for each in ("FAILED_READ_FILE.NO_HINT", "FAILED_READ_FILE.UNSUPPORTED")):
+            sources: tuple[tuple[SourceName, str], ...] = (
+                ("spins", options.spins_path),
+                ("listeners", options.listeners_path),
+            )
+            for source, path in sources:
+                if path.rpartition("/")[2] in str(error):
+                    raise NotParquetError(f"{source} {path}: {DAMAGED}", source) from error
         raise
-    check(f"{source} {path}", dict(frame.dtypes), columns)
-    return frame.select(*columns)
 
 
 def _configure(spark: SparkSession, zone: str, spins_bytes: int) -> None:
@@ -193,13 +214,14 @@ def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
 
 
 def _measure(spins: DataFrame, options: Options) -> dict[str, int]:
-    """Count the spins by reading two of their columns again: `observe` may count rows of a retried task twice."""
+    """Count the spins by reading some of their columns again: `observe` may count rows of a retried task twice."""
     first, end = bounds(options.day, options.report_timezone)
-    time = F.col("date_time")
+    time, long = F.col("date_time"), F.col("elapsed_seconds") > LONG_SECONDS
     [found] = spins.agg(
         F.count(F.lit(1)).alias("spins_read"),
         F.count_if((time < first) | (time >= end)).alias("rows_outside_day"),
-        F.count_if(F.col("elapsed_seconds") > LONG_SECONDS).alias("after_time_filter"),
+        F.count_if(long).alias("after_time_filter"),
+        F.count_if(long & spark_plays.has_wrong_texts(spins)).alias("rows_not_utf8"),
     ).collect()
     return found.asDict()
 
@@ -214,11 +236,11 @@ def _measure_pairs(pairs: DataFrame) -> dict[str, int]:
     return found.asDict()
 
 
-def _write(hadoop: Hadoop, rows: DataFrame, folder: str, permit: str) -> None:
+def _write(hadoop: Hadoop, rows: DataFrame, folder: str, permit: str, mark: str = layout.SUCCESS) -> None:
     """Write the parts in parallel, in a folder of this job's own, then join them."""
     parts = layout.spark_parts(folder)
     spark_plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(parts, compression="gzip")
-    hadoop.join(folder, parts, header(rows.columns), permit)
+    hadoop.join(folder, parts, header(rows.columns), permit, mark)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -232,6 +254,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BadDataError as error:
         log.error("%s", error)
         code, report = BAD_DATA, {"error": str(error)}
+        if isinstance(error, SourceError) and error.source:
+            report["source"] = error.source
     try:
         if options.metrics_path:
             Hadoop(spark).write(options.metrics_path, json.dumps(report).encode())

@@ -1,5 +1,7 @@
 """The rules on Spark's frames: long plays, their listeners, the dataset, its counts, the lines of an output."""
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, TimestampType
@@ -13,6 +15,22 @@ _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSXXX"
 def only_long_plays(spins: DataFrame) -> DataFrame:
     """Return the plays that lasted long enough; needs only the column `elapsed_seconds`."""
     return spins.where(F.col("elapsed_seconds") > LONG_SECONDS)
+
+
+def valid_texts(rows: DataFrame) -> DataFrame:
+    """Return rows whose texts are all UTF-8, with U+FFFD for the bytes that were not."""
+    texts = _texts(rows)
+    return rows.select(*(F.make_valid_utf8(name).alias(name) if name in texts else name for name in rows.columns))
+
+
+def has_wrong_texts(rows: DataFrame) -> Column:
+    """Return whether a row has a text that is not UTF-8."""
+    valid = (F.coalesce(F.is_valid_utf8(name), F.lit(True)) for name in _texts(rows))
+    return ~reduce(Column.__and__, valid)
+
+
+def _texts(rows: DataFrame) -> list[str]:
+    return [field.name for field in rows.schema if isinstance(field.dataType, StringType)]
 
 
 def find_listeners(spins: DataFrame, listeners: DataFrame) -> DataFrame:

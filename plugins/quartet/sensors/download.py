@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from quartet.sensors.remote import RemoteSensor
 
 if TYPE_CHECKING:
-    from include.songs.downloads.remote import Name
+    from include.songs.schemas import SourceName
 
 
 class DownloadSensor(RemoteSensor):
@@ -17,6 +17,6 @@ class DownloadSensor(RemoteSensor):
     :param base: replaces the folder that the settings name, unless it is empty; templated.
     """
 
-    def __init__(self, *, name: "Name", day: str, base: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, name: "SourceName", day: str, base: str = "", **kwargs: Any) -> None:
         download = {"name": name, "day": day, "run_id": "{{ run_id }}", "base": base}
         super().__init__(awaited="quartet.workflows.songs.Download", arguments=download, **kwargs)

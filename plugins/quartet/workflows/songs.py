@@ -10,10 +10,11 @@ from typing import Any
 from include.core.remote import RemoteFile
 from include.core.web import redact
 from include.songs import report
-from include.songs.downloads.remote import Name, remote_url
+from include.songs.downloads.remote import remote_url
 from include.songs.layout import parse_day
 from include.songs.pipeline import Dependencies, Pipeline
 from include.songs.request import RunRequest, from_params
+from include.songs.schemas import SourceName
 from include.songs.settings import SongSettings
 from quartet.hooks import metrics
 from quartet.hooks.remote import RemoteHook
@@ -50,7 +51,7 @@ class Download:
         base: replaces the folder that the settings name, unless it is empty.
     """
 
-    name: Name
+    name: SourceName
     day: str
     run_id: str
     base: str = ""
@@ -60,7 +61,7 @@ class Download:
 
     def check(self) -> None:
         """Check that something is left to do; raises `NothingToDoError` if it is downloaded."""
-        self._pipeline().check_download(self.name)
+        self._pipeline().check_download(self.name, self.open)
 
     @contextmanager
     def open(self) -> Iterator[RemoteFile]:

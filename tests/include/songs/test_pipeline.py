@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ from include.core.errors import BadDataError, DamagedObjectError, NothingToDoErr
 from include.core.lease import LeaseHeldError
 from include.core.remote.stored import StoredFile
 from include.core.storage import read_bytes, read_json, walk_objects, write_json, write_whole
-from include.songs import layout, report
+from include.songs import checking, layout, report
 from include.songs.downloads.download import download
 from include.songs.engines import duckdb_job, spark_job
 from include.songs.layout import PART, SUCCESS
 from include.songs.pipeline import Dependencies, Pipeline
 from include.songs.report import Values
 from include.songs.request import from_params
+from include.songs.results import IncompleteError, open_part
 from include.songs.rules import SupersededError, TooFewRowsError
-from include.songs.schemas import LISTENERS, SPINS
+from include.songs.schemas import LISTENERS, SPINS, NotParquetError
 from include.songs.settings import SongSettings
 from tests.support.songs import example
 from tests.support.songs.jobs import outcome, table, write
@@ -200,6 +202,54 @@ class TestSpark:
             submit()
 
 
+class TestFailure:
+    def reject(self, platform: Platform, name: str) -> None:
+        path = layout.spins_file(platform.root, DAY) if name == "spins" else layout.listeners_file(platform.root)
+        path.write_bytes(path.read_bytes()[:4] + bytes(100) + (50).to_bytes(4, "little") + b"PAR1")
+        with pytest.raises(NotParquetError, match=path.name if name == "spins" else "listeners"):
+            platform.run(minrows=0).duckdb()
+
+    @pytest.mark.parametrize(("name", "other"), [("spins", "listeners"), ("listeners", "spins")])
+    def test_a_damaged_source_is_fetched_again_and_the_other_is_not(self, fetched, tmp_path, name, other):
+        self.reject(fetched, name)
+        source = StoredFile(tmp_path / "remote" / name)
+        fetched.run().check_download(name, lambda: nullcontext(source))
+        with pytest.raises(NothingToDoError, match=f"the {other} of 2019-02-08 were downloaded before"):
+            fetched.run().check_download(other, lambda: 1 / 0)
+        assert getattr(fetched.run(), name)(source) is not None
+        assert getattr(fetched.run(), other)(StoredFile(tmp_path / "gone")) is None
+        fetched.run(minrows=0).duckdb()
+        fetched.run().check()
+        assert not layout.failure_file(fetched.root, DAY).exists()
+        with pytest.raises(NothingToDoError):
+            fetched.run().check_download(name, lambda: 1 / 0)
+
+    def test_a_damaged_source_that_was_replaced_by_hand_is_not_fetched(self, fetched, tmp_path):
+        self.reject(fetched, "spins")
+        write_whole(layout.spins_file(fetched.root, DAY), (tmp_path / "remote" / "spins").read_bytes())
+        with pytest.raises(NothingToDoError):
+            fetched.run().check_download("spins", lambda: 1 / 0)
+
+    @pytest.mark.parametrize("name", ["spins", "listeners"])
+    def test_after_too_few_rows_the_sources_are_asked_again_and_used_as_they_are_if_they_are_gone(
+        self, fetched, tmp_path, name
+    ):
+        with pytest.raises(TooFewRowsError):
+            fetched.run().duckdb()
+        there = StoredFile(tmp_path / "remote" / name)
+        fetched.run().check_download(name, lambda: nullcontext(there))
+        with pytest.raises(NothingToDoError, match=r"cannot be fetched again: .*gone: not there"):
+            fetched.run().check_download(name, lambda: nullcontext(StoredFile(tmp_path / "gone")))
+        assert getattr(fetched.run(), name)(there) is not None
+
+    def test_other_errors_reject_nothing(self, fetched, monkeypatch):
+        monkeypatch.setattr(duckdb_job, "validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fetched.run().duckdb()
+        with pytest.raises(NothingToDoError):
+            fetched.run().check_download("spins", lambda: 1 / 0)
+
+
 class TestCheck:
     def test_outputs_that_do_not_fit_together_are_no_success(self, fetched):
         fetched.run(minrows=0).duckdb()
@@ -209,6 +259,48 @@ class TestCheck:
             fetched.run().check()
         assert report.read(fetched.root, DAY) is None
         assert fetched.sent == []
+
+    @pytest.mark.parametrize("folder", [0, 1])
+    def test_a_day_is_complete_only_after_its_check(self, fetched, folder):
+        fetched.run(minrows=0).duckdb()
+        assert fetched.run().open_day() == "2019-02-08"
+        with pytest.raises(IncompleteError):
+            open_part(fetched.root, DAY, layout.dataset_folder)
+        part = fetched.outputs[folder] / PART
+        part.write_bytes(part.read_bytes()[:-10])
+        with pytest.raises(DamagedObjectError):
+            fetched.run().check()
+        assert not any((each / SUCCESS).exists() for each in fetched.outputs)
+        assert fetched.run().open_day() == "2019-02-08"
+        fetched.run(minrows=0).duckdb()
+        fetched.run().check()
+        assert fetched.run().open_day() is None
+        for each in fetched.outputs:
+            assert sorted(path.name for path in each.iterdir()) == [SUCCESS, PART]
+
+    def test_a_check_that_is_cleared_keeps_the_report(self, fetched):
+        fetched.run("a", minrows=0).duckdb()
+        made = fetched.run("a").check()
+        assert fetched.run("b").check() == made == report.read(fetched.root, DAY)
+
+    def test_a_day_that_was_complete_and_is_damaged_is_so_no_more(self, fetched):
+        fetched.run(minrows=0).duckdb()
+        fetched.run().check()
+        (fetched.outputs[1] / PART).write_bytes(b"")
+        with pytest.raises(DamagedObjectError):
+            fetched.run().check()
+        assert fetched.run().open_day() == "2019-02-08"
+        assert report.read(fetched.root, DAY) is None
+
+    def test_a_check_that_was_killed_before_its_end_is_made_again(self, fetched, monkeypatch):
+        fetched.run(minrows=0).duckdb()
+        with monkeypatch.context() as patch:
+            patch.setattr(checking, "complete", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                fetched.run().check()
+        assert fetched.run().open_day() == "2019-02-08"
+        fetched.run().check()
+        assert fetched.run().open_day() is None
 
     def test_the_day_is_released_after_the_check(self, fetched):
         fetched.run("a", minrows=0).duckdb()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from include.songs.downloads.versions import Version
 from include.songs.results import Count
 
-State = Literal["complete", "incomplete", "fetched", "waiting"]
+State = Literal["complete", "failed", "incomplete", "fetched", "waiting"]
 
 
 class DayState(BaseModel):
@@ -16,9 +16,10 @@ class DayState(BaseModel):
 
     day: date
     state: State = Field(
-        description="`complete`: dataset and counts are complete; `incomplete`: only one of them is, and the next run "
-        "writes both again; `fetched`: spins and listeners are downloaded, but neither output is complete; "
-        "`waiting`: spins or listeners are not downloaded yet"
+        description="`complete`: dataset and counts are complete and checked; `failed`: the last job or check found "
+        "bad data; `incomplete`: only one of both is complete, and the next run writes both again; `fetched`: spins "
+        "and listeners are downloaded, but neither output is complete; `waiting`: spins or listeners "
+        "are not downloaded yet"
     )
     spins: bool = Field(description="whether the day's spins are downloaded")
     listeners: bool = Field(description="whether the listeners were downloaded for the day")
@@ -42,6 +43,7 @@ class Inputs(BaseModel):
 class DayReport(DayState):
     """The state of a day, and how it was made; what is unknown, or was not made yet, is `null`."""
 
+    error: str | None = Field(default=None, description="why the day failed")
     rows: int | None = Field(default=None, description="rows of the dataset")
     groups: int | None = Field(default=None, description="rows of the counts")
     minrows: int | None = Field(default=None, description="minimum number of rows that was requested")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal
 
 from include.core.storage import find_object
-from include.songs import layout, report, results
+from include.songs import failures, layout, report, results
 from include.songs.layout import DayFiles
 from include.songs.results import Count, FolderOf
 from quartet.api.songs.schemas import DayReport, DayState, Inputs, State
@@ -29,11 +29,12 @@ class SongsService:
         """List the days that have any files, newest first, at most *limit*; see `layout.known_days`."""
         found = layout.known_days(self.root, year, month)[:limit]
         listeners = self._has_listeners()
-        return [_state(files, listeners) for files in found]
+        failed = failures.failed_days(self.root)
+        return [_state(files, listeners, files.day in failed) for files in found]
 
     def report(self, day: date) -> DayReport:
         """
-        Return the state of a day, and of a complete one its report.
+        Return the state of a day, of a complete one its report, of a failed one its error.
 
         Raises:
             UnknownDayError: the day has no files.
@@ -44,8 +45,10 @@ class SongsService:
         # outputs that were removed leave their report behind
         found = report.read(self.root, day) if files.complete else None
         known = found.as_json() if found else {}
-        state = _state(files, self._has_listeners()).model_dump()
-        return DayReport.model_validate(known | state | {"inputs": Inputs.model_validate(known)})
+        failure = None if files.complete else failures.read(self.root, day)
+        state = _state(files, self._has_listeners(), failure is not None).model_dump()
+        more = {"inputs": Inputs.model_validate(known), "error": failure.error if failure else None}
+        return DayReport.model_validate(known | state | more)
 
     def counts(self, day: date, zip_code: int | None, subscription: str | None) -> list[Count]:
         """Read the counts of a day; see `results.read_counts`."""
@@ -60,12 +63,14 @@ class SongsService:
         return find_object(layout.listeners_file(self.root)) is not None
 
 
-def _state(files: DayFiles, has_listeners: bool) -> DayState:
+def _state(files: DayFiles, has_listeners: bool, failed: bool) -> DayState:
     """Return the state of a day; *has_listeners*: whether the listeners of all days exist."""
     listeners = files.marker and has_listeners
     state: State = "fetched" if files.spins and listeners else "waiting"
     if files.dataset or files.counts:
         state = "complete" if files.complete else "incomplete"
+    if failed and not files.complete:
+        state = "failed"
     return DayState(
         day=files.day,
         state=state,

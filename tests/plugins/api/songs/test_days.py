@@ -1,11 +1,12 @@
 """`/days` and `/days/{day}`: which days there are, and what is known of them."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from include.core.storage import write_json, write_whole
-from include.songs import layout
+from include.songs import failures, layout
+from include.songs.rules import TooFewRowsError
 from tests.plugins.api.songs.content import DAY, REPORT, URL, VERSION, fill
 
 
@@ -50,6 +51,16 @@ def test_the_state_follows_from_the_files(client, root, gone, state):
     report = client.get(URL).json()
     assert report | expected == report
     assert report["rows"] == (15 if state == "complete" else None)
+
+
+def test_a_failed_day_is_told_with_its_error(client, full):
+    now = datetime(2019, 2, 9, tzinfo=UTC)
+    failures.record(full, DAY, TooFewRowsError("number of rows 6 < 100"), "manual__1", now)
+    assert client.get("/days").json()["days"][0]["state"] == "complete"
+    (layout.counts_folder(full, DAY) / "_SUCCESS").unlink()
+    assert client.get("/days").json()["days"][0]["state"] == "failed"
+    found = client.get(URL).json()
+    assert (found["state"], found["error"]) == ("failed", "number of rows 6 < 100")
 
 
 def test_a_marker_alone_is_a_day_that_waits(client, root):
