@@ -249,7 +249,7 @@ def test_too_few_rows_are_not_written(songs):
     log = songs.failed(songs.begin(day, engine="spark", minrows=10_000_000), "spark")
     assert f"number of rows {rows} < 10000000" in log
     assert not any(folder.exists() for folder in songs.outputs(day))
-    assert songs.get(f"/songs/days/{day}")["state"] == "fetched"
+    assert songs.get(f"/songs/days/{day}")["state"] == "failed"
 
 
 def test_a_run_without_a_day_says_so(songs):
