@@ -59,7 +59,7 @@ class SourceError(BadDataError):
 
     def __init__(self, message: str, source: SourceName | None = None) -> None:
         super().__init__(message)
-        self.source = source
+        self.source: SourceName | None = source
 
 
 class SchemaError(SourceError):

@@ -105,7 +105,7 @@ def _type(leaf: Any) -> str:
     if leaf.path != leaf.name or leaf.max_repetition_level:
         return "nested columns"
     logical, details = leaf.logical_type.type, json.loads(leaf.logical_type.to_json())
-    physical = _PHYSICAL.get(leaf.physical_type, leaf.physical_type.lower())
+    physical: str = _PHYSICAL.get(leaf.physical_type) or leaf.physical_type.lower()
     if logical == "NONE":
         return physical
     if logical in ("STRING", "ENUM", "JSON"):
