@@ -88,13 +88,14 @@ def _is_unmeasured(path: Path) -> bool:
 
 
 def _group(item: pytest.Item) -> str | None:
-    """Return the slow fixture of a session that a test uses, or its file if that has a fixture of its own."""
+    """Return the slow fixture of a session that a test uses, or its file if that is long or has its own fixture."""
     scopes = dict(_scopes(item))
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()
     for name in SLOW:
         if scopes.get(name) == "session" or name in [each for each in params if isinstance(each, str)]:
             return name
-    return str(item.path) if {"module", "class"} & set(scopes.values()) else None
+    is_long = item.path in [TESTS / name for name in LONG]
+    return str(item.path) if is_long or {"module", "class"} & set(scopes.values()) else None
 
 
 def _scopes(item: pytest.Item) -> Iterator[tuple[str, str]]:
