@@ -69,7 +69,7 @@ def test_a_shell_with_the_variables_of_the_platform_runs_airflows_own_commands(p
     )
     done = subprocess.run(["sh", "-c", script], env=platform.environment, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    run = json.loads(done.stdout[done.stdout.index("[") :])[0]["dag_run_id"]
+    run = json.loads(done.stdout[done.stdout.index("[{") :])[0]["dag_run_id"]  # log lines come before it
     assert platform.client.get(f"/api/v2/dags/platform_metrics/dagRuns/{run}").status_code == 200
 
 
