@@ -71,8 +71,8 @@ def creates(running: Platform) -> None:
 
 
 def finished(running: Platform) -> set[str]:
-    """Return the ids of the tasks that are finished."""
-    return {row["task_id"] for row in running.get("/audience/api/tasks/")["content"] if row["prod_stat"] == "finish"}
+    """Return the ids of the tasks whose runs have succeeded."""
+    return {run["dag_run_id"].removeprefix("api__") for run in running.runs("audience_labeling", state="success")}
 
 
 MEASURES = {"start": start, "idle": idle, "creates": creates}

@@ -37,7 +37,7 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "fsync": "on",
-    "max_connections": "100",
+    "max_connections": "200",
     # a laptop's share of memory and processes
     "shared_buffers": "48MB",
     "max_wal_size": "256MB",

@@ -92,6 +92,9 @@ def defaults() -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # by default DNS, slow on some laptops
+        # As many connections as the API server has threads (40): with fewer, requests that have a connection wait for a
+        # thread while the threads wait for a connection, and many calls at once end only by their time-outs.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "40",
         "AIRFLOW__API__INSTANCE_NAME": "Quartet",
         "AIRFLOW__API__EXPOSE_CONFIG": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
