@@ -11,6 +11,7 @@ from include.audience.settings import AudienceSettings
 from quartet.api.audience.errors import install_error_handlers
 from quartet.api.audience.routes import router
 from quartet.api.audience.service import AudienceService
+from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented
 from quartet.api.common.limits import BodyLimit
@@ -20,7 +21,13 @@ MAX_BODY_BYTES = 1 << 20
 
 def create_app() -> FastAPI:
     """Build the app; settings are read now."""
-    app = documented_app("audience labeling", __doc__, responses=documented(401, 403), redirect_slashes=False)
+    app = documented_app(
+        "audience labeling",
+        __doc__,
+        responses=documented(401, 403, 503),
+        redirect_slashes=False,
+        dependencies=[limited()],
+    )
     app.state.service = AudienceService(AudienceSettings.load())
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     install_error_handlers(app)

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from include.ratings.errors import BadRowsError, UnknownPredictionError, UnknownVersionError
 from include.ratings.settings import RatingsSettings
+from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import RowError, documented, error_response, install_error_handlers
 from quartet.api.common.limits import BodyLimit
@@ -19,7 +20,7 @@ from quartet.api.ratings.service import InvalidRequestError
 
 def create_app() -> FastAPI:
     """Build the app; settings are read now."""
-    app = documented_app("movie ratings", __doc__, responses=documented(401, 403, 503))
+    app = documented_app("movie ratings", __doc__, responses=documented(401, 403, 503), dependencies=[limited()])
     app.state.settings = RatingsSettings.load()
     app.add_middleware(BodyLimit, max_bytes=app.state.settings.max_body_bytes)
     install_error_handlers(app)

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from include.songs.results import IncompleteError
+from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented, error_response, install_error_handlers
 from quartet.api.songs.routes import router
@@ -17,7 +18,7 @@ from quartet.api.songs.service import UnknownDayError
 
 def create_app() -> FastAPI:
     """Build the app."""
-    app = documented_app("song plays", __doc__, responses=documented(401, 403, 503))
+    app = documented_app("song plays", __doc__, responses=documented(401, 403, 503), dependencies=[limited()])
     install_error_handlers(app)
     app.add_exception_handler(IncompleteError, _not_found)
     app.add_exception_handler(UnknownDayError, _not_found)
