@@ -10,6 +10,7 @@ from deploy.aws.settings import COMPONENTS, StackSettings
 API_PORT, MLFLOW_PORT, POSTGRES_PORT, MARIADB_PORT, REDIS_PORT = 8080, 5000, 5432, 3306, 6379
 WORKER_LOG_PORT, TRIGGERER_LOG_PORT = 8793, 8794
 HTTP, HTTPS = 80, 443
+MAIL = (465, 587)
 
 RULES = {
     ("load-balancer", "api-server"): API_PORT,
@@ -23,6 +24,7 @@ RULES = {
     ("init", "postgres"): POSTGRES_PORT,
     ("api-server", "mariadb"): MARIADB_PORT,
     ("worker", "mariadb"): MARIADB_PORT,
+    ("dag-processor", "mariadb"): MARIADB_PORT,  # it runs the callbacks of failed runs
     ("init", "mariadb"): MARIADB_PORT,
     ("scheduler", "redis"): REDIS_PORT,
     ("worker", "redis"): REDIS_PORT,
@@ -35,8 +37,9 @@ RULES = {
 """(source, target) → port; nothing else is open inside the network."""
 EGRESS = {
     **{name: (HTTPS,) for name in (*COMPONENTS, "mlflow", "init")},  # AWS: images, secrets, logs, storage
-    "worker": (HTTP, HTTPS),  # sites of articles, files of song plays
-    "triggerer": (HTTP, HTTPS),  # waits for files of song plays
+    "worker": (HTTP, HTTPS, *MAIL),  # sites of articles, files of song plays, notifications
+    "triggerer": (HTTP, HTTPS, *MAIL),  # waits for files of song plays, missed deadlines
+    "dag-processor": (HTTP, HTTPS, *MAIL),  # notifications of failed runs
 }
 """Component → ports on which it may connect to any address."""
 

@@ -14,15 +14,16 @@ OBJECTS: dict[str, list[tuple[str, list[str]]]] = {
     # the ratings API writes submitted files to the watched folders; it only reads the rest
     "api-server": [("", READ), ("ratings/training/", WRITE), ("ratings/streaming/", WRITE)],
     "triggerer": [("", READ)],  # waits for files
+    "dag-processor": [("articles/", READ)],  # what a failed run had planned
     "worker": [("", [*READ, *WRITE, "s3:DeleteObject"])],
     "mlflow": [("mlflow/", READ)],  # the web UI shows files, which tasks write themselves
 }
 """Component → [(prefix in the storage, actions)]."""
-LISTING = ("api-server", "triggerer", "worker", "mlflow", "init")
+LISTING = ("api-server", "triggerer", "dag-processor", "worker", "mlflow", "init")
 """Components that may list the bucket; without this permission S3 reports a missing object as forbidden."""
 OTHER_BUCKETS = ("triggerer", "worker")
-CONNECTIONS = ("api-server", "triggerer", "worker", "init")
-"""Components that read Airflow's secrets backend."""
+CONNECTIONS = ("api-server", "triggerer", "dag-processor", "worker", "init")
+"""Components that read Airflow's secrets backend; the DAG processor runs the callbacks of failed runs."""
 LOGGING = ("api-server", "triggerer", "worker", "scheduler", "dag-processor")
 """Components that write or show task logs; scheduler and DAG processor run callbacks."""
 

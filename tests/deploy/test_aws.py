@@ -138,7 +138,7 @@ def test_allowed_connections(template):
         ways.setdefault(target, set()).add((source, rule["ToPort"]))
     assert ways == {
         "postgres": {(each, 5432) for each in [*AIRFLOW, "mlflow", "init"]},
-        "mariadb": {("api-server", 3306), ("worker", 3306), ("init", 3306)},
+        "mariadb": {("api-server", 3306), ("worker", 3306), ("dag-processor", 3306), ("init", 3306)},
         "redis": {("scheduler", 6379), ("worker", 6379)},
         "api-server": {("load-balancer", 8080), ("worker", 8080)},
         "mlflow": {("worker", 5000)},
@@ -147,7 +147,7 @@ def test_allowed_connections(template):
     }
 
 
-def test_only_workers_and_triggerers_connect_to_more_than_https(template):
+def test_only_those_that_call_others_connect_to_more_than_https(template):
     ports = {
         template.resources[name]["Properties"]["GroupDescription"].removeprefix("Quartet: "): {
             rule["ToPort"]
@@ -159,8 +159,7 @@ def test_only_workers_and_triggerers_connect_to_more_than_https(template):
     }
     assert {name: found for name, found in ports.items() if found} == {
         **{name: {443} for name in [*AIRFLOW, "mlflow", "init"]},
-        "worker": {80, 443},
-        "triggerer": {80, 443},
+        **{name: {80, 443, 465, 587} for name in ["worker", "triggerer", "dag-processor"]},
     }
 
 
@@ -266,6 +265,15 @@ def test_write_access_to_the_storage(public):
     assert "s3:GetObject" not in public.permissions("scheduler")
 
 
+def test_callbacks_of_failed_runs_reach_what_they_need(public):
+    # the DAG processor runs them: they look connections up, and read the plan of a run of articles
+    (bucket,) = public.of("S3::Bucket")
+    granted, worker = public.permissions("dag-processor"), public.permissions("worker")
+    assert granted["s3:GetObject"] == {f"<{bucket}.Arn>/quartet/articles/*"}
+    assert granted["s3:ListBucket"] == {f"<{bucket}.Arn>"}
+    assert granted["secretsmanager:GetSecretValue"] == worker["secretsmanager:GetSecretValue"]
+
+
 def test_components_of_airflow_have_the_same_image_and_secrets(template):
     containers = template.containers()
     assert containers.keys() == {*AIRFLOW, "mlflow", "databases", "init"}
@@ -284,7 +292,7 @@ def test_components_of_airflow_have_the_same_image_and_secrets(template):
         assert template.secrets(component).items() >= shared.items()
         assert template.environment(component).items() >= template.environment("scheduler").items()
     with_audience = {name for name in AIRFLOW if "OUTPUT_PASSWORD" in template.secrets(name)}
-    assert with_audience == {"api-server", "worker"}
+    assert with_audience == {"api-server", "worker", "dag-processor"}
     assert template.secrets("mlflow").keys() == {"MLFLOW_BACKEND_STORE_URI"}
     masters = {name for name in containers if "POSTGRES_MASTER" in template.secrets(name)}
     assert masters == {"databases"}
