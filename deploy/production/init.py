@@ -6,6 +6,7 @@ created if they are missing. It is idempotent: a step with nothing to do changes
 """
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from deploy import settings
+from deploy.compose.env import unusable
 from deploy.production.reach import reach, required
 from include import workflows
 from include.core.errors import BadDataError
@@ -89,6 +91,8 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     log.setLevel(logging.INFO)
     try:
+        if wrong := unusable(os.environ):
+            raise BadDataError("; ".join(wrong))
         settings.check()
         for name, step in steps().items():
             log.info("%s", name)

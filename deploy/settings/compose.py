@@ -43,7 +43,7 @@ class ComposeSettings(Settings):
         default="4g", description="memory limit of a Spark worker; more than SPARK_WORKER_MEMORY"
     )
     compose_profiles: str = Field(
-        default="", description="`s3` starts the local S3 emulator too; set by `make env S3=1`"
+        default="", description="`s3` starts the local S3 emulator too, for tests only; set by `make env S3=1`"
     )
     storage_endpoint: str = Field(
         default="", description="address of an S3-compatible store; if empty, Amazon S3 itself"

@@ -96,6 +96,57 @@ def test_a_second_call_changes_nothing(tmp_path: Path):
     assert "QUARTET_STORAGE=s3://quartet\n" in after
 
 
+@pytest.mark.parametrize(
+    "name", ["AIRFLOW_DB_PASSWORD", "ARTICLES_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "REDIS_PASSWORD"]
+)
+@pytest.mark.parametrize(
+    "value", ["my@pass", "p/ss", "p#ss", "p?ss", "p[ss", "p%41ss", "p:ss", "two words", "'pa$s'", "ñ"]
+)
+def test_a_password_that_would_break_an_address_is_named(tmp_path: Path, capsys, name: str, value: str):
+    (tmp_path / ".env").write_text(f"{name}={value}\n")
+    assert env.main([], tmp_path) == 1
+    printed = capsys.readouterr()
+    assert f"{name} has characters that cannot be part of an address" in printed.err
+    assert "docker compose up" not in printed.out
+    assert value not in printed.out + printed.err
+    assert f"{name}={value}" in (tmp_path / ".env").read_text(), "the file is completed, the value is kept"
+
+
+@pytest.mark.parametrize("value", ['a"b', "a\\b", "a b", "ä"])
+def test_a_secret_that_would_break_json_is_named(value: str):
+    assert len(env.unusable({"QUARTET_SERVICE_PASSWORD": value})) == 1
+    assert (
+        env.unusable({"STORAGE_SECRET_KEY": "wJalr/XUtnFEMI+K7MDENG=", "AIRFLOW_DB_PASSWORD": "a.b_c~d=e+f*g!h-i"})
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["pa$w0rd", '"pa$w0rd"', "Correct$Battery", "two words #x", "it's", 'say "so"', "a\\b"]
+)
+def test_a_password_that_docker_reads_differently_is_named(tmp_path: Path, capsys, value: str):
+    (tmp_path / ".env").write_text(f"INPUT_PASSWORD={value}\n")
+    assert env.main([], tmp_path) == 1
+    assert "INPUT_PASSWORD has a dollar sign" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["'pa$w0rd'", "'two words #x'", "p@ss/wo#rd1?", "two words"])
+def test_other_passwords_are_taken_as_they_are(tmp_path: Path, value: str):
+    (tmp_path / ".env").write_text(f"INPUT_PASSWORD={value}\n")
+    assert env.main([], tmp_path) == 0
+
+
+def test_that_the_emulator_keeps_nothing_is_said(tmp_path: Path, capsys):
+    (tmp_path / ".env.example").write_text("# all settings\n")
+    assert env.main([], tmp_path) == 0
+    assert "tests only" not in capsys.readouterr().out
+    assert env.main(["--s3"], tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert "5 variables added" in printed
+    assert "for tests only" in printed
+    assert "restart of its container loses it" in printed
+
+
 def test_the_image_has_what_the_settings_refer_to():
     text = (ROOT / "Dockerfile").read_text()
     for expected in (

@@ -143,6 +143,14 @@ def test_a_missing_variable_is_reported_and_ends_the_preparation(monkeypatch, ca
     assert "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN is not set" in caplog.text
 
 
+def test_a_password_that_cannot_be_in_an_address_is_named_first(monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW_DB_PASSWORD", "my@hush/hush")
+    monkeypatch.setattr(init, "steps", lambda: {"never": lambda: pytest.fail("it was tried")})
+    assert init.main() == 1
+    assert "AIRFLOW_DB_PASSWORD has characters that cannot be part of an address" in caplog.text
+    assert "hush" not in caplog.text
+
+
 def test_a_wrong_password_is_reported_without_it(monkeypatch, caplog, postgres: URL):
     wrong = postgres.set(username="nobody_of_quartet", password="s3cr3t")
     monkeypatch.setenv("AIRFLOW_CONN_QUARTET_ARTICLES", wrong.render_as_string(hide_password=False))
