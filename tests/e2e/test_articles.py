@@ -32,6 +32,8 @@ daily-post:
     ga_data_bucket: file://{home}/data/demo-gazette/events
     days_of_data: 14
 """
+MOMENT = 0.05
+"""Seconds between two looks for something to kill."""
 KILLED = (
     "create_model", "fetch_data", "filter_events", "scrape_metadata", "build_interactions", "save_defaults",
     "train_model", "save_predictions", "clean_up", "report",
@@ -133,12 +135,11 @@ def test_a_run_whose_every_task_is_killed_once_ends_the_same(articles, undisturb
     run_id, killed = articles.begin(), set()
 
     def is_over() -> str | None:
-        for task in KILLED:
-            if task not in killed and articles.platform.kill_task(DAG, task):
-                killed.add(task)
+        if task := articles.platform.kill_task(DAG, *set(KILLED) - killed):
+            killed.add(task)
         return articles.ended(run_id)
 
-    assert wait_for("the run ends", is_over, 280) == "success", articles.tasks(run_id)
+    assert wait_for("the run ends", is_over, 280, MOMENT) == "success", articles.tasks(run_id)
     assert len(killed) >= 7, f"too few tasks were caught: {killed}"  # some take an instant
     again = {name for name, task in articles.tasks(run_id).items() if task["try_number"] > 1}
     assert killed <= again

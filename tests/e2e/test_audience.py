@@ -17,6 +17,8 @@ from tests.support.platform import Platform, wait_for
 pytestmark = pytest.mark.e2e
 
 TASKS = "/audience/api/tasks/"
+MOMENT = 0.05
+"""Seconds between two looks for something to kill."""
 RUNS = "/api/v2/dags/audience_labeling/dagRuns"
 FIGURES = [
     "stat", "prod_stat", "length_receive_table", "length_output_table", "length_prod_table", "result",
@@ -133,7 +135,7 @@ def test_a_run_with_wrong_params_is_refused(audience, conf):
 def test_a_killed_batch_is_done_again(audience, large):
     task_id = audience.create(target_schema="wh_large", countdown=0)
     kill = audience.platform.kill_task
-    wait_for("label is killed", lambda: kill("audience_labeling", "label"), 60)
+    wait_for("label is killed", lambda: kill("audience_labeling", "label"), 60, MOMENT)
     wait_for("it is finished", lambda: audience.status(task_id)["prod_status"] == "finish", 120)
     assert audience.figures(task_id) == large
 
@@ -146,7 +148,7 @@ def test_killed_at_every_try_it_fails_and_clearing_resumes(audience, large):
         kill("audience_labeling", "label")
         return audience.status(task_id)["status"] == "FAILURE"
 
-    wait_for("it has failed", killed_until_failed, 120)
+    wait_for("it has failed", killed_until_failed, 120, MOMENT)
     assert "clear" not in audience.status(task_id)["detail"]
     assert audience.figures(task_id)["check_point"].startswith("2020-")
     wait_for("its run has ended", lambda: audience.ended(run), 30)

@@ -131,7 +131,7 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_under_load(ratings
 
     load = threading.Thread(target=post_all)
     load.start()
-    wait_for("the training is killed", lambda: platform.kill_task("ratings_train", "train"), 60)
+    wait_for("the training is killed", lambda: platform.kill_task("ratings_train", "train"), 60, 0.05)
     platform.kill("triggerer")
     platform.kill("scheduler")
     load.join()
@@ -149,5 +149,7 @@ def test_the_selection_compares_what_is_asked(ratings):
     done = wait_for("it ends", lambda: (found := ratings.get(path))["end_date"] and found, 150)
     assert done["state"] == "success"
     assert done["note"].endswith("BaselineOnly is best")
-    (chart,) = (ratings.platform.home / "data/mlflow/ratings_selection").rglob("comparison.svg")
-    assert b"NormalPredictor" in chart.read_bytes()
+    folder = ratings.platform.home / "data/mlflow/ratings_selection"
+    charts = [each.read_text() for each in folder.rglob("comparison.svg")]  # on some days also of the scheduled run
+    (chart,) = [each for each in charts if "2-fold" in each]
+    assert "NormalPredictor" in chart

@@ -194,13 +194,13 @@ def test_a_run_whose_spark_is_killed_between_its_outputs_and_a_second_run_of_the
     first = songs.begin(day, engine="spark")
     wait_for("Spark is called", lambda: songs.states(first)["spark"] == "running")
     second = songs.begin(day, engine="duckdb")
-    wait_for("Spark is killed between its outputs", lambda: killed_between_outputs(songs, day), 180)
+    wait_for("Spark is killed between its outputs", lambda: killed_between_outputs(songs, day), 180, 0.05)
     dataset, counts = ((folder / SUCCESS).exists() for folder in songs.outputs(day))
     assert (dataset, counts) == (True, False)
     assert songs.get(f"/songs/days/{day}")["state"] == "incomplete"
     wait_for("the second run waits", lambda: songs.states(second)["take_day"] == "up_for_reschedule")
     wait_for("Spark is called again", lambda: songs.tasks(first)["spark"]["try_number"] == 2 and sparks(songs), 120)
-    wait_for("its task is killed, and Spark goes on", lambda: songs.platform.kill_task(DAG, "spark"))
+    wait_for("its task is killed, and Spark goes on", lambda: songs.platform.kill_task(DAG, "spark"), max_pause=0.05)
 
     assert songs.end(first) == "success"
     assert songs.tasks(first)["spark"]["try_number"] == 3

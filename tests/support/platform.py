@@ -99,16 +99,17 @@ class Platform:
         psutil.Process(pid).kill()
         return pid
 
-    def kill_task(self, dag_id: str, task_id: str) -> bool:
-        """Send kill -9 to the process of a running task, and tell whether there was one."""
-        path, query = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances", {"state": "running", "task_id": task_id}
-        for task in self.client.get(path, params=query).raise_for_status().json()["task_instances"]:
+    def kill_task(self, dag_id: str, *task_ids: str) -> str | None:
+        """Send kill -9 to the process of a running task, one of those given; return which."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances"
+        running = self.client.get(path, params={"state": "running"}).raise_for_status().json()["task_instances"]
+        for task in [each for each in running if each["task_id"] in task_ids]:
             for process in self.processes().values():
                 title = " ".join(process.cmdline())
                 if task["id"] in title and "LocalExecutor" not in title:  # the task, not the worker that watches it
                     process.kill()
-                    return True
-        return False
+                    return task["task_id"]
+        return None
 
     def processes(self, component: str | None = None) -> dict[int, psutil.Process]:
         """Return all processes of this home, or of one component, by id."""
@@ -137,13 +138,22 @@ class Platform:
                 shutil.rmtree(self.home, ignore_errors=True)
 
 
-def wait_for(what: str, condition: Callable[[], T], seconds: float = 60) -> T:
-    """Ask *condition* again and again until it gives something true, and return that; fail after *seconds*."""
-    deadline = time.monotonic() + seconds
+def wait_for(what: str, condition: Callable[[], T], seconds: float = 60, max_pause: float = 0.5) -> T:
+    """
+    Return what *condition* returns as soon as that is true; fail the test otherwise.
+
+    Args:
+        what: what is waited for, for the message of the failure.
+        condition: asked again and again; a question to the platform costs it as much time as a task's start.
+        seconds: maximum time to wait.
+        max_pause: maximum seconds between two questions; the first ones follow each other faster.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.05
     while not (found := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"within {seconds:.0f} s this did not happen: {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.3 * pause, max_pause)
     return found
 
 
