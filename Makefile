@@ -13,7 +13,8 @@ ifeq ($(strip $(QUARTET_REAL_DATA)),)
 REAL_DATA := and not real_data
 endif
 DISTRIBUTED = -n 2 --dist loadgroup --no-loadscope-reorder
-UNIT = $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose $(REAL_DATA)" --cov --cov-report=term
+COVERAGE = SLIPCOVER_ENABLED=1 SLIPCOVER_BRANCH=1 SLIPCOVER_SOURCE=include,plugins
+UNIT = $(COVERAGE) $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose $(REAL_DATA)"
 E2E = $(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
 help:
@@ -90,5 +91,5 @@ image:  ## build the image, labelled with its version and commit
 
 clean:  ## remove .venv and caches; the data in .quartet is kept
 	@if [ -x $(PYTHON) ] && [ -e $(READY) ]; then $(PYTHON) -m deploy.embedded down; fi
-	rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.quartet/*' -prune -exec rm -rf {} +

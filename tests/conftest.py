@@ -38,6 +38,7 @@ settings.load_profile("quartet")
 
 pytest_plugins = [
     "tests.support.collector",
+    "tests.support.coverage",
     "tests.support.services",
     "tests.support.speed",
     "tests.support.web",

@@ -1,17 +1,10 @@
-"""Speed of the tests: their distribution by pytest-xdist, and what is measured for coverage.
+"""Speed of the tests: their distribution by pytest-xdist.
 
 Tests that share a slow fixture are one group, so that one worker makes it once (`--dist loadgroup`). The groups begin
 first (`--no-loadscope-reorder`); all other tests go one by one to the worker that is free.
-
-To measure coverage nearly doubles the time of everything that runs in Python, also of what is not ours. So a worker
-imports large libraries before it begins to measure, and tests marked `no_cover` are not measured: those that run no
-lines of ours in this process, and those that run many times what others run too.
 """
 
-import importlib
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,37 +15,7 @@ SLOW = ("platform", "spark", "airflow_home")
 
 LONG = ("plugins/api/test_roles.py", "deploy/test_new_workflow.py", "deploy/test_aws.py")
 """Files with long fixtures of their own, which begin before the other files."""
-UNMEASURED = ("deploy", "docs", "plugins/api/test_roles.py")
-"""Tests of what is not measured, or of other processes."""
-LIBRARIES = (
-    "airflow.api_fastapi.app", "airflow.dag_processing.dagbag", "airflow.sdk", "airflow.utils.db", "boto3", "deltalake",
-    "duckdb", "hypothesis.strategies", "implicit.als", "matplotlib.figure", "mlflow", "pandas", "pyspark.sql",
-    "sqlalchemy.orm", "surprise",
-)  # fmt: skip
 TESTS = ROOT / "tests"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Import large libraries in a worker, which begins to measure later."""
-    if hasattr(config, "workerinput") and config.getoption("cov_source", None):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for name in LIBRARIES:
-                importlib.import_module(name)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure fixtures no more than the test that needs them; pytest-cov alone pauses for the test only."""
-    controller = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-    if controller is None or not item.get_closest_marker("no_cover"):
-        return (yield)
-    controller.pause()
-    try:
-        return (yield)
-    finally:
-        if not controller.started:
-            controller.resume()
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
@@ -69,8 +32,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if config.getoption("loadgroup", False) and hasattr(item, "_id"):
                 # pytest-xdist 3.8 sets what pytest 9.2 no longer reads: github.com/pytest-dev/pytest-xdist/issues/1386
                 item._id = type(item._id).parse(f"{item.nodeid}@{group}")
-        if _is_unmeasured(item.path) or getattr(getattr(item, "function", None), "is_hypothesis_test", False):
-            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -81,10 +42,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ]
         if lost:
             raise pytest.UsageError(f"pytest-xdist does not group {len(lost)} tests, such as {lost[0]}")
-
-
-def _is_unmeasured(path: Path) -> bool:
-    return any(path.is_relative_to(TESTS / name) for name in UNMEASURED)
 
 
 def _group(item: pytest.Item) -> str | None:
