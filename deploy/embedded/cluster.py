@@ -195,7 +195,7 @@ class Cluster:
             return False
 
     def _take_over(self) -> None:
-        """Give files that were restored from a copy the owner and the mode that PostgreSQL insists on."""
+        """Set the owner and the mode that PostgreSQL insists on, which files restored from a copy may not have."""
         self.data.chmod(0o700)
         if self.data.stat().st_uid != _server_uid():
             for path in (self.data, *self.data.rglob("*")):

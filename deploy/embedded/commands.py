@@ -83,8 +83,15 @@ def down(instance: Instance, console: Console) -> None:
 
 
 def status(instance: Instance, console: Console) -> bool:
-    """Print a table of the components; return False if the platform is running but not healthy."""
+    """Print a table of the components; return False if the platform is running, even in part, but not healthy."""
     supervisor = Supervisor(instance)
+    if supervisor.pid() is None and (orphans := processes.marked(instance.mark)):
+        console.print(
+            f"supervisord has died, and {len(orphans)} of its processes are left; make up ends them and starts the "
+            f"platform again\nlog      {escape(str(instance.logs / 'supervisord.log'))}",
+            highlight=False,
+        )
+        return False
     if supervisor.pid() is None:
         console.print(
             f"nothing is running; start the platform with make up\nhome     {escape(str(instance.home))}",

@@ -61,6 +61,12 @@ def test_a_service_is_bounded_checked_and_started_again(name: str):
     assert ":" in service["image"]
 
 
+@pytest.mark.parametrize("name", sorted(name for name, each in SERVICES.items() if "quartet" in each["image"]))
+def test_our_own_containers_have_no_privileges(name: str):
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
 def test_only_components_that_need_it_have_airflows_database():
     owners = {
         name for name, each in SERVICES.items() if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in each.get("environment", {})

@@ -115,6 +115,7 @@ def test_up_clears_away_what_a_killed_supervisord_has_left(platform):
     psutil.Process(supervisord).kill()
     psutil.wait_procs([before[supervisord]], timeout=10)
     assert platform.processes().keys() & before.keys()
+    assert re.search(r"supervisord has died, and \d+ of its processes are left", platform.run("status", expect=1))
     output = platform.run("up")
     assert re.search(r"ended \d+ processes left over from an earlier start", output), output
     assert not platform.processes().keys() & before.keys()
