@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -22,6 +22,7 @@ EVERY_TWO_HOURS = "0 */2 * * *"
 NEVER = "never"
 """Schedule of a site whose runs are started by hand only."""
 _NAME = r"^[a-z0-9][a-z0-9-]{0,99}$"
+_HOST = r"^[a-z0-9-]+(\.[a-z0-9-]+)*$"
 _OF_DAG = ("enabled", "schedule", "run_timeout_minutes", "parameters")
 """Keys that a DAG is built from."""
 
@@ -33,6 +34,7 @@ class Site(BaseModel):
     Attributes:
         name: key in the file of sites.
         domain: its host name without `www.`.
+        hosts: further hosts of its pages, besides `domain` and what is below it; events of others are left out.
         kind: how it names and describes its articles; the adapter to use.
         base_url: its URL; default `https://<domain>`.
         enabled: whether it has a schedule.
@@ -52,7 +54,8 @@ class Site(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=_NAME)
-    domain: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$")
+    domain: str = Field(pattern=_HOST)
+    hosts: list[Annotated[str, Field(pattern=_HOST)]] = []
     kind: Literal["washington_city_paper", "wordpress"]
     base_url: str = Field(default="", pattern=r"^https?://[^\s/?#@]+[^\s?#@]*$", validate_default=True)
     enabled: bool = False
@@ -72,6 +75,11 @@ class Site(BaseModel):
     def dag_id(self) -> str:
         """Id of its DAG."""
         return f"article_recs__{self.name.replace('-', '_')}"
+
+    @property
+    def all_hosts(self) -> list[str]:
+        """Hosts of its pages; what is below them counts, too."""
+        return [self.domain, urlsplit(self.base_url).hostname or "", *self.hosts]
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from include.articles.sites.adapters.base import ErrorKind, PageError, PageRequest, PageResponse
 from include.articles.sites.configuration import Site
+from include.articles.sites.hosts import is_below, plain_host
 
 MAX_BODY_BYTES = 5_000_000
 MAX_REDIRECTS = 10
@@ -88,7 +89,7 @@ class Visit:
         self.base_url = base_url
         self.client = client
         self.requests = 0
-        self._host, self._folder = _plain(urlsplit(base_url).hostname), urlsplit(base_url).path
+        self._host, self._folder = plain_host(urlsplit(base_url).hostname), urlsplit(base_url).path
         self._is_copy = base_url != site.base_url.rstrip("/")
         self._limiter = AsyncLimiter(1, 1 / site.requests_per_second)  # of 1, to prevent bursts
         self._backoff = wait_exponential(multiplier=wait_seconds, max=site.max_wait_seconds)
@@ -163,8 +164,8 @@ class Visit:
 
     def _is_ours(self, url: httpx.URL) -> bool:
         """Check that an address is on the site; a copy must not lead to the original."""
-        host, domain = _plain(url.host), self.site.domain
-        of_site = not self._is_copy and (host == domain or host.endswith(f".{domain}"))
+        host = plain_host(url.host)
+        of_site = not self._is_copy and is_below(host, [self.site.domain, *self.site.hosts])
         return url.scheme in ("http", "https") and (host == self._host or of_site)
 
     async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
@@ -224,7 +225,3 @@ def _retry_after(response: httpx.Response) -> float:
     except (ValueError, TypeError):  # not a date, or one without a zone
         return 0
     return max(wait, 0)
-
-
-def _plain(host: str | None) -> str:
-    return (host or "").lower().removeprefix("www.")

@@ -1,16 +1,22 @@
 """Base of the adapters: request for an article's page, response, metadata, errors."""
 
-import codecs
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
+from include.articles.sites.adapters.text import decode
+
 MAX_ID_CHARACTERS, MAX_PATH_BYTES = 200, 2_000
 """Longer ids and paths are rejected: they exceed the limits of index keys."""
 MAX_TITLE_CHARACTERS = 1_000
 """Longer titles are cut."""
+YEARS = range(1600, 9999)
+"""Years of publication; programs write others, and the beginning of 1970, for a time that they do not know."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+EXCLUSIONS = ("tag_exclude", "tag-exclude")
+"""Reasons for which a site excludes an article itself; the second is how the class in its pages is written."""
 
 ErrorKind = Literal[
     "not_found",  # the site has no such article, or no longer
@@ -86,15 +92,7 @@ class PageResponse:
     @property
     def text(self) -> str:
         """The body as text, decoded by its byte-order mark, the headers or the page's own declaration, else UTF-8."""
-        declared = re.search(rb"<meta[^>]+charset=[\"']?([\w-]+)", self.body[:1024], re.IGNORECASE)
-        encoding = self.charset or (declared[1].decode() if declared else "utf-8")
-        if self.body.startswith(codecs.BOM_UTF8):
-            encoding = "utf-8-sig"
-        try:
-            text = self.body.decode(encoding, "replace")
-        except (LookupError, ValueError):  # an unknown encoding, or one that is not for text
-            text = self.body.decode("utf-8", "replace")
-        return text.encode("utf-8", "replace").decode()  # UTF-7 can produce lone surrogates
+        return decode(self.body, self.charset)
 
 
 class SiteAdapter(Protocol):
@@ -136,10 +134,16 @@ class SiteAdapter(Protocol):
 def parse_instant(text: object) -> datetime | None:
     """Return an ISO 8601 instant with an offset as UTC; `None` for anything else."""
     try:
-        found = datetime.fromisoformat(text.strip()) if isinstance(text, str) else None
+        found = datetime.fromisoformat(text.strip().upper()) if isinstance(text, str) else None
         return found.astimezone(UTC) if found and found.tzinfo else None
     except (ValueError, OverflowError):
         return None
+
+
+def publication_time(text: object) -> datetime | None:
+    """Return the time of a publication in UTC; `None` if it is not an ISO 8601 instant with an offset, or not meant."""
+    found = parse_instant(text)
+    return found if found and found.year in YEARS and found != _EPOCH else None
 
 
 def clean_path(path: str) -> str:
@@ -159,12 +163,13 @@ def clean_path(path: str) -> str:
 
 def clean_title(text: str) -> str:
     """
-    Return a title that a database accepts: trimmed, at most 1000 characters.
+    Return a title that a database accepts: in one line, with single spaces, at most 1000 characters.
 
     Raises:
         PageError: nothing is left.
     """
-    title = text.encode("utf-8", "ignore").decode().replace("\0", "").strip()[:MAX_TITLE_CHARACTERS].rstrip()
+    words = text.encode("utf-8", "ignore").decode().replace("\0", "").split()
+    title = " ".join(words)[:MAX_TITLE_CHARACTERS].rstrip()
     if not title:
         raise PageError("no_title", "a title was expected, found none")
     return title

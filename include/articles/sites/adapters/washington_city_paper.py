@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.articles.sites.adapters.base import (
+    EXCLUSIONS,
     MAX_ID_CHARACTERS,
     Metadata,
     PageError,
@@ -12,11 +13,13 @@ from include.articles.sites.adapters.base import (
     PageResponse,
     clean_path,
     clean_title,
-    parse_instant,
+    publication_time,
 )
+from include.articles.sites.adapters.text import heading_text
 from include.articles.sites.configuration import Site
 
-EXCLUDED = "tag_exclude"
+EXCLUDED = EXCLUSIONS[0]
+TIME = ", ".join(f'meta[{name}="article:published_time" i]' for name in ("property", "name"))
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,12 @@ class WashingtonCityPaper:
 
     def __init__(self, site: Site) -> None:
         self._article = re.compile(rf"(?:/[vc]/s/{re.escape(site.domain)})?(/article/([0-9]+)/\S.*)", re.DOTALL)
+        self._moved = re.compile(r"/article/([0-9]+)(?:/|\Z)")
 
     def external_id(self, path: str) -> str | None:
         """Return the number, without leading zeros."""
         found = self._article.match(path)
-        if not found:
-            return None
-        number = found[2].lstrip("0") or "0"
-        return number if len(number) <= MAX_ID_CHARACTERS else None
+        return _plain(found[2]) if found else None
 
     def target(self, external_id: str, path: str) -> str:
         """Return the path on the site itself, without the prefix of a cache."""
@@ -57,18 +58,25 @@ class WashingtonCityPaper:
 
         page = LexborHTMLParser(response.text)
         heading = page.css_first("header h1")
-        time = page.css_first('meta[property="article:published_time"]')
+        times = (publication_time(meta.attributes.get("content")) for meta in page.css(TIME))
         return Page(
-            heading.text() if heading else "",
-            parse_instant(time.attributes.get("content")) if time else None,
+            heading_text(heading) if heading else "",
+            next((time for time in times if time), None),  # themes and plugins repeat it, and leave some empty
             page.css_first("#primary .tag-exclude") is not None,
         )
 
     def validate(self, request: PageRequest, response: PageResponse, found: Page) -> Metadata:
-        """Accept a page with a title whose final URL, after redirects, is one of the same article."""
-        if self.external_id(response.path) != request.external_id:
+        """Accept a page with a title whose final URL, after redirects, has the number of the article in any section."""
+        number = self._moved.search(response.path)
+        if number is None or _plain(number[1]) != request.external_id:
             raise PageError("not_an_article", f"{request.target} led to {response.path}, which is not the article")
         excluded = EXCLUDED if found.excluded else None
         return Metadata(
             request.external_id, clean_title(found.title), clean_path(response.path), found.published_at, excluded
         )
+
+
+def _plain(number: str) -> str | None:
+    """Return a number without leading zeros; `None` if it is too long for an id."""
+    plain = number.lstrip("0") or "0"
+    return plain if len(plain) <= MAX_ID_CHARACTERS else None

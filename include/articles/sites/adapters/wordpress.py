@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -14,27 +15,44 @@ from include.articles.sites.adapters.base import (
     PageResponse,
     clean_path,
     clean_title,
-    parse_instant,
+    publication_time,
 )
+from include.articles.sites.adapters.text import heading_text
 from include.articles.sites.configuration import Site
+from include.articles.sites.hosts import is_below, plain_host
 from include.core.text import excerpt
 
 FIELDS = "id,date_gmt,modified_gmt,slug,status,type,link,title"
 
 
+_CACHED = re.compile(r"/[cv]/s/([^/]+)(/.*)", re.DOTALL)
+"""Path in an AMP cache: the host of the site, and the path there."""
+_AMP = re.compile(r"(.*?)/amp/?", re.DOTALL)
+"""Path of the AMP copy that a plugin of WordPress makes of a post."""
+
+
 class WordPress:
-    """Posts match the site's `path_pattern`; its group `slug` is their id, encoded the way WordPress stores it."""
+    """
+    Posts match the site's `path_pattern`; its group `slug` is their id, encoded the way WordPress stores it.
+
+    The pattern need not cover AMP: a copy of a post, made by a cache or a plugin, has the id of the post.
+    """
 
     uses_api = True
 
     def __init__(self, site: Site) -> None:
         self._pattern = re.compile(site.path_pattern or "")
         self._lang = {"lang": site.lang} if site.lang else {}
-        self._hosts = {_plain_host(site.domain), _plain_host(urlsplit(site.base_url).hostname or "")}
+        self._hosts = {plain_host(host) for host in site.all_hosts} - {""}
 
     def external_id(self, path: str) -> str | None:
-        """Return the slug if the pattern matches the whole path, without its query."""
-        found = self._pattern.fullmatch(_without_query(path))
+        """Return the slug if the pattern matches the whole path, without its query and the marks of AMP."""
+        own = self._own(path)
+        if own is None:
+            return None
+        copy = _AMP.fullmatch(own)
+        found = (self._pattern.fullmatch(f"{copy[1]}/") or self._pattern.fullmatch(copy[1])) if copy else None
+        found = found or self._pattern.fullmatch(own)
         slug = _encoded(found["slug"] or "") if found else ""
         return slug if 0 < len(slug) <= MAX_ID_CHARACTERS else None
 
@@ -67,21 +85,29 @@ class WordPress:
             raise PageError("not_an_article", f"slug {request.external_id} was expected, found {excerpt(slug)}")
         try:
             address = urlsplit(link if isinstance(link, str) else "")
-            host = _plain_host(address.hostname or "")
+            host = plain_host(address.hostname)
         except ValueError:
             raise PageError("not_an_article", f"a link was expected, found {excerpt(link)}") from None
-        if host not in self._hosts | {_plain_host(response.host)}:
+        if host not in self._hosts | {plain_host(response.host)}:
             expected_host = " or ".join(sorted(self._hosts))
             raise PageError("wrong_site", f"a link to {expected_host} was expected, found {excerpt(link)}")
-        if _canonical(address.path) != _canonical(request.path):
+        if _canonical(address.path) != _canonical(self._own(request.path) or ""):
             raise PageError("not_an_article", f"a link to {request.path} was expected, found {excerpt(link)}")
         title, path = clean_title(_text(found.get("title"))), clean_path(address.path)
         return Metadata(request.external_id, title, path, _published_at(found))
 
+    def _own(self, path: str) -> str | None:
+        """Return a path on the site itself, without query and AMP cache; `None`: it is in the cache of another site."""
+        path = _without_query(path)
+        cached = _CACHED.fullmatch(path)
+        if cached is None:
+            return path
+        return cached[2] if is_below(plain_host(cached[1]), self._hosts) else None
+
 
 def _published_at(post: dict[str, Any]) -> datetime | None:
     time = post.get("date_gmt")
-    return parse_instant(f"{time}+00:00") or parse_instant(time)
+    return publication_time(f"{time}+00:00") or publication_time(time)
 
 
 def _text(title: Any) -> str:
@@ -92,23 +118,23 @@ def _text(title: Any) -> str:
     if not isinstance(rendered, str):
         return ""
     body = LexborHTMLParser(f"<body>{rendered.encode('utf-8', 'replace').decode()}").body
-    return body.text() if body else ""
+    return heading_text(body) if body else ""
 
 
 def _encoded(slug: str) -> str:
-    """Encode a slug as WordPress stores it: percent-encoded with lower-case digits."""
-    escaped = quote(unquote(slug), safe="", errors="replace")
-    return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
+    """Encode a slug as WordPress stores it: composed, lower-case, percent-encoded with lower-case digits."""
+    return quote(_folded(slug), safe="", errors="replace").lower()
 
 
 def _canonical(path: str) -> str:
     """Return a path without query, AMP suffix and trailing slash, so that two paths of the same post are equal."""
-    return unquote(_without_query(path)).rstrip("/").removesuffix("/amp").rstrip("/")
+    return _folded(_without_query(path)).rstrip("/").removesuffix("/amp").rstrip("/")
+
+
+def _folded(text: str) -> str:
+    """Return text decoded, in lower case and composed: the one form that WordPress has of a slug."""
+    return unicodedata.normalize("NFC", unquote(text).lower())
 
 
 def _without_query(path: str) -> str:
     return re.split(r"[?#]", path, maxsplit=1)[0]
-
-
-def _plain_host(host: str) -> str:
-    return host.lower().removeprefix("www.")

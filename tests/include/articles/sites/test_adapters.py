@@ -2,10 +2,12 @@
 
 import json
 import os
+import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -83,7 +85,16 @@ def test_the_path_is_the_one_that_the_site_led_to():
     )
 
 
-@pytest.mark.parametrize("path", ["/article/102/alpha/", "/", "/404", "/food/article/101/alpha/"])
+@pytest.mark.parametrize("path", ["/news/article/101/new-slug/", "/article/101", "/food/article/00101/alpha/"])
+def test_an_article_may_have_moved_to_another_section(path):
+    found = page(html(), path=path)
+    assert (found.external_id, found.path) == ("101", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/article/102/alpha/", "/", "/404", "/news/", "/news/article/102/101/", "/article/1012/alpha/", "/101/alpha/"],
+)
 def test_a_page_that_led_elsewhere_is_not_the_article(path):
     assert kind(page, html(), path=path) == "not_an_article"
 
@@ -205,6 +216,51 @@ def test_an_address_may_be_encoded_in_either_way():
         assert posts(post, asked=asked).external_id == "caf%c3%a9"
 
 
+DOCUMENTED = RIVER.model_copy(update={"path_pattern": r"/\d{4}/\d{2}/(?P<slug>[^/]+)/?"})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "/2026/03/council-votes/",
+        "/2026/03/council-votes/amp/",
+        "/2026/03/council-votes/amp",
+        "/2026/03/council-votes/?amp=1",
+        "/c/s/river.example/2026/03/council-votes/amp/",
+        "/v/s/www.river.example/2026/03/council-votes",
+        "/c/s/River.Example/2026/03/council-votes/?usqp=mq331",
+        "/2026/03/Council-Votes/",
+        "/2026/03/COUNCIL%2DVOTES/amp/",
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "(?:/[cv]/s/[^/]+)?"])
+def test_copies_of_a_post_and_capitals_are_the_post(asked, prefix):
+    site = DOCUMENTED.model_copy(update={"path_pattern": f"{prefix}{DOCUMENTED.path_pattern}"})
+    post = POST | {"link": "https://river.example/2026/03/council-votes/"}
+    found = posts(post, asked=asked, site=site)
+    assert (found.external_id, found.path) == ("council-votes", "/2026/03/council-votes/")
+
+
+@pytest.mark.parametrize("path", ["/c/s/lake.example/2026/03/s/", "/v/s/evilriver.example/2026/03/s/amp/"])
+@pytest.mark.parametrize("prefix", ["", "(?:/[cv]/s/[^/]+)?"])
+def test_the_copy_of_another_site_is_no_post(path, prefix):
+    site = DOCUMENTED.model_copy(update={"path_pattern": f"{prefix}{DOCUMENTED.path_pattern}"})
+    assert adapter_of(site).external_id(path) is None
+
+
+def test_a_post_may_be_about_amp():
+    assert adapter_of(DOCUMENTED).external_id("/2026/03/amp/") == "amp"
+    assert adapter_of(DOCUMENTED).external_id("/2026/03/amp/amp/") == "amp"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("encode", [quote, lambda text: quote(text).lower(), str, str.upper])
+def test_a_slug_may_be_written_in_any_form(form, encode):
+    slug = unicodedata.normalize(form, "café-한국-приказ")
+    post = POST | {"slug": quote("café-한국-приказ").lower(), "link": f"https://river.example/2026/{slug}/"}
+    assert posts(post, asked=f"/2026/{encode(slug)}/").external_id == quote("café-한국-приказ").lower()
+
+
 @pytest.mark.parametrize(
     "found",
     [
@@ -277,3 +333,132 @@ def test_an_instant_is_the_same_in_utc(local, minutes):
     assert found == moment
     assert found is not None
     assert found.utcoffset() == timedelta(0)
+
+
+def titled(title: str, encoding: str) -> bytes:
+    return f"<header><h1>{title}</h1></header>".encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("label", "title", "encoding"),
+    [
+        ("gb2312", "镕基朱", "gbk"),
+        ("GBK", "镕基朱", "gb18030"),
+        ("shift_jis", "①髙橋", "cp932"),
+        ("x-sjis", "①髙橋", "cp932"),
+        ("euc-jp", "①橋", "euc_jis_2004"),
+        ("euc-kr", "똠방각하", "cp949"),
+        ("ks_c_5601-1987", "똠방각하", "cp949"),
+        ("big5", "香港嘅", "big5hkscs"),
+        ("iso-8859-1", "“Café” • 5 €", "cp1252"),
+        ("us-ascii", "“Café” • 5 €", "cp1252"),
+        ("latin1", "“Café” • 5 €", "cp1252"),
+        ("iso-8859-9", "Şişli…", "cp1254"),
+        ("tis-620", "ข่าว…", "cp874"),
+        ("unicode-1-1-utf-8", "Café", "utf-8"),
+    ],
+)
+def test_labels_of_charsets_mean_what_they_mean_to_browsers(label, title, encoding):
+    body = titled(title, encoding)
+    assert page(body, charset=label).title == title
+    for declared in (
+        f'<meta charset="{label}">',
+        f"<META CharSet = '{label}' />",
+        f'<meta content="text/html; charset={label}" http-equiv="Content-Type">',
+        f'<?xml version="1.0" encoding="{label}"?>',
+    ):
+        assert page(declared.encode() + body).title == title
+        assert page(declared.encode() + body, charset="klingon").title == title
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "<!-- <meta charset=gb2312> -->",
+        '<meta name="description" content="how to write charset=gb2312">',
+        '<meta charset="klingon"><meta charset="utf-8"><meta charset="gb2312">',
+        '<meta charset="utf-16">',
+    ],
+)
+def test_what_does_not_declare_a_charset_is_not_taken_for_it(declared):
+    assert page(declared.encode() + titled("Café", "utf-8")).title == "Café"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_counts_before_headers_and_page(encoding):
+    assert page(
+        f'<meta charset="gb2312">{html("<header><h1>Café</h1></header>")}'.encode(encoding), charset="big5"
+    ) == (page(html("<header><h1>Café</h1></header>")))
+
+
+MARCH = datetime(2026, 3, 1, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "metas",
+    [
+        '<meta property="article:published_time" content=""><meta property="article:published_time" content="{}">',
+        '<meta property="article:published_time"><meta name="article:published_time" content="{}">',
+        '<meta name="article:published_time" content="{}">',
+        '<META PROPERTY="Article:Published_Time" CONTENT=" {} ">',
+        '<meta property="article:published_time" content="0000-00-00T00:00:00+00:00">'
+        '<meta property="article:published_time" content="{}">'
+        '<meta property="article:published_time" content="2026-03-05T00:00:00Z">',
+    ],
+)
+@pytest.mark.parametrize("time", ["2026-03-01T08:00:00-05:00", "2026-03-01T13:00:00z", "20260301T130000+0000"])
+def test_the_first_time_that_can_be_read_counts(metas, time):
+    assert page(f"{metas.format(time)}<header><h1>T</h1></header>").published_at == MARCH
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00Z",
+        "-0001-11-30T00:00:00+00:00",
+        "1970-01-01T00:00:00Z",
+        "1970-01-01T01:00:00+01:00",
+        "9999-12-31T23:59:59Z",
+    ],
+)
+def test_times_that_stand_for_none_are_missing(time):
+    assert page(html(time=time)).published_at is None
+    assert posts(POST | {"date_gmt": time}).published_at is None
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("2026-03-08T02:30:00-05:00", datetime(2026, 3, 8, 7, 30, tzinfo=UTC)),  # no such time of day in New York
+        ("2026-11-01T01:30:00-04:00", datetime(2026, 11, 1, 5, 30, tzinfo=UTC)),  # the first of two
+        ("2026-11-01T01:30:00-05:00", datetime(2026, 11, 1, 6, 30, tzinfo=UTC)),
+        ("2026-09-06T00:00:00-04:00", datetime(2026, 9, 6, 4, tzinfo=UTC)),  # Chile's day begins at 1 o'clock
+        ("2026-03-01T08:00:00.1234567-05:00", MARCH.replace(microsecond=123456)),
+        ("2026-03-01T18:45:00+05:45", MARCH),
+        ("1890-01-01T00:00:00Z", datetime(1890, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_an_offset_counts_on_any_day(time, expected):
+    assert page(html(time=time)).published_at == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [
+        ("\n  Mayor\n        Quits &amp; Runs\n", "Mayor Quits & Runs"),
+        ("Mayor<br>Quits", "Mayor Quits"),
+        ("Mayor<br />\n<br/>Quits", "Mayor Quits"),
+        ("Mayor&nbsp;&nbsp;Quits&#10;&#x2003;Today", "Mayor Quits Today"),
+        ("<div>Mayor</div><div>Quits</div>", "Mayor Quits"),
+        ("<span>Mayor</span><span>Quits</span>", "Mayor Quits"),
+        ('<span class="kicker">Opinion</span>Mayor quits', "Opinion Mayor quits"),
+        ("<span>Mayor </span> <span> quits</span>", "Mayor quits"),
+        ("<span>M</span>ayor quits", "Mayor quits"),
+        ("“<span>Mayor</span>-elect<span>: no</span>”", "“Mayor-elect: no”"),
+        ("<em>May</em>or <b>q</b>uits<wbr>ilently", "Mayor quitsilently"),
+        ("Mayor<script>var a</script><style>h1 {}</style> quits", "Mayor quits"),
+    ],
+)
+def test_a_title_is_one_line_with_single_spaces(heading, title):
+    assert page(html(f"<header><h1>{heading}</h1></header>")).title == title
+    assert posts(POST | {"title": {"rendered": heading}}).title == title
