@@ -8,10 +8,12 @@ from pydantic import ValidationError
 
 from include.articles import parameters
 from include.articles.layout import RunFiles
-from include.articles.settings import ArticleSettings
+from include.articles.settings import CLOCK_SKEW, ArticleSettings
 from include.articles.sites.configuration import Site
 from include.core.errors import BadDataError
 from include.core.storage import read_json, write_json
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoPlanError(BadDataError):
@@ -49,13 +51,28 @@ def parse_run_at(text: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+    except (TypeError, ValueError):
         raise BadDataError(
             f"run_at: an instant such as 2026-03-10T12:00:00+00:00 was expected, found {text!r}"
         ) from None
     if found.tzinfo is None:
         raise BadDataError(f"run_at: an instant with its offset was expected, such as {text}+00:00")
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise BadDataError(f"run_at: an instant from {EARLIEST:%Y} on was expected, found {text}") from None
+
+
+def check_run_at(run_at: datetime, now: datetime) -> None:
+    """
+    Check that the instant of a run lies between 1970 and the present.
+
+    Raises:
+        BadDataError: it does not; the model of a future instant would replace those of all runs until then.
+    """
+    if not EARLIEST <= run_at <= now + CLOCK_SKEW:
+        span = f"from {EARLIEST:%Y} to now ({now.isoformat(timespec='seconds')})"
+        raise BadDataError(f"run_at: an instant {span} was expected, found {run_at.isoformat()}")
 
 
 def pin(files: RunFiles, plan: Plan, site: Site | None = None) -> None:

@@ -1,7 +1,7 @@
 """Settings of the article recommendations: events, filters, models, retention, API."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -11,6 +11,8 @@ from pydantic_settings import SettingsConfigDict
 from include.core.settings import Settings
 
 DAY_SECONDS = 86_400
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart; an instant that is further ahead is in the future."""
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 """Name of an S3 bucket; old ones may have capitals and underscores."""
 _ANY_BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")

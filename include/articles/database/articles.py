@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Executable, Row, Select, Table, and_, case, delet
 from sqlalchemy.dialects import postgresql, sqlite
 
 from include.articles.database.tables import ARTICLE, PATH
-from include.articles.sites.adapters.base import Metadata
+from include.articles.sites.adapters.base import EXCLUSIONS, Metadata
 from include.core.database.errors import RESTART_SECONDS, retry
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 GONE = "gone"
 """Reason to exclude an article that its site no longer has."""
+OF_SITE = (GONE, *EXCLUSIONS)
+"""Reasons that a refresh sets and lifts; any other is an editor's, and stays."""
 PART_ROWS = 1_000
 MAX_KEY_BYTES = 2_000
 """Limit of ids and paths: an entry of a PostgreSQL index holds 2,704 bytes, and includes the site."""
@@ -60,8 +62,8 @@ def upsert(engine: Engine, site: str, articles: Iterable[Metadata], now: datetim
     """
     Insert or update articles; safe with concurrent writers.
 
-    An article without a publication time keeps the stored one. An article whose id or path is not valid text or longer
-    than `MAX_KEY_BYTES` is left out and logged.
+    An article without a publication time keeps the stored one, and one that an editor has excluded stays excluded. An
+    article whose id or path is not valid text or longer than `MAX_KEY_BYTES` is left out and logged.
     """
     latest: dict[str, Metadata] = {}
     for article in articles:
@@ -86,11 +88,12 @@ def upsert(engine: Engine, site: str, articles: Iterable[Metadata], now: datetim
     ]
     statement = _insert(engine, ARTICLE)
     new = statement.excluded
+    by_editor = and_(*[ARTICLE.c.excluded_reason != reason for reason in OF_SITE])  # not true for null
     changes = {
         "title": new.title,
         "path": new.path,
         "published_at": func.coalesce(new.published_at, ARTICLE.c.published_at),
-        "excluded_reason": new.excluded_reason,
+        "excluded_reason": case((by_editor, ARTICLE.c.excluded_reason), else_=new.excluded_reason),
         "missing_count": 0,
         "updated_at": new.updated_at,
     }

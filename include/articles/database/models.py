@@ -13,6 +13,7 @@ from include.articles.database import recommendations
 from include.articles.database.recommendations import PART_ROWS
 from include.articles.database.status import ModelStatusError, Status, hold, hold_group
 from include.articles.database.tables import MODEL
+from include.articles.settings import CLOCK_SKEW
 from include.core.database.errors import RESTART_SECONDS, retry
 from include.core.errors import BadDataError
 
@@ -126,7 +127,7 @@ def promote(engine: Engine, model_id: int, now: datetime, max_shrink: float | No
         max_shrink: share of the current model's sources that the new one may lack; `None`: any.
 
     Returns:
-        `current`, or `stale` if the current model is of a later run.
+        `current`, or `stale` if the current model is of a later run, up to *now*.
 
     Raises:
         NoRecommendationsError: the model has no recommendation.
@@ -145,7 +146,8 @@ def promote(engine: Engine, model_id: int, now: datetime, max_shrink: float | No
         if not size.rows:
             raise NoRecommendationsError(f"model {model_id} ({own.site}, {own.type}) has no recommendation")
         served = _one(connection, _current(own.site, own.type))
-        overtaken = served is not None and served.data_as_of > own.data_as_of
+        # a model of an instant in the future, which no run can have read, must not keep all others out until then
+        overtaken = served is not None and own.data_as_of < served.data_as_of <= now + CLOCK_SKEW
         if served is not None and not overtaken:
             if max_shrink is not None:
                 _check_sources(own, size.sources, recommendations.size(connection, served.id).sources, max_shrink)

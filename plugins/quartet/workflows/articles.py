@@ -106,7 +106,9 @@ def _plan(context: Mapping[str, Any], site: str) -> Plan:
     train = given.get("train")
     if train is None:
         train = run.run_type != "backfill"
-    return Plan(site, run.run_id, _run_at(context), train, settings)
+    run_at = _run_at(context)
+    plans.check_run_at(run_at, datetime.now(UTC))
+    return Plan(site, run.run_id, run_at, train, settings)
 
 
 def _given(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -33,7 +33,23 @@ def test_an_instant_is_in_utc(text):
     assert plans.parse_run_at(text).tzinfo is UTC
 
 
-@pytest.mark.parametrize("text", ["2026-03-10T12:00:00", "yesterday", "2026-13-10T12:00:00Z", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["2026-03-10T12:00:00", "yesterday", "2026-13-10T12:00:00Z", "", 5, "0001-01-01T00:00:00+14:00"],
+)
 def test_an_instant_without_offset_or_sense_is_refused(text):
     with pytest.raises(BadDataError, match="run_at: an instant"):
         plans.parse_run_at(text)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=5), timedelta(days=-3650)])
+def test_an_instant_up_to_the_present_is_taken(ahead):
+    plans.check_run_at(RUN_AT + ahead, RUN_AT)
+
+
+@pytest.mark.parametrize(
+    "run_at", [RUN_AT + timedelta(minutes=6), datetime(2027, 1, 5, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)]
+)
+def test_an_instant_in_the_future_or_before_all_events_is_refused(run_at):
+    with pytest.raises(BadDataError, match=r"run_at: an instant from 1970 to now .2026-03-10T12:00:00.00:00. was"):
+        plans.check_run_at(run_at, RUN_AT)

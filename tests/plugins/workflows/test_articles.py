@@ -48,6 +48,12 @@ def test_a_run_has_the_instant_of_its_logical_date_or_of_its_start():
         plan(run_at="2026-01-02T03:04:05")
 
 
+def test_a_run_of_the_future_is_refused():
+    for given in ({"run_at": "2127-01-05T00:00:00Z"}, {"logical_date": NOON.replace(year=2127)}):
+        with pytest.raises(BadDataError, match=r"run_at: an instant from 1970 to now .*found 2127-0"):
+            plan(**given)
+
+
 @pytest.mark.parametrize(
     ("run_type", "train", "trains"),
     [("scheduled", None, True), ("manual", None, True), ("backfill", None, False), ("backfill", True, True),

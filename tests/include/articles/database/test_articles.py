@@ -176,6 +176,17 @@ def test_another_reason_stays_when_an_article_is_gone(db):
     assert missing(db) == (1, "tag-exclude")
 
 
+@pytest.mark.parametrize("reason", ["retracted", "", "Tag_Exclude"])
+def test_an_editors_exclusion_stays(db, reason):
+    articles.upsert(db.engine, SITE, [article("1"), article("2")], NOON)
+    db.execute(f"UPDATE article SET excluded_reason = '{reason}' WHERE external_id = '1'")
+    for hour, of_site in ((2, None), (4, "tag_exclude"), (6, None)):
+        articles.upsert(db.engine, SITE, [article("1", str(hour), excluded_reason=of_site), article("2")], hours(hour))
+        known = articles.read(db.engine, SITE, ["1", "2"])
+        assert (known["1"].title, known["1"].excluded_reason) == (str(hour), reason)
+        assert known["2"].excluded_reason is None
+
+
 def rejected(db, today: datetime) -> set[str]:
     return articles.rejected_paths(db.engine, SITE, ["/a/", "/b/"], today)
 

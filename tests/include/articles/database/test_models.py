@@ -130,6 +130,14 @@ def test_a_run_that_was_overtaken_becomes_stale(db):
     assert models.read(db.engine, new).updated_at == hours(2)
 
 
+def test_a_model_of_the_future_is_overtaken_by_those_of_today(db):
+    today, early, late = db.filled("today", hours(2)), db.filled("early", hours(2.05)), db.filled("late", hours(7_000))
+    assert models.promote(db.engine, late, hours(2)) == "current"
+    assert models.promote(db.engine, early, hours(2)) == "current"
+    assert models.promote(db.engine, today, hours(2)) == "stale"  # three minutes ahead: a clock that differs
+    assert db.statuses() == {today: "stale", early: "current", late: "stale"}
+
+
 def test_another_run_of_the_same_instant_takes_the_place(db):
     one, two = db.filled("one"), db.filled("two")
     models.promote(db.engine, one, NOON)
