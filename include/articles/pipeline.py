@@ -22,6 +22,7 @@ from include.articles.database import models, schema
 from include.articles.database.tables import DEFAULT_SOURCE
 from include.articles.events import archive
 from include.articles.events.archive import events_url
+from include.articles.events.hosts import Hosts
 from include.articles.interactions import dwell, filters, identity
 from include.articles.interactions.columns import without_unused
 from include.articles.layout import RunFiles
@@ -94,6 +95,7 @@ class Pipeline:
     def __init__(self, site: Site, dependencies: Dependencies) -> None:
         self.site = site
         self.adapter = adapter_of(site)
+        self.hosts = Hosts(site.all_hosts)
         self.dependencies = dependencies
         self.files = dependencies.files
 
@@ -112,7 +114,9 @@ class Pipeline:
         """Write the missing extracts; pin those of the run."""
         plan, began = self.plan, time.monotonic()
         progress = report.progress_logger("objects read")
-        manifest = archive.collect(self._events(), self.dependencies.extracts, plan.run_at, plan.settings, progress)
+        manifest = archive.collect(
+            self._events(), self.dependencies.extracts, plan.run_at, plan.settings, progress, self.hosts
+        )
         write_json(self.files.manifest, manifest)
         self.dependencies.measure("downloaded_rows", manifest["rows"])
         counts = {name: value for name, value in manifest.items() if name != "extracts"}
@@ -122,7 +126,9 @@ class Pipeline:
         """Keep events of articles with several readers and of readers of several articles, before any request."""
         plan, began = self.plan, time.monotonic()
         manifest = read_json(self.files.manifest)
-        found = archive.load(self._events(), self.dependencies.extracts, manifest, plan.run_at, plan.settings)
+        found = archive.load(
+            self._events(), self.dependencies.extracts, manifest, plan.run_at, plan.settings, self.hosts
+        )
         counts: Counts = {"in_window": len(found), "lag_hours": report.lag_hours(found, plan.run_at)}
         self._check_lag(counts["lag_hours"])
         found = filters.filter_emailnewsletter(found)

@@ -141,6 +141,8 @@ def _warnings(fetched: Counts, filtered: Counts) -> Iterator[str]:
         yield f"{bad:,} objects unreadable{f', {archived:,} of them archived' if archived else ''}"
     if bad := fetched.get("bad_lines"):
         yield f"{bad:,} of {fetched['lines']:,} lines unreadable"
+    if foreign := fetched.get("foreign"):
+        yield f"{foreign:,} events of other hosts left out"
     if ignored := fetched.get("ignored_files"):
         yield f"{ignored:,} objects ignored, whose names do not end in .gz"
     if (lag := filtered.get("lag_hours", 0)) > USUAL_LAG_HOURS:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from include.articles import layout
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
+from include.articles.events.hosts import Hosts
 from include.articles.events.records import READER, SCHEMA, TEXT, frame
 from include.articles.settings import ArticleSettings, events_root
 from include.core.errors import BadDataError, SettingsError
@@ -104,6 +105,7 @@ def collect(
     run_at: datetime,
     settings: ArticleSettings,
     progress: Progress | None = None,
+    hosts: Hosts | None = None,
 ) -> Manifest:
     """
     Read the event objects of a run that have not been read before, and describe all of them.
@@ -114,6 +116,7 @@ def collect(
         run_at: instant of the run, with zone.
         settings: `days_of_data` and `max_bad_line_ratio` are used.
         progress: called with the number of objects read so far and the number to read.
+        hosts: hosts whose events are read, besides events without a host; `None`: all.
 
     Returns:
         The manifest of `extract`.
@@ -125,14 +128,20 @@ def collect(
         OSError: three attempts to read an object failed.
     """
     listing = list_events(root, run_at, settings.days_of_data)
-    manifest = extract(root, listing, folder, progress)
+    manifest = extract(root, listing, folder, progress, hosts)
     counts = {name: value for name, value in manifest.items() if name != "extracts"}
     log.info("%s, %d dates: %s", root, settings.days_of_data, counts)
-    _check(root, listing.dates, manifest, settings.max_bad_line_ratio)
+    _check(root, listing.dates, manifest, settings.max_bad_line_ratio, hosts)
     return manifest
 
 
-def extract(root: StoragePath, listing: Listing, folder: StoragePath, progress: Progress | None = None) -> Manifest:
+def extract(
+    root: StoragePath,
+    listing: Listing,
+    folder: StoragePath,
+    progress: Progress | None = None,
+    hosts: Hosts | None = None,
+) -> Manifest:
     """
     Write the missing extracts.
 
@@ -142,25 +151,26 @@ def extract(root: StoragePath, listing: Listing, folder: StoragePath, progress: 
         The manifest: `extracts` (name of each extract that has rows → name of its object below *root*); `files` (all
         that may hold events), `new_files` (read now), `bad_files` (not whole gzip, or archived), `archived_files`
         (those of them that have to be restored first), `empty_files`, `ignored_files`; `bytes` of all `files`,
-        `bad_bytes` of `bad_files`; `lines`, `bad_lines`, `anonymous` (without reader), `rows`; `worst_file` (`name`,
+        `bad_bytes` of `bad_files`; `lines`, `bad_lines`, `anonymous` (without reader), `foreign` (of other hosts),
+        `rows`; `worst_file` (`name`,
         `lines` and `bad_lines` of the object with the most bad lines, empty if none has any); `bad_file` and
         `ignored_file`, the name of the first such object.
 
     Raises:
         OSError: three attempts to read an object failed.
     """
-    keys = {name: extracts.key_of(name, stored) for name, stored in listing.objects.items()}
+    keys = {name: extracts.key_of(name, stored, hosts) for name, stored in listing.objects.items()}
     by_key: dict[str, Extract] = {}
     for day in listing.dates:
         by_key |= extracts.existing(folder, day)
     missing = {name: key for name, key in keys.items() if key not in by_key}
-    for done, (key, new) in enumerate(_make(root, missing, folder), start=1):
+    for done, (key, new) in enumerate(_make(root, missing, folder, hosts), start=1):
         if new:
             by_key[key] = new
         if progress:
             progress(done, len(missing))
     found = {name: by_key[key] for name, key in keys.items() if key in by_key}
-    totals = ("rows", "lines", "bad_lines", "anonymous")
+    totals = ("rows", "lines", "bad_lines", "anonymous", "foreign")
     bad = [name for name, each in found.items() if not each.readable]
     return {
         "files": len(found),
@@ -179,10 +189,12 @@ def extract(root: StoragePath, listing: Listing, folder: StoragePath, progress: 
     }
 
 
-def _make(root: StoragePath, missing: Mapping[str, str], folder: StoragePath) -> Iterator[tuple[str, Extract | None]]:
+def _make(
+    root: StoragePath, missing: Mapping[str, str], folder: StoragePath, hosts: Hosts | None
+) -> Iterator[tuple[str, Extract | None]]:
     pool = ThreadPoolExecutor(THREADS, "extract")
     try:
-        futures = {pool.submit(extracts.make, root / name, key, folder): key for name, key in missing.items()}
+        futures = {pool.submit(extracts.make, root / name, key, folder, hosts): key for name, key in missing.items()}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
@@ -196,7 +208,9 @@ def _worst(found: Mapping[str, Extract]) -> dict[str, Any]:
     return {"name": name, "lines": found[name].lines, "bad_lines": found[name].bad_lines}
 
 
-def _check(root: StoragePath, dates: Sequence[date], manifest: Manifest, max_bad_line_ratio: float) -> None:
+def _check(
+    root: StoragePath, dates: Sequence[date], manifest: Manifest, max_bad_line_ratio: float, hosts: Hosts | None
+) -> None:
     if manifest["ignored_files"]:
         log.warning(
             "%d objects are ignored, because their names do not end in .gz, such as %s",
@@ -206,11 +220,12 @@ def _check(root: StoragePath, dates: Sequence[date], manifest: Manifest, max_bad
     _check_lines(root, manifest, max_bad_line_ratio)
     _check_files(root, manifest, max_bad_line_ratio)
     if not manifest["rows"]:
-        names = ("files", "bad_files", "lines", "anonymous", "empty_files", "ignored_files")
+        names = ("files", "bad_files", "lines", "anonymous", "foreign", "empty_files", "ignored_files")
         counts = ", ".join(f"{name} {manifest[name]}" for name in names)
         raise NoEventsError(
             f"no event with a reader and a time was delivered below {root} on {dates[0]} to {dates[-1]}: {counts}. "
-            f"The time is collector_tstamp, the reader is {READER}; names of objects end in .gz"
+            f"The time is collector_tstamp, the reader is {READER}, the host, if any, is page_urlhost"
+            f"{', one of ' + ', '.join(hosts.names) if hosts else ''}; names of objects end in .gz"
         )
 
 
@@ -238,7 +253,12 @@ def _check_files(root: StoragePath, manifest: Manifest, max_bad_line_ratio: floa
 
 
 def load(
-    root: StoragePath, folder: StoragePath, manifest: Manifest, run_at: datetime, settings: ArticleSettings
+    root: StoragePath,
+    folder: StoragePath,
+    manifest: Manifest,
+    run_at: datetime,
+    settings: ArticleSettings,
+    hosts: Hosts | None = None,
 ) -> pd.DataFrame:
     """
     Read the events of a run from its extracts; an extract that was deleted is made again.
@@ -249,6 +269,7 @@ def load(
         manifest: the manifest of `collect`.
         run_at: instant of the run, with zone; later events are left out.
         settings: `days_of_data` is used; events before the first of these dates are left out.
+        hosts: as for `collect`.
 
     Returns:
         The table of `records.frame`, in no particular order.
@@ -262,7 +283,7 @@ def load(
 
     def read(name: str, source: str) -> pa.Table:
         rows = extracts.load(folder / name)
-        return _make_again(root, source, name, folder) if rows is None else rows
+        return _make_again(root, source, name, folder, hosts) if rows is None else rows
 
     with ThreadPoolExecutor(THREADS, "load") as pool:
         tables = pool.map(read, manifest["extracts"].keys(), manifest["extracts"].values())
@@ -274,15 +295,15 @@ def load(
     return frame(found)
 
 
-def _make_again(root: StoragePath, source: str, name: str, folder: StoragePath) -> pa.Table:
+def _make_again(root: StoragePath, source: str, name: str, folder: StoragePath, hosts: Hosts | None) -> pa.Table:
     # not `find_object`: some stores report a less precise time of change there than in a listing
     stored = walk_objects((root / source).parent).get(source.rpartition("/")[2])
-    if stored is None or not name.startswith(extracts.key_of(source, stored)):
+    if stored is None or not name.startswith(extracts.key_of(source, stored, hosts)):
         state = "was deleted" if stored is None else "was replaced"
         raise ReplacedEventsError(
             f"{root / source} {state} during the run, and its extract is gone: clear the whole run"
         )
-    made = extracts.make(root / source, extracts.key_of(source, stored), folder)
+    made = extracts.make(root / source, extracts.key_of(source, stored, hosts), folder, hosts)
     if made and made.archived:
         raise ReplacedEventsError(f"{root / source} was archived during the run, and its extract is gone: restore it")
     rows = extracts.load(folder / name) if made else None

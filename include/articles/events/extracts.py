@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from tenacity import Retrying, before_sleep_log, retry_if_not_exception_type, stop_after_attempt, wait_exponential
 
 from include.articles import layout
+from include.articles.events.hosts import Hosts
 from include.articles.events.members import NotGzipError, inflate
 from include.articles.events.records import TIME_KEY, Rows, is_record
 from include.core.storage import StoragePath, StoredObject, list_objects, read_bytes, write_whole
@@ -41,10 +42,15 @@ class Extract:
     """Whether the object is whole gzip; if not, all counts are 0."""
     rows: int = 0
     lines: int = 0
-    """Lines that are not blank; each is a row, bad, or anonymous."""
+    """Lines that are not blank; each is a row, bad, anonymous, or of another site's host."""
     bad_lines: int = 0
     anonymous: int = 0
     """Lines without a reader."""
+
+    @property
+    def foreign(self) -> int:
+        """Number of lines of other sites' hosts."""
+        return self.lines - self.rows - self.bad_lines - self.anonymous
 
     @property
     def archived(self) -> bool:
@@ -52,15 +58,17 @@ class Extract:
         return not self.name
 
 
-def key_of(name: str, stored: StoredObject) -> str:
+def key_of(name: str, stored: StoredObject, hosts: Hosts | None = None) -> str:
     """
     Return the key of an event object in its present state, which the names of its extracts begin with.
 
     Args:
         name: the object's name below the root of the events, `enriched/good/YYYY/MM/DD/…`.
         stored: its entry in a listing.
+        hosts: the hosts whose lines are read; `None`: all.
     """
-    return layout.extract_key(name, f"{FORMAT_VERSION}\n{name}\n{stored.fingerprint}")
+    read = f"\n{' '.join(hosts.names)}" if hosts else ""
+    return layout.extract_key(name, f"{FORMAT_VERSION}\n{name}\n{stored.fingerprint}{read}")
 
 
 def existing(folder: StoragePath, day: date) -> dict[str, Extract]:
@@ -74,7 +82,7 @@ def existing(folder: StoragePath, day: date) -> dict[str, Extract]:
     return found
 
 
-def make(source: StoragePath, key: str, folder: StoragePath) -> Extract | None:
+def make(source: StoragePath, key: str, folder: StoragePath, hosts: Hosts | None = None) -> Extract | None:
     """
     Read an event object and write its extract.
 
@@ -82,6 +90,7 @@ def make(source: StoragePath, key: str, folder: StoragePath) -> Extract | None:
         source: the object.
         key: key of the object in its present state.
         folder: the folder of extracts.
+        hosts: the hosts whose lines are read, besides lines without a host; `None`: all.
 
     Returns:
         The extract; `None` if the object does not exist, or no longer.
@@ -100,7 +109,7 @@ def make(source: StoragePath, key: str, folder: StoragePath) -> Extract | None:
         log.warning("%s is archived: its lines are not counted until it is restored", source)
         return Extract("", readable=False)
     try:
-        table, rows = _read(data)
+        table, rows = _read(data, hosts)
     except NotGzipError as error:
         log.warning("%s is not whole gzip (%s): its lines are not counted", source, error)
         unreadable = Extract(layout.extract_name(key, None), readable=False)
@@ -140,9 +149,9 @@ def _read_with_retries(path: StoragePath) -> bytes:
     return attempts(read_bytes, path)
 
 
-def _read(data: bytes) -> tuple[pa.Table, Rows]:
+def _read(data: bytes, hosts: Hosts | None = None) -> tuple[pa.Table, Rows]:
     """Parse gzip, holding only one decompressed block and the rows in memory."""
-    rows = Rows()
+    rows = Rows(hosts)
     tables = [rows.take()]
     for lines in _blocks(data):
         rows.add_lines(lines)

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from include.articles.events.hosts import Hosts
+
 EVENT_CATEGORY, EVENT_ACTION = "snowplow_amp_page_ping", "impression"
 SCHEMA = pa.schema(
     [
@@ -35,15 +37,22 @@ class Event(msgspec.Struct, gc=False):
 
     collector_tstamp: datetime
     """RFC 3339; a time without offset is UTC."""
+    page_urlhost: object = None
     page_urlpath: object = None
     contexts_dev_amp_snowplow_amp_id_1: object = None
 
 
 class Rows:
-    """Collects rows, and counts the records that are not rows."""
+    """
+    Collects rows, and counts the records that are not rows.
 
-    def __init__(self) -> None:
+    Args:
+        hosts: hosts whose records are read, besides those without a host; `None`: all.
+    """
+
+    def __init__(self, hosts: Hosts | None = None) -> None:
         self.lines = self.bad_lines = self.anonymous = 0
+        self._include = hosts.include if hosts else _include_all
         self._client_ids: list[str] = []
         self._paths: list[str | None] = []
         self._times: list[int] = []
@@ -63,6 +72,7 @@ class Rows:
         return pa.table([each.cast(type) for each, type in zip(columns, SCHEMA.types, strict=True)], SCHEMA)
 
     def _add(self, read: Callable[[Any], Event], records: Iterable[Any]) -> None:
+        own: object = None  # the last host that is read: most records have the same
         for record in records:
             self.lines += 1
             try:
@@ -70,6 +80,10 @@ class Rows:
             except UNREADABLE as error:
                 self._count_bad(record, error)
                 continue
+            if event.page_urlhost != own:
+                if isinstance(event.page_urlhost, str) and not self._include(event.page_urlhost):
+                    continue
+                own = event.page_urlhost
             client_id = _client_id(event.contexts_dev_amp_snowplow_amp_id_1)
             if client_id is None:
                 self.anonymous += 1
@@ -90,6 +104,10 @@ class Rows:
 
 
 _decode = msgspec.json.Decoder(Event).decode
+
+
+def _include_all(_: str) -> bool:
+    return True
 
 
 def _decode_line(line: bytes) -> Event:

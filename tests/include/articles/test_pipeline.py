@@ -13,9 +13,11 @@ from include.articles.events.archive import NoEventsError, TooManyBadLinesError
 from include.articles.pipeline import NothingLeftError, StaleEventsError
 from include.articles.plan import NoPlanError
 from include.core.errors import NothingToDoError
+from tests.include.articles import archive
 from tests.include.articles.runner import END, GAZETTE, STEPS, Runner
 
 BOTH = ("popularity", "article")
+OTHER = {"page_urlhost": "other-post.example"}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -196,6 +198,23 @@ def test_a_run_overtaken_by_a_newer_one_is_not_served(runner):
     runner.run(old, STEPS[7:])
     assert runner.models()["old", "article"] == "stale"
     assert runner.models()["new", "article"] == "current"
+
+
+def test_sites_that_share_an_archive_do_not_mix(lone):
+    visits = [
+        archive.record(f"amp-{reader}", f"/article/{article}/x/", f"2026-03-10T11:{minute:02}:00Z")
+        for reader in range(9)
+        for article in ("1", "2", "777")
+        for minute in (reader, reader + 5)
+    ]
+    lone.run(lone.plan("alone"), STEPS[:8])
+    alone, asked = lone.served("article"), set(lone.asked)
+    archive.put(lone.archive, archive.name(hour="2026/03/10/11"), [each | OTHER for each in visits])
+    found = lone.run(lone.plan("shared"))
+    assert found["fetch_data"]["foreign"] == len(visits)
+    assert f"{len(visits)} events of other hosts left out" in lone.notes[-1]
+    assert set(lone.asked) == asked
+    pd.testing.assert_frame_equal(lone.served("article"), alone)
 
 
 def test_sites_with_equal_ids_do_not_touch_each_other(runner):
