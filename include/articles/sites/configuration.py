@@ -14,6 +14,7 @@ from include.articles.parameters import check
 from include.articles.settings import PARAMETERS, ArticleSettings
 from include.articles.sites import files
 from include.articles.sites.files import SitesError
+from include.articles.sites.patterns import check_pattern
 from include.core.settings import ROOT, PlatformSettings
 from include.core.text import excerpt
 
@@ -124,12 +125,8 @@ class Site(BaseModel):
     @field_validator("path_pattern")
     @classmethod
     def _check_path_pattern(cls, pattern: str | None) -> str | None:
-        try:
-            groups = re.compile(pattern).groupindex if pattern is not None else {"slug": 0}
-        except re.error as error:
-            raise ValueError(f"a regular expression was expected: {error}") from None
-        if "slug" not in groups:
-            raise ValueError("a group (?P<slug>…) was expected, found none")
+        if pattern is not None:
+            check_pattern(pattern)
         return pattern
 
     @model_validator(mode="after")

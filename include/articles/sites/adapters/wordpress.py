@@ -20,6 +20,7 @@ from include.articles.sites.adapters.base import (
 from include.articles.sites.adapters.text import heading_text
 from include.articles.sites.configuration import Site
 from include.articles.sites.hosts import is_below, plain_host
+from include.articles.sites.patterns import PathPattern
 from include.core.text import excerpt
 
 FIELDS = "id,date_gmt,modified_gmt,slug,status,type,link,title"
@@ -27,8 +28,8 @@ FIELDS = "id,date_gmt,modified_gmt,slug,status,type,link,title"
 
 _CACHED = re.compile(r"/[cv]/s/([^/]+)(/.*)", re.DOTALL)
 """Path in an AMP cache: the host of the site, and the path there."""
-_AMP = re.compile(r"(.*?)/amp/?", re.DOTALL)
-"""Path of the AMP copy that a plugin of WordPress makes of a post."""
+_AMP = "/amp"
+"""End of the path of the copy that a plugin of WordPress makes of a post."""
 
 
 class WordPress:
@@ -41,7 +42,7 @@ class WordPress:
     uses_api = True
 
     def __init__(self, site: Site) -> None:
-        self._pattern = re.compile(site.path_pattern or "")
+        self._pattern = PathPattern(site.path_pattern or "", site.name)
         self._lang = {"lang": site.lang} if site.lang else {}
         self._hosts = {plain_host(host) for host in site.all_hosts} - {""}
 
@@ -50,10 +51,10 @@ class WordPress:
         own = self._own(path)
         if own is None:
             return None
-        copy = _AMP.fullmatch(own)
-        found = (self._pattern.fullmatch(f"{copy[1]}/") or self._pattern.fullmatch(copy[1])) if copy else None
-        found = found or self._pattern.fullmatch(own)
-        slug = _encoded(found["slug"] or "") if found else ""
+        post = own.removesuffix("/").removesuffix(_AMP)
+        paths = [f"{post}/", post, own] if own.removesuffix("/").endswith(_AMP) else [own]
+        found = next(filter(None, (self._pattern.group(each, "slug") for each in paths)), "")
+        slug = _encoded(found)
         return slug if 0 < len(slug) <= MAX_ID_CHARACTERS else None
 
     def target(self, external_id: str, path: str) -> str:
@@ -128,7 +129,7 @@ def _encoded(slug: str) -> str:
 
 def _canonical(path: str) -> str:
     """Return a path without query, AMP suffix and trailing slash, so that two paths of the same post are equal."""
-    return _folded(_without_query(path)).rstrip("/").removesuffix("/amp").rstrip("/")
+    return _folded(_without_query(path)).rstrip("/").removesuffix(_AMP).rstrip("/")
 
 
 def _folded(text: str) -> str:
