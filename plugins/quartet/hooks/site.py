@@ -13,11 +13,16 @@ from aiolimiter import AsyncLimiter
 from airflow.sdk import BaseHook
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from include.articles.events.members import NotGzipError, inflate
 from include.articles.sites.adapters.base import ErrorKind, PageError, PageRequest, PageResponse
 from include.articles.sites.configuration import Site
 from include.articles.sites.hosts import is_below, plain_host
+from include.core.text import excerpt
 
 MAX_BODY_BYTES = 5_000_000
+"""Limit of a body, as it is sent and decompressed."""
+PART_BYTES, MAX_MEMBERS = 1 << 16, 100
+"""Bytes that are decompressed at a time; limit of the parts of a body that are compressed on their own."""
 MAX_REDIRECTS = 10
 GONE = (404, 410)
 MAX_REFUSALS = 20
@@ -100,7 +105,7 @@ class Visit:
     async def begin(cls, site: Site, base_url: str, wait_seconds: float) -> "Visit":
         """Begin as if a request had just been sent, because a retried task may have sent one."""
         client = httpx.AsyncClient(
-            headers={"User-Agent": site.user_agent},
+            headers={"User-Agent": site.user_agent, "Accept-Encoding": "gzip"},
             timeout=site.timeout_seconds,
             limits=httpx.Limits(max_connections=site.concurrent_requests),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # each article is a first visit
@@ -175,13 +180,12 @@ class Visit:
                 response = await self.client.send(request, stream=True)
                 try:
                     self._check_status(response)
-                    return response, await _read(response)
+                    body = await _read(response)
+                    return response, body if response.next_request else _decompressed(response, body)
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             raise TransientPageError("timeout", f"{request.url}: nothing in {self.site.timeout_seconds:g} s") from None
-        except httpx.DecodingError as error:
-            raise PageError("bad_encoding", f"{request.url}: {error}") from None
         except httpx.RequestError as error:
             raise TransientPageError("connection", f"{request.url}: {type(error).__name__}: {error}") from None
         except (httpx.InvalidURL, ValueError) as error:  # in a redirect
@@ -209,12 +213,37 @@ class Visit:
 
 
 async def _read(response: httpx.Response) -> bytes:
+    """Return the body as it was sent."""
     body = bytearray()
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise PageError("too_large", f"{response.url}: at most {MAX_BODY_BYTES} bytes were expected")
+        _check_size(response, len(body))
     return bytes(body)
+
+
+def _decompressed(response: httpx.Response, body: bytes) -> bytes:
+    """Return the text of a body; the client's own decompression has no limit."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if not body or encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise PageError("bad_encoding", f"{response.url}: gzip was expected, found {excerpt(encoding)}")
+    text, members = bytearray(), 0
+    try:
+        for part in inflate(body, PART_BYTES):
+            text += part
+            members += not part
+            _check_size(response, len(text))
+            if members > MAX_MEMBERS:
+                raise PageError("bad_encoding", f"{response.url}: more than {MAX_MEMBERS} parts of gzip")
+    except NotGzipError as error:
+        raise PageError("bad_encoding", f"{response.url}: {error}") from None
+    return bytes(text)
+
+
+def _check_size(response: httpx.Response, size: int) -> None:
+    if size > MAX_BODY_BYTES:
+        raise PageError("too_large", f"{response.url}: at most {MAX_BODY_BYTES} bytes were expected")
 
 
 def _retry_after(response: httpx.Response) -> float:

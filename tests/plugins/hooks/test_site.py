@@ -7,6 +7,8 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -183,6 +185,14 @@ def test_a_page_is_given_with_its_path_and_encoding(fake):
         ([page(b"x" * 5_000_001)], "too_large", 1),
         ([page(gzip.compress(b"x" * 5_000_001), Content_Encoding="gzip")], "too_large", 1),
         ([page(b"no gzip", Content_Encoding="gzip")], "bad_encoding", 1),
+        ([page(gzip.compress(PAGE)[:-9], Content_Encoding="gzip")], "bad_encoding", 1),
+        ([page(gzip.compress(b"") * 101, Content_Encoding="gzip")], "bad_encoding", 1),
+        ([page(gzip.compress(PAGE) * 100, Content_Encoding="X-GZIP")], "ok", 1),
+        ([page(b"", Content_Encoding="gzip")], "ok", 1),
+        ([page(PAGE, Content_Encoding="identity")], "ok", 1),
+        ([page(PAGE, Content_Encoding="br")], "bad_encoding", 1),
+        ([page(PAGE, Content_Encoding="zstd")], "bad_encoding", 1),
+        ([page(gzip.compress(gzip.compress(PAGE)), Content_Encoding="gzip, gzip")], "bad_encoding", 1),
         ([page(bytes(range(256)), Content_Type="image/png")], "ok", 1),
         ([page(b"")], "ok", 1),
         ([page(Content_Type="text/html; charset=klingon")], "ok", 1),
@@ -191,6 +201,35 @@ def test_a_page_is_given_with_its_path_and_encoding(fake):
 def test_only_what_may_pass_is_tried_again(fake, steps, expected, requests):
     assert outcome(fake, *steps) == expected
     assert len(fake.requests) == requests
+
+
+def test_a_page_may_be_compressed(fake):
+    assert reply(fake, page(gzip.compress(PAGE), Content_Encoding="gzip")).body == PAGE
+    assert fake.headers[0]["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packer", "kind"),
+    [
+        ("gzip", zlib.compressobj(wbits=31), "too_large"),
+        ("deflate", zlib.compressobj(), "bad_encoding"),
+    ],
+)
+def test_a_small_body_that_grows_without_end_takes_no_memory(fake, encoding, packer, kind):
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(256)) + packer.flush()
+    assert len(bomb) < 1_000_000
+    tracemalloc.start()
+    found = outcome(fake, page(bomb, Content_Encoding=encoding))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == kind
+    assert peak < 30_000_000
+    assert len(fake.requests) == 1
+
+
+def test_the_body_of_a_redirect_does_not_matter(fake):
+    fake.behaviours["/b"] = [page()]
+    assert outcome(fake, page(b"moved", 301, Location="/b", Content_Encoding="zstd")) == "ok"
 
 
 def test_there_may_be_more_or_fewer_attempts(fake):

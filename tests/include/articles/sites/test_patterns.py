@@ -56,9 +56,7 @@ def test_no_path_keeps_a_worker_busy(monkeypatch, pattern):
 
 def test_a_match_that_takes_too_long_names_site_pattern_and_path(monkeypatch):
     monkeypatch.setattr(patterns, "MATCH_SECONDS", 0.1)
-    message = (
-        r"site river, path_pattern: '/\(\?P.* takes more than 0.1 s for the path '/aaa.* of 1900 characters"
-    )
+    message = r"site river, path_pattern: '/\(\?P.* takes more than 0.1 s for the path '/aaa.* of 1900 characters"
     with pytest.raises(SitesError, match=message):
         PathPattern(SLOW[0], "river").group(f"/{'a' * 1_899}", "slug")
 
