@@ -146,7 +146,8 @@ class Pipeline:
 
     def _download(self, name: SourceName, remote: RemoteFile) -> Version | None:
         with self.lease.kept():
-            return download(self.root, name, self.day, remote, self.dependencies.clock())
+            now, limit = self.dependencies.clock(), self.settings.max_download_megabytes
+            return download(self.root, name, self.day, remote, now, max_megabytes=limit)
 
     def take_day(self) -> bool:
         """

@@ -11,7 +11,11 @@ from include.core.settings import Settings, ZoneName
 from include.songs.rules import MINROWS, REPORT_TIMEZONE
 
 LOCATION = r"^$|^file:///.+|^https?://[^/?#]+[^?#]*$|^s3://[^/]+.*$"
+HOSTS = r"^$|^[a-z0-9.-]+(,[a-z0-9.-]+)*$"
 MEMORY = r"^[1-9][0-9]*[kmgt]$"
+
+DOWNLOADS = "songs_downloads"
+"""Airflow pool of the tasks that wait for the sources and download them."""
 
 Engine = Literal["spark", "duckdb"]
 EngineChoice = Literal["auto", "spark", "duckdb"]
@@ -36,7 +40,21 @@ class SongSettings(Settings):
         "if empty, a run must name the folder",
     )
     query_suffix: SecretStr = Field(
-        default=SecretStr(""), description="query appended to HTTP addresses, such as `?dl=1`; never shown"
+        default=SecretStr(""),
+        description="query appended to addresses below the two folders that are HTTP, such as `?dl=1`; never shown, "
+        "and not sent to a folder that only a run names",
+    )
+    redirect_hosts: str = Field(
+        default="",
+        pattern=HOSTS,
+        description="hosts to which a source may redirect by HTTPS, besides its own, with commas between them; their "
+        "subdomains are meant, too",
+    )
+    max_download_megabytes: float = Field(
+        default=20_000, gt=0, description="largest size of a downloaded file, in millions of bytes, above 0"
+    )
+    download_minutes: float = Field(
+        default=120, gt=0, le=700, description="minutes that one download may take, above 0, at most 700"
     )
     report_timezone: ZoneName = Field(
         default=REPORT_TIMEZONE, description="time zone of the days, the daily schedule and the dataset's times"
@@ -49,7 +67,7 @@ class SongSettings(Settings):
         default=48, gt=0, description="hours that a run waits for a file before it fails, above 0"
     )
     poll_seconds: float = Field(
-        default=60, gt=0, le=86_400, description="seconds between checks for a file, above 0, at most 86400"
+        default=60, ge=1, le=86_400, description="seconds between checks for a file, 1 to 86400"
     )
     lease_seconds: float = Field(
         default=120,
@@ -94,6 +112,11 @@ class SongSettings(Settings):
     def zone(self) -> ZoneInfo:
         """The reporting zone."""
         return ZoneInfo(self.report_timezone)
+
+    @property
+    def redirects(self) -> frozenset[str]:
+        """The hosts to which a source may redirect, besides its own."""
+        return frozenset(filter(None, self.redirect_hosts.split(",")))
 
     @property
     def spark_submit(self) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Registration of the songs workflow."""
 
 from include.core.telemetry import Metric
-from include.core.workflow import StateMetrics, Workflow
+from include.core.workflow import Pool, StateMetrics, Workflow
 from include.songs.retention import RETENTION
-from include.songs.settings import SongSettings
+from include.songs.settings import DOWNLOADS, SongSettings
 
 METRICS = {
     "songs.rows": Metric("rows", "rows of a day's dataset", "far from that of the same weekday", ("engine",)),
@@ -28,5 +28,6 @@ WORKFLOW = Workflow(
     settings=SongSettings,
     retention=RETENTION,
     metrics=METRICS,
+    pools={DOWNLOADS: Pool(2, "song plays: downloads of spins and listeners, which a server may slow down")},
     state_metrics=StateMetrics(reads="reports of the days", reports="the time since the end of the newest one"),
 )

@@ -41,7 +41,7 @@ class Songs:
 
     def begin(self, day: date | None, **conf: Any) -> str:
         """Start a run; give its path in Airflow's API."""
-        conf = {"spins_base": self.web.url, "listeners_base": self.web.url, "poll_seconds": 0.5, **conf}
+        conf = {"spins_base": self.web.url, "listeners_base": self.web.url, "poll_seconds": 1, **conf}
         conf |= {"day": f"{day}"} if day else {}
         body = {"dag_run_id": f"test-{uuid.uuid4().hex}", "logical_date": None, "conf": conf}
         self.platform.client.post(RUNS, json=body).raise_for_status()

@@ -32,6 +32,22 @@ class UnreachableError(NotReadyError):
     """A remote file could not be checked or read; the error is transient."""
 
 
+class ClosedError(UnreachableError):
+    """A server closed the connection instead of answering."""
+
+
+class IncompleteError(UnreachableError):
+    """
+    A remote file was not received whole: it is shorter than announced, or its end is missing.
+
+    Perhaps it is being written; it is worth another download once it has changed.
+    """
+
+
+class TooSlowError(UnreachableError):
+    """A remote file was not received in time; another attempt at once would be as slow."""
+
+
 class RefusedError(BadDataError):
     """A remote file cannot be had, and waiting does not help."""
 
@@ -48,6 +64,11 @@ class Body:
 
 class RemoteFile(Protocol):
     """A remote file; its text is its address without secrets."""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is in the local file system, so that a look takes no time."""
+        ...
 
     def look(self) -> StoredObject:
         """

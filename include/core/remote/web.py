@@ -1,7 +1,7 @@
 """Remote files on web servers."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
@@ -9,14 +9,27 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from include.core.remote import Body, RefusedError, UnreachableError, remote_error
+from include.core.remote import (
+    Body,
+    ClosedError,
+    IncompleteError,
+    NotReadyError,
+    RefusedError,
+    TooSlowError,
+    UnreachableError,
+    remote_error,
+)
+from include.core.remote.deadline import Deadline
 from include.core.storage import StoredObject
 from include.core.web import classify_status, redact
 
 BLOCK_BYTES = 4 << 20
 """How much is read at a time."""
 HEAD_REFUSED = (400, 403, 405, 501)
-"""Answers to HEAD after which GET may find the file: an address may be signed for GET alone."""
+"""Answers to HEAD that say nothing about the file: an address may be signed for GET alone."""
+LOOK_SECONDS = 15.0
+"""Time limit of each request of a look."""
+MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True)
@@ -25,9 +38,18 @@ class WebFile:
 
     url: str
     client: httpx.Client = field(repr=False)
-    """It follows redirects, and its timeouts end each wait."""
+    """Its timeouts end each wait."""
     query: str = field(default="", repr=False)
     """Appended to the address; it may be secret."""
+    redirect_hosts: Collection[str] = ()
+    """Hosts to which the server may redirect, besides its own; their subdomains are meant, too."""
+    read_seconds: float = 6 * 3600
+    """Time limit of reading the file."""
+
+    @property
+    def is_near(self) -> bool:
+        """Return `False`: a server may be slow."""
+        return False
 
     def __str__(self) -> str:
         return redact(self.url)
@@ -39,13 +61,21 @@ class WebFile:
         return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.hostname or ""
 
     def look(self) -> StoredObject:
-        """Ask for the headers, or for one byte if the server does not send headers alone."""
-        with self._answer("HEAD") as answer:
-            if answer.status_code not in HEAD_REFUSED:
-                self._check(answer)
-                return describe(self.name, answer.headers)
-        with self._answer("GET", Range="bytes=0-0") as answer:
-            return self._describe_range(answer)
+        """Ask for the headers; if that fails, for the first byte: some servers fail at HEAD alone."""
+        error: NotReadyError | None = None
+        try:
+            with self._answer("HEAD", LOOK_SECONDS) as answer:
+                if answer.is_success:
+                    return describe(self.name, answer.headers)
+                if answer.status_code not in HEAD_REFUSED:
+                    error = self._not_ready(answer)
+        except ClosedError as closed:
+            error = closed
+        try:
+            with self._answer("GET", LOOK_SECONDS, Range="bytes=0-0") as answer:
+                return self._describe_range(answer)
+        except NotReadyError as second:
+            raise error or second from None
 
     def is_settled(self, found: StoredObject, now: float, seconds: float) -> bool:
         """Return `True`: a server is expected to show complete files only."""
@@ -54,15 +84,25 @@ class WebFile:
     @contextmanager
     def open(self) -> Iterator[Body]:
         """Ask for the file."""
-        with self._answer("GET") as answer:
+        with self._answer("GET", self.read_seconds) as answer:
             self._check(answer)
+            encoding = answer.headers.get("Content-Encoding", "identity")
+            if encoding.strip().lower() not in ("", "identity"):
+                raise RefusedError(f"{self}: the file itself was expected, found an answer with a Content-Encoding")
             size = answer.headers.get("Content-Length", "")
-            plain = answer.headers.get("Content-Encoding", "identity") == "identity"
-            yield Body(int(size) if plain and size.isdecimal() else None, self._blocks(answer))
+            yield Body(int(size) if size.isdecimal() else None, self._blocks(answer))
 
     def _blocks(self, answer: httpx.Response) -> Iterator[bytes]:
-        with self._classify_errors():
-            yield from answer.iter_bytes(BLOCK_BYTES)
+        deadline: Deadline = answer.extensions["deadline"]
+        with self._classify_errors(deadline):
+            try:
+                yield from answer.iter_raw(BLOCK_BYTES)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                if deadline.passed:
+                    raise
+                raise IncompleteError(f"{self}: the connection was closed before the end of the file") from None
+            if deadline.passed:  # without a length, the end of the connection is the end of the file
+                raise httpx.ReadTimeout("")
 
     def _describe_range(self, answer: httpx.Response) -> StoredObject:
         if answer.status_code != 416:  # an empty file has no first byte
@@ -74,29 +114,74 @@ class WebFile:
         return replace(found, size=int(whole) if whole.isdecimal() else -1)
 
     @contextmanager
-    def _answer(self, method: str, **headers: str) -> Iterator[httpx.Response]:
-        with self._classify_errors():
+    def _answer(self, method: str, seconds: float, **headers: str) -> Iterator[httpx.Response]:
+        """Yield the answer to a request, after redirects; all of it is over after some seconds."""
+        deadline = Deadline(seconds)
+        with deadline.running():
+            answer = self._send(method, deadline, headers)
+            answer.extensions["deadline"] = deadline
+            try:
+                yield answer
+            finally:
+                answer.close()
+
+    def _send(self, method: str, deadline: Deadline, headers: Mapping[str, str]) -> httpx.Response:
+        with self._classify_errors(deadline):
             request = self.client.build_request(
-                method, self.url + self.query, headers={"Accept-Encoding": "identity", **headers}
+                method,
+                self.url + self.query,
+                # a connection of its own, so that the deadline knows it
+                headers={"Accept-Encoding": "identity", "Connection": "close", **headers},
+                extensions={"trace": deadline.trace},
             )
-            answer = self.client.send(request, stream=True)
-        try:
-            yield answer
-        finally:
-            answer.close()
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = self.client.send(request, stream=True, follow_redirects=False)
+                if answer.next_request is None:
+                    return answer
+                answer.close()
+                self._check_redirect(answer.next_request.url)
+                request = answer.next_request
+        raise RefusedError(f"{self}: at most {MAX_REDIRECTS} redirects were expected, found more")
+
+    def _check_redirect(self, url: httpx.URL) -> None:
+        """Check that a redirect leads to the same server, perhaps by HTTPS, or to a host that is allowed."""
+        own = httpx.URL(self.url)
+        same = url.host == own.host and (url.scheme, url.port) in ((own.scheme, own.port), ("https", None))
+        allowed = any(f".{url.host}".endswith(f".{each}") for each in self.redirect_hosts)
+        if not same and not (allowed and url.scheme == "https"):
+            raise RefusedError(
+                f"{self}: a redirect to {own.scheme}://{own.netloc.decode().rpartition('@')[2]} was expected, "
+                f"found one to {redact(str(url.copy_with(path='/', query=None)))[:200]}"
+            )
 
     def _check(self, answer: httpx.Response) -> None:
         if not answer.is_success:
-            status = answer.status_code
-            raise remote_error(classify_status(status), f"{self}: {status} {answer.reason_phrase}".rstrip())
+            raise self._error(answer)
+
+    def _not_ready(self, answer: httpx.Response) -> NotReadyError:
+        """Return the error of an answer without success; one that waiting does not mend is raised."""
+        error = self._error(answer)
+        if isinstance(error, RefusedError):
+            raise error
+        return error
+
+    def _error(self, answer: httpx.Response) -> NotReadyError | RefusedError:
+        status = answer.status_code
+        text = f"{status} {httpx.codes.get_reason_phrase(status)}".rstrip()  # not the server's own phrase
+        return remote_error(classify_status(status), f"{self}: {text}")
 
     @contextmanager
-    def _classify_errors(self) -> Iterator[None]:
+    def _classify_errors(self, deadline: Deadline) -> Iterator[None]:
+        """Raise the errors of the port; their texts have no bytes of an answer."""
         try:
             yield
-        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
             raise RefusedError(f"{self}: {error}") from None
         except httpx.RequestError as error:
+            if deadline.passed:
+                raise TooSlowError(f"{self}: not at its end after {deadline.seconds:g} seconds") from None
+            if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+                raise ClosedError(f"{self}: {type(error).__name__}: no answer in HTTP") from None
             reason = f"{self}: {type(error).__name__}: {error}"
             if _is_certificate_error(error):
                 raise RefusedError(reason) from None

@@ -2,24 +2,25 @@
 Downloads of spins and listeners into storage, and a job's own copy of the listeners.
 
 A download whose files exist is skipped without contacting the remote side, unless a failed run of the day has rejected
-its copy. An existing file is replaced once the new
-one is complete, and never removed. Only one run at a time may download for a day; different days may run in parallel.
+its copy. An existing file is replaced once the new one is complete, and never removed. Only one run at a time may
+download for a day; different days may run in parallel.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from include.core.remote import RemoteFile, UnreachableError
+from include.core.remote import RemoteFile, TooSlowError, UnreachableError
 from include.core.remote.stored import StoredFile
 from include.core.storage import StoragePath, write_json, write_whole
 from include.songs import failures, layout
 from include.songs.downloads.transfers import CutOffError, receive, remove_leftovers
 from include.songs.downloads.versions import Version, listeners_version
-from include.songs.schemas import SourceName
+from include.songs.schemas import NotParquetError, SourceName
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,13 @@ def is_there(root: StoragePath, name: SourceName, day: date) -> bool:
 
 
 def download(
-    root: StoragePath, name: SourceName, day: date, remote: RemoteFile, now: datetime, wait_seconds: float = 2.0
+    root: StoragePath,
+    name: SourceName,
+    day: date,
+    remote: RemoteFile,
+    now: datetime,
+    wait_seconds: float = 2.0,
+    max_megabytes: float = math.inf,
 ) -> Version | None:
     """
     Download the spins of a day, or on its behalf the listeners: the file that all days share, then the day's marker.
@@ -51,15 +58,18 @@ def download(
         remote: its remote file.
         now: the present, with its zone.
         wait_seconds: between first and second attempt; doubled for each further one.
+        max_megabytes: largest size of the file, in millions of bytes.
 
     Returns:
         The version that was downloaded; `None`: the files exist.
 
     Raises:
         MissingError: the remote file does not exist, or no longer.
+        IncompleteError: all attempts ended before the end of the file.
         UnreachableError: all attempts met transient errors.
         RefusedError: the remote file cannot be read.
-        NotParquetError: it is not a Parquet file, or its end is missing.
+        NotParquetError: it is not a Parquet file.
+        TooLargeError: it is too large.
         OSError: the file cannot be written.
     """
     if is_downloaded(root, name, day):
@@ -68,9 +78,9 @@ def download(
     aside = layout.incoming_file(root, name, day)
     if name == "spins":
         record = layout.spins_record(root, day)
-        return _fetch(remote, layout.spins_file(root, day), aside, wait_seconds, now, lambda _: record)
+        return _fetch(remote, layout.spins_file(root, day), aside, wait_seconds, max_megabytes, now, lambda _: record)
     record_of = partial(layout.listeners_record, root)
-    version = _fetch(remote, layout.listeners_file(root), aside, wait_seconds, now, record_of)
+    version = _fetch(remote, layout.listeners_file(root), aside, wait_seconds, max_megabytes, now, record_of)
     write_whole(layout.marker(root, day), b"")
     return version
 
@@ -92,7 +102,10 @@ def snapshot_listeners(root: StoragePath, target: StoragePath, wait_seconds: flo
         NotParquetError: the file is not Parquet.
         OSError: the copy cannot be written.
     """
-    copied = _fetch(StoredFile(layout.listeners_file(root)), target, layout.incoming_copy(target), wait_seconds)
+    try:
+        copied = _fetch(StoredFile(layout.listeners_file(root)), target, layout.incoming_copy(target), wait_seconds)
+    except CutOffError as error:  # it was whole when it was downloaded
+        raise NotParquetError(str(error)) from error
     return listeners_version(root, copied.sha256) or Version(copied.sha256, copied.size)
 
 
@@ -101,13 +114,16 @@ def _fetch(
     target: StoragePath,
     aside: StoragePath,
     wait_seconds: float,
+    max_megabytes: float = math.inf,
     now: datetime | None = None,
     record_of: Callable[[str], StoragePath] | None = None,
 ) -> Version:
     """Copy a file to *target*, and just before that its version to the record of its checksum."""
     remove_leftovers(aside)
     attempts = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, CutOffError | UnreachableError)),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, UnreachableError) and not isinstance(error, TooSlowError)
+        ),
         stop=stop_after_attempt(MAX_ATTEMPTS),
         wait=wait_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS),
         before_sleep=_log_attempt,
@@ -115,7 +131,7 @@ def _fetch(
     )
 
     def attempt() -> Version:
-        with remote.open() as body, receive(str(remote), body, target, aside) as (sha256, size):
+        with remote.open() as body, receive(str(remote), body, target, aside, max_megabytes) as (sha256, size):
             version = Version(sha256, size, now.isoformat() if now else None, str(remote))
             if record_of:
                 write_json(record_of(sha256), version.as_json())

@@ -1,6 +1,6 @@
 """Remote files: on web servers, in S3, in the local file system, below the platform's storage root."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -12,7 +12,9 @@ from include.core.remote.stored import StoredFile
 from include.core.remote.web import WebFile
 from quartet.hooks.storage import StorageHook
 
+CONNECT_TIMEOUT_SECONDS = 5.0
 HTTP_TIMEOUT_SECONDS = 30.0
+"""Of each wait for bytes."""
 
 
 class RemoteHook(BaseHook):
@@ -30,12 +32,16 @@ class RemoteHook(BaseHook):
         self.storage_conn_id = storage_conn_id
 
     @contextmanager
-    def open(self, url: str, query: str = "") -> Iterator[RemoteFile]:
+    def open(
+        self, url: str, query: str = "", redirect_hosts: Collection[str] = (), read_seconds: float = 6 * 3600
+    ) -> Iterator[RemoteFile]:
         """
         Yield a remote file, not yet contacted; its connections are closed at the end.
 
         :param url: `http(s)://…`, `s3://…`, `file:///…`, or a path below the platform's storage root.
         :param query: appended to an address on the web; it may be secret, and is not shown.
+        :param redirect_hosts: hosts to which a web server may redirect, besides its own.
+        :param read_seconds: time limit of reading a file on the web.
         :raises RefusedError: the address is malformed, or of another kind.
         """
         storage = StorageHook(self.storage_conn_id)
@@ -44,7 +50,8 @@ class RemoteHook(BaseHook):
         elif scheme_of(url) in ("http", "https"):
             if query:
                 mask_secret(query)
-            with httpx.Client(timeout=HTTP_TIMEOUT_SECONDS, follow_redirects=True) as client:
-                yield WebFile(url, client, query)
+            timeout = httpx.Timeout(HTTP_TIMEOUT_SECONDS, connect=min(CONNECT_TIMEOUT_SECONDS, HTTP_TIMEOUT_SECONDS))
+            with httpx.Client(timeout=timeout) as client:
+                yield WebFile(url, client, query, redirect_hosts, read_seconds)
         else:
             yield StoredFile(storage.path_at(url))

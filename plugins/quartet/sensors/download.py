@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from include.songs.settings import DOWNLOADS
 from quartet.sensors.remote import RemoteSensor
 
 if TYPE_CHECKING:
@@ -19,4 +20,5 @@ class DownloadSensor(RemoteSensor):
 
     def __init__(self, *, name: "SourceName", day: str, base: str = "", **kwargs: Any) -> None:
         download = {"name": name, "day": day, "run_id": "{{ run_id }}", "base": base}
+        kwargs = {"pool": DOWNLOADS} | kwargs
         super().__init__(awaited="quartet.workflows.songs.Download", arguments=download, **kwargs)

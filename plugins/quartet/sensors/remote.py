@@ -9,7 +9,14 @@ from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
 from include.core.errors import BadDataError, NothingToDoError, TransientError
-from quartet.triggers.remote import Awaited, RemoteTrigger, look, make_awaited
+from include.core.remote import IncompleteError, UnreachableError
+from include.core.storage import StoredObject
+from quartet.triggers.remote import MAX_PAUSE_POLLS, Awaited, RemoteTrigger, look, make_awaited
+
+NOTHING_KNOWN = StoredObject("", size=-1, changed=0.0).fingerprint
+"""Of a file whose server tells neither size nor time nor ETag: nobody can see whether it has changed."""
+PATIENCE_SECONDS = 3600.0
+"""After which an incomplete file that has not changed is fetched again; doubled each time."""
 
 
 class RemoteError(AirflowException):
@@ -20,11 +27,12 @@ class RemoteSensor(BaseSensorOperator):
     """
     Wait until a remote file exists, without a worker; then process it, and return the result.
 
-    The sensor looks once, and if need be leaves the wait to the triggerer. A file that is missing, or could not be
-    checked because of a transient error, is waited for until `timeout`; after a last look the task fails, and names the
-    address. A file that is gone again when it is taken is waited for again, until the same deadline. What is refused
-    fails at once, and a task that has nothing to wait for is skipped. `soft_fail` and `never_fail` are those of every
-    sensor; the time counts from the first look of each try.
+    The triggerer looks, since a server may be slow; only a local file is looked at here first. A file that is missing,
+    or could not be checked because of a transient error, is waited for until `timeout`; after a last look the task
+    fails, and names the address. A file that is gone again when it is taken is waited for again, until the same
+    deadline; an incomplete one until it has changed, with looks that become rarer. What is refused fails at once, and
+    a task that has nothing to wait for is skipped. `soft_fail` and `never_fail` are those of every sensor; the time
+    counts from the beginning of each try.
 
     :param awaited: dotted name of a class of `Awaited`: the file, and how it is taken.
     :param arguments: its keyword arguments, no secrets; templated.
@@ -54,29 +62,24 @@ class RemoteSensor(BaseSensorOperator):
         self.max_failures = max_failures
 
     def execute(self, context: Context) -> Any:
-        """Check once; then process the file, or defer."""
+        """Process the file if it is local and exists; otherwise defer."""
         awaited = self._make()
         deadline = time.time() + self.timeout
         try:
             awaited.check()
         except NothingToDoError as reason:
             raise AirflowSkipException(str(reason)) from None
-        try:
-            found = look(awaited, self.settle_seconds)
-        except ValueError:  # bad data: another look would end in the same way
-            raise
-        except TransientError as error:
-            self.log.info("Not ready: %s", error)
-        except Exception as error:
-            self.log.warning("%s: the look failed, the trigger looks again: %r", awaited, error)
-        else:
+        with awaited.open() as remote:  # a wrong address fails at once
+            near = remote.is_near
+        if near and (found := self._look(awaited)):
             return self._take(awaited, found, deadline)
         self._wait(deadline)
 
-    def resume(self, context: Context, event: dict[str, Any], deadline: float) -> Any:
+    def resume(self, context: Context, event: dict[str, Any], deadline: float, fetches: int = 0) -> Any:
         """
         Process the file that the trigger found, or wait again until *deadline*, in seconds since 1970.
 
+        :param fetches: number of times that it was fetched before, in vain.
         :raises RemoteError: the looks failed.
         :raises BadDataError: no look can succeed.
         """
@@ -84,7 +87,7 @@ class RemoteSensor(BaseSensorOperator):
             raise BadDataError(event["refused"])
         if "error" in event:
             raise RemoteError(event["error"])
-        return self._take(self._make(), event, deadline)
+        return self._take(self._make(), event, deadline, fetches)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the wait; one that was too long ends with a last check."""
@@ -103,7 +106,19 @@ class RemoteSensor(BaseSensorOperator):
     def _make(self) -> Awaited:
         return make_awaited(self.awaited, self.arguments)
 
-    def _take(self, awaited: Awaited, found: dict[str, Any], deadline: float) -> Any:
+    def _look(self, awaited: Awaited) -> dict[str, Any] | None:
+        """Return what a look at the file finds; `None`: it is not ready, or the look failed."""
+        try:
+            return look(awaited, self.settle_seconds)
+        except ValueError:  # bad data: another look would end in the same way
+            raise
+        except TransientError as error:
+            self.log.info("Not ready: %s", error)
+        except Exception as error:
+            self.log.warning("%s: the look failed, the trigger looks again: %r", awaited, error)
+        return None
+
+    def _take(self, awaited: Awaited, found: dict[str, Any], deadline: float, fetches: int = 0) -> Any:
         self.log.info("Arrived: %s, %s bytes, fingerprint %s", found["name"], found["size"], found["fingerprint"])
         try:
             return awaited.take()
@@ -111,22 +126,31 @@ class RemoteSensor(BaseSensorOperator):
             self.log.info("Not ready: %s", error)
             if time.time() >= deadline:
                 raise self._too_late(awaited, error) from error
-        self._wait(deadline, rest_seconds=float(self.poll_seconds))
+            rest_seconds = float(self.poll_seconds)
+            if not isinstance(error, UnreachableError):
+                self._wait(deadline, rest_seconds)
+            incomplete = isinstance(error, IncompleteError) and found["fingerprint"] != NOTHING_KNOWN
+        rest_seconds *= min(2**fetches, MAX_PAUSE_POLLS)
+        self._wait(deadline, rest_seconds, found["fingerprint"] if incomplete else "", fetches + 1)
 
-    def _wait(self, deadline: float, rest_seconds: float = 0) -> NoReturn:
+    def _wait(self, deadline: float, rest_seconds: float = 0, incomplete: str = "", fetches: int = 0) -> NoReturn:
         left, poll_seconds = deadline - time.time(), float(self.poll_seconds)
         self.log.info("Waiting for at most %.0f s, with a look every %.1f s", left, poll_seconds)
+        if incomplete:
+            self.log.info("It is fetched again once it has changed")
         self.defer(
             trigger=RemoteTrigger(
                 self.awaited,
                 self.arguments,
                 rest_seconds=rest_seconds,
+                incomplete=incomplete,
+                patience_seconds=PATIENCE_SECONDS * 2 ** (fetches - 1) if incomplete else 0,
                 poll_seconds=poll_seconds,
                 settle_seconds=self.settle_seconds,
                 max_failures=self.max_failures,
             ),
             method_name="resume",
-            kwargs={"deadline": deadline},
+            kwargs={"deadline": deadline} | ({"fetches": fetches} if fetches else {}),
             timeout=timedelta(seconds=left),
         )
 

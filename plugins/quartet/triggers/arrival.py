@@ -13,10 +13,13 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from include.core.text import printable
 from quartet.triggers.failures import FailureLog
 from quartet.triggers.reported import KEYS, Reported
+from quartet.triggers.threads import Threads
 
 if TYPE_CHECKING:
     from quartet.triggers.watched import Watched
 
+THREADS = Threads("arrival", 4)
+"""All watchers share them, and nothing else does."""
 NAMES_IN_EVENT = 100
 SAVE_AFTER_SECONDS = 5.0
 """Age of a report when it is saved: Airflow has stored the event by then, which takes about a second."""
@@ -57,14 +60,14 @@ class ArrivalTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Check forever, and yield an event after each check that finds something."""
-        watched = await asyncio.to_thread(_open_watched, self.prefix, self.url, self.settle_seconds)
+        watched = await THREADS.run(_open_watched, self.prefix, self.url, self.settle_seconds)
         reported = await self._load(str(watched))
         looking, saving = FailureLog(f"looking at {watched}"), FailureLog(f"saving the reports of {watched}")
         next_save = 0.0
         while True:
             started = monotonic()
             try:
-                new = await asyncio.to_thread(_unreported, watched, reported)
+                new = await THREADS.run(_unreported, watched, reported)
             except Exception as error:
                 looking.note(error)
                 await asyncio.sleep(self._backoff(looking.failures))
@@ -103,7 +106,7 @@ class ArrivalTrigger(BaseEventTrigger):
     async def _save(self, reported: Reported, saving: FailureLog) -> None:
         if (store := self.asset_state_store) is None:
             return
-        values = await asyncio.to_thread(reported.unsaved, monotonic() - SAVE_AFTER_SECONDS)
+        values = await THREADS.run(reported.unsaved, monotonic() - SAVE_AFTER_SECONDS)
         try:
             for key, value in values.items():
                 await store.aset(key, value)

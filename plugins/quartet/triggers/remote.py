@@ -14,11 +14,14 @@ from include.core.errors import BadDataError
 from include.core.remote import MissingError, NotReadyError, RemoteFile, UnreachableError
 from include.core.text import printable
 from quartet.triggers.failures import FailureLog
+from quartet.triggers.threads import Threads
 
 log = logging.getLogger(__name__)
 
 MAX_PAUSE_POLLS = 16
-"""Longest pause between checks while errors are transient, as a multiple of the usual one."""
+"""Longest pause between checks while nothing changes, as a multiple of the usual one."""
+THREADS = Threads("remote", 8)
+"""All looks at remote files share them: a server that does not answer holds one for seconds."""
 
 
 class Awaited(Protocol):
@@ -77,6 +80,9 @@ class RemoteTrigger(BaseTrigger):
     :param awaited: dotted name of a class of `Awaited`.
     :param arguments: its keyword arguments.
     :param rest_seconds: before the first look.
+    :param incomplete: fingerprint of the file when it was received incomplete, if it was: the wait ends once it has
+        another one, twice in a row.
+    :param patience_seconds: after which the incomplete file is good enough: perhaps its connection was at fault.
     :param poll_seconds: between two looks.
     :param settle_seconds: how long a local file without a newline at its end has to stay unchanged; 0: not at all.
     :param max_failures: number of unexpected errors in a row that end the wait.
@@ -88,6 +94,8 @@ class RemoteTrigger(BaseTrigger):
         arguments: dict[str, Any],
         *,
         rest_seconds: float = 0.0,
+        incomplete: str = "",
+        patience_seconds: float = 0.0,
         poll_seconds: float = 60.0,
         settle_seconds: float = 2.0,
         max_failures: int = 10,
@@ -96,29 +104,33 @@ class RemoteTrigger(BaseTrigger):
         self.awaited = awaited
         self.arguments = arguments
         self.rest_seconds = rest_seconds
+        self.incomplete = incomplete
+        self.patience_seconds = patience_seconds
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
         self.max_failures = max_failures
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments from which Airflow recreates the trigger."""
-        names = ("awaited", "arguments", "rest_seconds", "poll_seconds", "settle_seconds", "max_failures")
+        names = ("awaited", "arguments", "rest_seconds", "incomplete", "patience_seconds")
+        names += ("poll_seconds", "settle_seconds", "max_failures")
         return "quartet.triggers.remote.RemoteTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Rest, then check until the file exists."""
         await asyncio.sleep(self.rest_seconds)
         # slow: not in the event loop, which all triggers share
-        awaited = await asyncio.to_thread(make_awaited, self.awaited, self.arguments)
-        address = await asyncio.to_thread(str, awaited)
+        awaited = await THREADS.run(make_awaited, self.awaited, self.arguments)
+        address = await THREADS.run(str, awaited)
         outage, failures, reason = FailureLog(f"looking at {address}"), 0, ""
+        seen, unchanged, waited = "", 0, self.rest_seconds
         while True:
             pause = self.poll_seconds
             try:
-                found = await asyncio.to_thread(look, awaited, self.settle_seconds)
+                found = await THREADS.run(look, awaited, self.settle_seconds)
             except UnreachableError as error:
                 outage.note(error)
-                pause *= min(MAX_PAUSE_POLLS, 2 ** min(outage.failures, 16))
+                pause *= _growth(outage.failures)
             except NotReadyError as error:
                 failures = 0
                 outage.end()
@@ -136,6 +148,24 @@ class RemoteTrigger(BaseTrigger):
                     return
             else:
                 outage.end()
-                yield TriggerEvent(found)
-                return
+                if self._is_complete(found["fingerprint"], seen, waited):
+                    yield TriggerEvent(found)
+                    return
+                unchanged = unchanged + 1 if found["fingerprint"] == self.incomplete else 0
+                seen = found["fingerprint"]
+                pause *= _growth(unchanged)
             await asyncio.sleep(pause)
+            waited += pause
+
+    def _is_complete(self, fingerprint: str, seen: str, waited: float) -> bool:
+        """Return whether a file may be complete that had the fingerprint *seen* at the look before."""
+        if not self.incomplete:
+            return True
+        if fingerprint == self.incomplete:
+            return waited >= self.patience_seconds
+        return fingerprint == seen  # else it is being written
+
+
+def _growth(times: int) -> int:
+    """Return by how much a pause grows when nothing has changed so many times."""
+    return min(MAX_PAUSE_POLLS, 2 ** min(times, 16))

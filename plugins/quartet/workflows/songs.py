@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
-from include.core.remote import RemoteFile
+from include.core.remote import RefusedError, RemoteFile
 from include.core.web import redact
 from include.songs import report
 from include.songs.downloads.remote import remote_url
@@ -65,9 +66,20 @@ class Download:
 
     @contextmanager
     def open(self) -> Iterator[RemoteFile]:
-        """Yield the remote file, not yet contacted; raises `SettingsError` if its address is not set."""
-        settings = self._settings()
-        with RemoteHook().open(self._url(settings), settings.query_suffix.get_secret_value()) as remote:
+        """
+        Yield the remote file, not yet contacted.
+
+        Raises:
+            SettingsError: its address is not set.
+            RefusedError: its address is malformed, or names a connection although only the run names the folder.
+        """
+        settings, query = self._settings(), ""
+        url = self._url(settings)
+        if self._is_configured():
+            query = settings.query_suffix.get_secret_value()
+        elif "@" in urlsplit(url).netloc:  # in S3 a connection of Airflow with its credentials
+            raise RefusedError(f"{redact(url)}: an address without a connection or user was expected in a run's params")
+        with RemoteHook().open(url, query, settings.redirects, settings.download_minutes * 60) as remote:
             yield remote
 
     def take(self) -> dict[str, Any] | None:
@@ -83,6 +95,12 @@ class Download:
 
     def _settings(self) -> SongSettings:
         return SongSettings.load(**({f"{self.name}_base": self.base} if self.base else {}))
+
+    def _is_configured(self) -> bool:
+        """Return whether the folder is that of the settings, not another one that the run names."""
+        configured = SongSettings.load()
+        base = configured.spins_base if self.name == "spins" else configured.listeners_base
+        return not self.base or self.base.rstrip("/") == base.rstrip("/")
 
     def _url(self, settings: SongSettings) -> str:
         return remote_url(settings, self.name, parse_day(self.day))

@@ -1,5 +1,6 @@
 """RemoteSensor: what it waits for, what it takes, how the wait ends; most of it with the downloads of song plays."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -14,11 +15,12 @@ from include.core.storage import write_whole
 from include.songs import layout
 from include.songs.downloads import download
 from include.songs.schemas import NotParquetError
+from include.songs.workflow import WORKFLOW
 from quartet.hooks import remote as hook
 from quartet.hooks.storage import StorageHook
 from quartet.sensors.download import DownloadSensor
 from quartet.sensors.remote import RemoteError, RemoteSensor
-from tests.support.web import Web, parquet, serving, status
+from tests.support.web import Web, content, parquet, serving, status
 
 CONTEXT = Context()
 DAY = date(2019, 2, 8)
@@ -66,36 +68,55 @@ def deferral(task: RemoteSensor) -> TaskDeferred:
     return deferred.value
 
 
+def played(task: RemoteSensor):
+    """Run a task to its end, its trigger as the triggerer does: until the first event."""
+
+    async def event(trigger) -> dict:
+        async for each in trigger.run():
+            return each.payload
+        raise AssertionError("no event")
+
+    found = deferral(task)
+    while True:
+        kwargs = (found.kwargs or {}) | {"event": asyncio.run(event(found.trigger))}
+        try:
+            return task.resume_execution(found.method_name, kwargs, CONTEXT)
+        except TaskDeferred as again:
+            found = again
+
+
 @pytest.mark.parametrize("storage", ["home", "s3_storage"])
-def test_what_is_there_is_taken_at_once(request, storage, capsys):
+def test_what_is_there_is_taken(request, storage, capsys):
     request.getfixturevalue(storage)
     write_whole(StorageHook().path("songs/day.tsv"), b"12345\n")
-    assert str(url_sensor().execute(CONTEXT)) == "took songs/day.tsv"
+    near = storage == "home"
+    assert str(url_sensor().execute(CONTEXT) if near else played(url_sensor())) == "took songs/day.tsv"
     assert "Arrived: day.tsv, 6 bytes, fingerprint 6-" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["spins", "listeners"])
 def test_what_is_there_is_downloaded_at_once(web, name, capsys):
     web.files[PATH] = web.files["/share/listeners.snappy.parquet"] = DATA
-    assert sensor(name).execute(CONTEXT)["size"] == len(DATA)
+    assert played(sensor(name))["size"] == len(DATA)
     assert [method for method, _ in web.requests] == ["HEAD", "GET"]
     assert "secret" in web.requests[0][1]
     assert "secret" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"), [(404, "404 Not Found"), (403, "403 Forbidden"), (503, "503 Service Unavailable")]
-)
-def test_what_is_not_there_is_left_to_the_trigger(web, capsys, caplog, code, reason):
-    web.always["HEAD", PATH] = web.always["GET", PATH] = status(code)
+def test_a_server_is_asked_by_the_trigger_alone(web, capsys):
+    """A server that does not answer would hold the worker."""
+    web.always["HEAD", PATH] = web.always["GET", PATH] = web.hang
     task = sensor(settle_seconds=1, max_failures=4)
     deferred = deferral(task)
+    assert web.requests == []
     path, arguments = deferred.trigger.serialize()
     assert path == "quartet.triggers.remote.RemoteTrigger"
     assert arguments == {
         "awaited": "quartet.workflows.songs.Download",
         "arguments": {"name": "spins", "day": "2019-02-08", "run_id": "run", "base": ""},
         "rest_seconds": 0,
+        "incomplete": "",
+        "patience_seconds": 0,
         "poll_seconds": 3,
         "settle_seconds": 1,
         "max_failures": 4,
@@ -103,18 +124,21 @@ def test_what_is_not_there_is_left_to_the_trigger(web, capsys, caplog, code, rea
     assert deferred.timeout
     assert deferred.timeout.total_seconds() == pytest.approx(7200, abs=5)
     assert getattr(task, deferred.method_name)
-    log = capsys.readouterr().out + caplog.text
-    assert f"Not ready: {web.url}{PATH}: {reason}" in log
+    log = capsys.readouterr().out
     left = deferred.timeout.total_seconds()  # a little less than 7200 on a busy machine
     assert f"Waiting for at most {left:.0f} s, with a look every 3.0 s" in log
     assert "secret" not in log
 
 
+def test_downloads_have_a_pool_of_their_own():
+    assert sensor().pool in WORKFLOW.pools
+
+
 @pytest.mark.parametrize("code", [400, 401])
-def test_what_is_refused_fails_at_once(web, code):
+def test_what_is_refused_fails_at_the_first_look(web, code):
     web.always["HEAD", PATH] = web.always["GET", PATH] = status(code)
     with pytest.raises(BadDataError, match=f"{PATH}: {code}"):
-        sensor().execute(CONTEXT)
+        played(sensor())
 
 
 def test_what_is_not_configured_is_named(home, monkeypatch):
@@ -134,13 +158,6 @@ def test_an_address_that_can_never_be_found_fails_at_once():
         url_sensor("ftp://host/day.tsv").execute(CONTEXT)
 
 
-def test_a_server_that_cannot_be_reached_is_left_to_the_trigger(capsys):
-    deferral(url_sensor("http://127.0.0.1:9/day.tsv?key=secret"))
-    log = capsys.readouterr().out
-    assert "Not ready: http://127.0.0.1:9/day.tsv?…: ConnectError" in log
-    assert "secret" not in log
-
-
 def test_a_look_that_fails_unexpectedly_is_left_to_the_trigger(home, monkeypatch, capsys):
     def fail(self) -> None:
         raise ZeroDivisionError
@@ -153,7 +170,7 @@ def test_a_look_that_fails_unexpectedly_is_left_to_the_trigger(home, monkeypatch
 @pytest.mark.parametrize("name", ["spins", "listeners"])
 def test_for_a_complete_day_nobody_is_asked(web, name):
     web.files[PATH] = web.files["/share/listeners.snappy.parquet"] = DATA
-    sensor(name).execute(CONTEXT)
+    played(sensor(name))
     web.requests.clear()
     with pytest.raises(AirflowSkipException, match=f"the {name} of 2019-02-08 were downloaded before"):
         sensor(name).execute(CONTEXT)
@@ -173,15 +190,30 @@ def test_a_source_in_s3(s3_storage, monkeypatch):
     monkeypatch.setenv("SONGS_SPINS_BASE", f"{s3_storage}/elsewhere")
     deferral(sensor())
     write_whole(StorageHook().path("elsewhere/spins-2019-02-08.snappy.parquet"), DATA)
-    assert sensor().execute(CONTEXT)["size"] == len(DATA)
+    assert played(sensor())["size"] == len(DATA)
     assert layout.has_spins(root(), DAY)
 
 
 def test_another_base_replaces_that_of_the_settings(web):
     web.files["/other/spins-2019-02-08.snappy.parquet"] = DATA
-    assert (
-        sensor(base=f"{web.url}/other").execute(CONTEXT)["source"] == f"{web.url}/other/spins-2019-02-08.snappy.parquet"
-    )
+    assert played(sensor(base=f"{web.url}/other"))["source"] == f"{web.url}/other/spins-2019-02-08.snappy.parquet"
+
+
+@pytest.mark.parametrize(("folder", "sent"), [("share", True), ("share/", True), ("other", False)])
+def test_the_secret_query_is_sent_below_the_folder_of_the_settings_alone(web, folder, sent):
+    for name in ("share", "other"):
+        web.files[f"/{name}/spins-2019-02-08.snappy.parquet"] = DATA
+    played(sensor(base=f"{web.url}/{folder}"))
+    assert {"secret" in path for _, path in web.requests} == {sent}
+
+
+@pytest.mark.parametrize("base", ["s3://other_connection@bucket/share", "http://user:word@127.0.0.1:9/share"])
+def test_a_run_names_no_connection(web, base, monkeypatch):
+    with pytest.raises(BadDataError, match="an address without a connection or user was expected") as raised:
+        sensor(base=base).execute(CONTEXT)
+    assert "word" not in str(raised.value)
+    monkeypatch.setenv("SONGS_SPINS_BASE", base)
+    assert deferral(sensor())
 
 
 def test_the_deadline_names_address_and_last_reason(web):
@@ -229,7 +261,7 @@ def test_what_is_awaited_is_a_template(web):
 
 def test_a_download_is_fetched_under_the_lease(web):
     web.files[PATH] = DATA
-    version = sensor().execute(CONTEXT)
+    version = played(sensor())
     assert version["size"] == len(DATA)
     assert version["source"] == f"{web.url}{PATH}"
     assert layout.has_spins(root(), DAY)
@@ -275,6 +307,44 @@ def test_a_file_that_never_can_be_read_ends_at_the_deadline(web):
         sensor().resume_execution("__fail__", TIMEOUT, CONTEXT)
 
 
+HALF = DATA[:-9]
+
+
+@pytest.mark.parametrize("length", [len(DATA), len(HALF), 0])
+def test_an_incomplete_file_is_fetched_again_when_it_has_changed(web, length):
+    """Shorter than announced, cut with a length that fits, and a placeholder without content."""
+    web.always["GET", PATH] = content(HALF if length else b"", length)
+    deadline = time.time() + 7200
+    task = sensor()
+    event = {"event": {"name": "a", "size": length, "fingerprint": "half"}, "deadline": deadline}
+    for fetches, rest in enumerate([3, 6, 12, 24, 48, 48]):
+        with pytest.raises(TaskDeferred) as deferred:
+            task.resume_execution("resume", event | ({"fetches": fetches} if fetches else {}), CONTEXT)
+        assert deferred.value.kwargs == {"deadline": deadline, "fetches": fetches + 1}
+        arguments = deferred.value.trigger.serialize()[1]
+        assert (arguments["rest_seconds"], arguments["incomplete"]) == (rest, "half")
+        assert arguments["patience_seconds"] == 3600 * 2**fetches
+    web.always.clear()
+    web.files[PATH] = DATA
+    assert task.resume_execution("resume", event | {"fetches": 6}, CONTEXT)["size"] == len(DATA)
+
+
+def test_an_incomplete_file_of_which_nothing_is_known_is_fetched_again_less_and_less_often(web):
+    web.always["GET", PATH] = content(HALF, None)
+    event = {"event": {"name": "a", "size": None, "fingerprint": "-1-0.000000"}, "deadline": time.time() + 7200}
+    for fetches in range(3):
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor().resume_execution("resume", event | {"fetches": fetches}, CONTEXT)
+        arguments = deferred.value.trigger.serialize()[1]
+        assert (arguments["rest_seconds"], arguments["incomplete"]) == (3 * 2**fetches, "")
+
+
+def test_an_incomplete_file_ends_at_the_deadline(web):
+    web.files[PATH] = HALF
+    with pytest.raises(AirflowSensorTimeout, match=r"did not come within 2 hours; at last: .* is not complete"):
+        sensor().resume_execution("__fail__", TIMEOUT, CONTEXT)
+
+
 def test_a_file_that_is_not_parquet_fails(web):
     web.files[PATH] = b"<html>"
     with pytest.raises(NotParquetError):
@@ -288,6 +358,6 @@ def test_another_run_of_the_same_day_is_waited_for_and_its_file_taken(web, capsy
         resume(sensor(), time.time() + 100)
     assert "is held by other" in capsys.readouterr().out
     assert not layout.has_spins(root(), DAY)
-    sensor(run_id="other").execute(CONTEXT)
+    played(sensor(run_id="other"))
     lease("other").release()
     assert resume(sensor(), time.time() + 100) is None

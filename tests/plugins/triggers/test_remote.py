@@ -72,7 +72,7 @@ def test_it_ends_with_the_file(share, slept):
     found = wait(nothing, nothing, nothing, put, rest_seconds=5, poll_seconds=60)
     assert [(each["name"], each["size"]) for each in found] == [("spins-2019-02-08.snappy.parquet", len(DATA))]
     assert slept == [5, 60, 60, 60]
-    assert share.requests == [("HEAD", f"{PATH}?token=secret")] * 4
+    assert share.requests == [(method, f"{PATH}?token=secret") for method in ["HEAD", "GET"] * 3 + ["HEAD"]]
 
 
 def answer(share: Web, code: int) -> Callable[[], None]:
@@ -141,6 +141,27 @@ def test_a_server_need_not_tell_the_size(share, slept):
     ]
 
 
+def played(fingerprints: str, monkeypatch, **arguments: Any) -> list[str]:
+    """Return the fingerprints of the events when the looks find these."""
+    found = iter(fingerprints)
+    monkeypatch.setattr(remote, "look", lambda *_: {"fingerprint": next(found)})
+    return [each["fingerprint"] for each in wait(awaited=url("a"), incomplete="a", poll_seconds=60, **arguments)]
+
+
+def test_an_incomplete_file_is_looked_at_less_and_less_often_until_it_has_changed(home, slept, monkeypatch):
+    assert played("aaaaaaabb", monkeypatch, rest_seconds=5, patience_seconds=1e9) == ["b"]
+    assert slept == [5, 120, 240, 480, 960, 960, 960, 960, 60]
+
+
+def test_a_file_that_still_grows_is_not_complete(home, slept, monkeypatch):
+    assert played("abcdeff", monkeypatch, patience_seconds=1e9) == ["f"]
+
+
+def test_an_incomplete_file_that_never_changes_is_taken_after_a_while(home, slept, monkeypatch):
+    assert played("a" * 9, monkeypatch, rest_seconds=60, patience_seconds=3600) == ["a"]
+    assert 3600 <= sum(slept) < 3600 + 960
+
+
 def test_failures_are_counted_in_a_row(home, slept, monkeypatch):
     real, failing = remote.look, iter([True, True, False, True, True, False])
 
@@ -157,7 +178,9 @@ def test_failures_are_counted_in_a_row(home, slept, monkeypatch):
 
 
 def test_it_is_made_anew_from_what_it_serializes():
-    trigger = RemoteTrigger(*SPINS, rest_seconds=1, poll_seconds=2, settle_seconds=3, max_failures=4)
+    trigger = RemoteTrigger(
+        *SPINS, rest_seconds=1, incomplete="a", patience_seconds=5, poll_seconds=2, settle_seconds=3, max_failures=4
+    )
     path, arguments = trigger.serialize()
     assert path == "quartet.triggers.remote.RemoteTrigger"
     assert RemoteTrigger(**arguments).serialize() == trigger.serialize()

@@ -54,9 +54,9 @@ def test_a_web_address(web):
     assert there["day.tsv"].size == 6
     assert watched.is_settled(there["day.tsv"])
     assert str(watched) == f"{web.url}{PATH}?…"
-    web.always["HEAD", PATH] = status(404)
+    web.always["HEAD", PATH] = web.always["GET", PATH] = status(404)
     assert watched.look() == {}
-    web.always["HEAD", PATH] = status(503)
+    web.always["HEAD", PATH] = web.always["GET", PATH] = status(503)
     with pytest.raises(UnreachableError):
         watched.look()
 

@@ -12,15 +12,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
-from include.core.remote import Body, MissingError, RefusedError, UnreachableError
+from include.core.remote import Body, MissingError, RefusedError, TooSlowError, UnreachableError
 from include.core.remote.stored import StoredFile
 from include.core.remote.web import WebFile
 from include.core.storage import walk_objects, write_whole
 from include.songs import layout
 from include.songs.downloads.download import MAX_ATTEMPTS, download, snapshot_listeners
-from include.songs.downloads.transfers import CutOffError, receive
+from include.songs.downloads.transfers import CutOffError, TooLargeError, receive
 from include.songs.downloads.versions import Version, spins_version
 from include.songs.schemas import NotParquetError
 from tests.support.web import chunked, content, parquet, status
@@ -195,10 +196,30 @@ def test_no_other_attempt_where_it_would_not_help(tmp_path, source, web, fetch, 
     assert len(web.requests) == 1
 
 
-def test_what_is_not_parquet_is_shown(tmp_path, source, web):
-    web.files[PATH] = b"<html>Please log in</html>"
-    with pytest.raises(NotParquetError, match="it begins with b'<html>Please log in"):
-        spins(tmp_path, source)
+def test_what_is_not_parquet_is_named_and_not_shown(tmp_path, source, web):
+    """Whoever may start a run would otherwise read from inside the network."""
+    for data in (b"<html>secret</html>", b"PAR1 secret"):
+        web.files[PATH] = data
+        with pytest.raises(NotParquetError if data[:1] == b"<" else CutOffError) as raised:
+            spins(tmp_path, source)
+        assert str(source) in str(raised.value)
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("fault", [content(DATA, len(DATA)), content(DATA, None), chunked(DATA)])
+def test_a_file_that_is_too_large_is_refused_before_it_fills_the_disk(tmp_path, source, web, fault):
+    web.fail(PATH, fault)
+    with pytest.raises(TooLargeError, match=r"at most 0\.0001 MB were expected \(SONGS_MAX_DOWNLOAD_MEGABYTES\)"):
+        download(tmp_path, "spins", DAY, source, NOW, 0, 100 / 1e6)
+    assert nothing_was_left(tmp_path)
+    assert len(web.requests) == 1
+
+
+def test_a_download_that_takes_too_long_is_not_tried_again_at_once(tmp_path, web, web_client):
+    web.always["GET", PATH] = web.hang
+    with httpx.Client(timeout=5, trust_env=False) as patient, pytest.raises(TooSlowError):
+        spins(tmp_path, WebFile(web.url + PATH, patient, read_seconds=0.2))
+    assert len(web.requests) == 1
 
 
 def test_a_file_that_is_gone_after_it_was_seen_is_not_ready_again(tmp_path, source, web):
@@ -350,6 +371,12 @@ def test_a_snapshot_of_listeners_that_were_put_there_by_hand(tmp_path):
     write_whole(layout.listeners_file(tmp_path), NEWER)
     version = snapshot_listeners(tmp_path, tmp_path / "copy")
     assert version == Version(hashlib.sha256(NEWER).hexdigest(), len(NEWER))
+
+
+def test_a_snapshot_of_half_a_file_is_bad_data(tmp_path):
+    write_whole(layout.listeners_file(tmp_path), NEWER[:-9])
+    with pytest.raises(NotParquetError, match="not complete"):
+        snapshot_listeners(tmp_path, tmp_path / "copy", wait_seconds=0)
 
 
 def test_a_snapshot_needs_listeners(tmp_path):
