@@ -39,7 +39,12 @@ DEFAULTS = {
         ]
     ),
     "execution_timeout": timedelta(hours=1),
+    # by default a task weighs as much as all that come after it: a backlog of long DAGs would come first
+    "weight_rule": "absolute",
+    "priority_weight": 1,
 }
+AWAITED = DEFAULTS | {"priority_weight": 100}
+"""Default arguments of tasks whose result somebody waits for: a free worker takes them first."""
 
 USUAL_MINUTES = _settings.deadline_minutes
 

@@ -24,7 +24,7 @@ the files wait.
 
 from airflow.sdk import dag, get_current_context, task
 
-from dags.common import DEFAULTS, RATINGS_MODEL, RATINGS_STREAMING, deadline
+from dags.common import AWAITED, RATINGS_MODEL, RATINGS_STREAMING, deadline
 from quartet.alerts.failure import run_failed
 
 
@@ -33,7 +33,7 @@ from quartet.alerts.failure import run_failed
     max_active_runs=1,
     deadline=deadline(),
     on_failure_callback=run_failed,
-    default_args=DEFAULTS,
+    default_args=AWAITED,
     doc_md=__doc__,
     tags=["ratings"],
 )

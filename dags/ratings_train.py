@@ -36,7 +36,7 @@ from quartet.alerts.failure import run_failed
     max_active_runs=1,
     deadline=deadline(),
     on_failure_callback=run_failed,
-    default_args=DEFAULTS,
+    default_args=DEFAULTS | {"priority_weight": 10},
     doc_md=__doc__,
     tags=["ratings"],
     params={

@@ -38,6 +38,7 @@ from quartet.sensors.download import DownloadSensor
 
 SETTINGS = SongSettings.load()
 FIRST = datetime.combine(SETTINGS.start_date, datetime.min.time()) if SETTINGS.start_date else datetime(2015, 1, 1)
+TEXT = ["null", "string"]
 DAY = "{{ ti.xcom_pull(task_ids='open_day') }}"
 WAITING = {"day": DAY, "poll_seconds": "{{ params.poll_seconds }}", "timeout": SETTINGS.deadline_seconds}
 
@@ -53,12 +54,12 @@ WAITING = {"day": DAY, "poll_seconds": "{{ params.poll_seconds }}", "timeout": S
     doc_md=__doc__,
     tags=["songs"],
     params={
-        "day": Param(None, type=["null", "string"], format="date", description="if empty, the run's interval decides"),
+        "day": Param(None, type=TEXT, format="date", description="if empty, the run's interval decides"),
         "minrows": Param(None, type=["null", "integer"], minimum=0, description="minimum number of dataset rows"),
         "engine": Param(None, enum=[None, "auto", "spark", "duckdb"], description="if empty, SONGS_ENGINE"),
-        "spins_base": Param("", type="string", description="folder of spins; if empty, SONGS_SPINS_BASE"),
-        "poll_seconds": Param(SETTINGS.poll_seconds, type="number", exclusiveMinimum=0, description="between checks"),
-        "listeners_base": Param("", type="string", description="folder of listeners; if empty, SONGS_LISTENERS_BASE"),
+        "spins_base": Param(None, type=TEXT, description="folder of spins; if empty, SONGS_SPINS_BASE"),
+        "poll_seconds": Param(SETTINGS.poll_seconds, type="number", minimum=1, description="between checks"),
+        "listeners_base": Param(None, type=TEXT, description="folder of listeners; if empty, SONGS_LISTENERS_BASE"),
     },
 )
 def song_plays():
@@ -107,8 +108,10 @@ def song_plays():
             outlet_events[SONG_PLAYS].extra = report.as_json()
             return report.summary()
 
-    spins = DownloadSensor(task_id="spins", name="spins", base="{{ params.spins_base }}", **WAITING)
-    listeners = DownloadSensor(task_id="listeners", name="listeners", base="{{ params.listeners_base }}", **WAITING)
+    spins = DownloadSensor(task_id="spins", name="spins", base="{{ params.spins_base or '' }}", **WAITING)
+    listeners = DownloadSensor(
+        task_id="listeners", name="listeners", base="{{ params.listeners_base or '' }}", **WAITING
+    )
     spark = PlaysOperator(task_id="spark", name=f"song plays {DAY}", **SETTINGS.spark_submit)
     open_day() >> [spins, listeners] >> take_day() >> choose_engine() >> [spark, duckdb()] >> check()
 

@@ -55,8 +55,24 @@ def test_waits_end_at_the_deadline(monkeypatch):
         assert dag.get_task(name).timeout == timedelta(hours=3).total_seconds()
 
 
-@pytest.mark.parametrize("wrong", [{"day": "8.2.2019"}, {"minrows": -1}, {"engine": "hive"}, {"poll_seconds": 0}])
+@pytest.mark.parametrize("wrong", [{"day": "8.2.2019"}, {"minrows": -1}, {"engine": "hive"}, {"poll_seconds": 0.9}])
 def test_a_wrong_parameter_is_refused(monkeypatch, wrong):
     params = load(monkeypatch).params
     with pytest.raises(ParamValidationError, match="Invalid input for param"):
         params.update(wrong)
+
+
+def test_a_free_worker_takes_a_prediction_first_and_a_backlog_of_songs_last():
+    tasks = {name: dag.tasks for name, dag in DagBag(str(FILE.parent)).dags.items()}
+    assert {task.weight_rule for each in tasks.values() for task in each} == {"absolute"}
+    weights = {name: {task.priority_weight for task in each} for name, each in tasks.items()}
+    assert weights["song_plays"] == weights["article_recs__washington_city_paper"] == {1}
+    assert min(weights["ratings_predict"]) > max(weights["ratings_train"]) > 1
+
+
+def test_a_form_can_be_sent_as_it_opens():
+    """Airflow's form takes an empty text for a missing one."""
+    for dag_id, dag in DagBag(str(FILE.parent)).dags.items():
+        for name, param in dag.params.items():
+            required = dag.params.get_param(name).schema.get("type") == "string"
+            assert param or not required, f"{dag_id}: {name} is required, and empty at first"
