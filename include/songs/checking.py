@@ -37,8 +37,8 @@ def check(root: StoragePath, day: date) -> Contents:
         DamagedObjectError: an output does not have exactly one part, or that is not gzip, or its header or a line is
             wrong, or the counts do not add up to the rows of the dataset.
     """
-    file, size = open_part(root, day, dataset_folder, unchecked=True)
-    with file:
+    part = open_part(root, day, dataset_folder, unchecked=True)
+    with part.file as file:
         try:
             rows = _count_rows(gzip.GzipFile(fileobj=file))
         except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
@@ -46,7 +46,7 @@ def check(root: StoragePath, day: date) -> Contents:
     counts = read_counts(root, day, unchecked=True)
     if (total := sum(count.spins for count in counts)) != rows:
         raise DamagedObjectError(f"{counts_folder(root, day)}: counts of {rows} plays were expected, found {total}")
-    return Contents(rows, len(counts), size)
+    return Contents(rows, len(counts), part.size)
 
 
 def complete(root: StoragePath, day: date) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -34,7 +34,17 @@ class Count:
     spins: int
 
 
-def open_part(root: StoragePath, day: date, folder_of: FolderOf, *, unchecked: bool = False) -> tuple[IO[bytes], int]:
+@dataclass(frozen=True)
+class Part:
+    """The file of an output, open for reading."""
+
+    file: IO[bytes]
+    stored: StoredObject
+    size: int
+    """Length in bytes."""
+
+
+def open_part(root: StoragePath, day: date, folder_of: FolderOf, *, unchecked: bool = False) -> Part:
     """
     Open the file of an output; it is read as it is now, even if it is replaced meanwhile.
 
@@ -44,35 +54,25 @@ def open_part(root: StoragePath, day: date, folder_of: FolderOf, *, unchecked: b
         folder_of: `layout.dataset_folder` or `layout.counts_folder`.
         unchecked: also open outputs whose check is still to come.
 
-    Returns:
-        The file, and its length in bytes.
-
     Raises:
         IncompleteError: dataset and counts are not both complete.
         DamagedObjectError: the complete output has no part, or more than one.
     """
     marks = _marks(root, day, unchecked)
     folder = folder_of(root, day)
-    parts = [name for name in list_objects(folder) if fnmatchcase(name, ANY_PART)]
+    parts = [stored for name, stored in list_objects(folder).items() if fnmatchcase(name, ANY_PART)]
     if len(parts) != 1:
         raise DamagedObjectError(f"{folder}: one {ANY_PART} was expected, found {len(parts)}")
     with ExitStack() as opened:
         try:
-            file, size = open_read(folder / parts[0], BLOCK_BYTES)
+            file, size = open_read(folder / parts[0].name, BLOCK_BYTES)
         except FileNotFoundError:
             raise IncompleteError(f"the outputs of {day} are being written again") from None
         opened.callback(file.close)
         if _marks(root, day, unchecked) != marks:  # the file may be a new one that is not complete
             raise IncompleteError(f"the outputs of {day} are being written again")
         opened.pop_all()
-    return file, size
-
-
-def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Read a file to its end in blocks, and close it."""
-    with file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
+    return Part(file, parts[0], size)
 
 
 def read_counts(
@@ -100,8 +100,7 @@ def read_counts(
         IncompleteError, DamagedObjectError: see `open_part`.
         DamagedObjectError: the file does not hold counts.
     """
-    file, _ = open_part(root, day, counts_folder, unchecked=unchecked)
-    with closing(file):
+    with open_part(root, day, counts_folder, unchecked=unchecked).file as file:
         try:
             return [
                 count

@@ -12,6 +12,7 @@ from include.songs.results import IncompleteError
 from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented, error_response, install_error_handlers
+from quartet.api.common.head import HeadAsGet
 from quartet.api.songs.routes import router
 from quartet.api.songs.service import UnknownDayError
 
@@ -23,6 +24,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(IncompleteError, _not_found)
     app.add_exception_handler(UnknownDayError, _not_found)
     app.include_router(router)
+    app.add_middleware(HeadAsGet)
     return app
 
 

@@ -4,13 +4,14 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from include.songs.layout import DayError, parse_day
 from quartet.api.common.auth import may_read
 from quartet.api.common.errors import ApiError, documented
+from quartet.api.common.files import StoredFileResponse
 from quartet.api.songs.schemas import Counts, DayReport, Days
 from quartet.api.songs.service import Output, SongsService
 
@@ -65,28 +66,24 @@ def counts(
 
 FILE: dict[str, Any] = {
     "dependencies": [may_read(DAG)],
-    "response_class": StreamingResponse,
+    "response_class": FileResponse,
     "responses": documented(404, 422)
     | {200: {"description": "The file", "content": {GZIP: {"schema": {"type": "string", "format": "binary"}}}}},
 }
 
 
 @router.get("/days/{day}/dataset.csv.gz", **FILE)
-def dataset_file(day: Day, service: Service) -> StreamingResponse:
-    """Download the dataset of a complete day: one line per play, fields separated by tabs."""
+def dataset_file(day: Day, service: Service) -> StoredFileResponse:
+    """Download the dataset of a complete day: one line per play, fields separated by tabs; can be resumed."""
     return _file(service, day, "dataset")
 
 
 @router.get("/days/{day}/counts.csv.gz", **FILE)
-def counts_file(day: Day, service: Service) -> StreamingResponse:
-    """Download the counts of a complete day: one line per group, fields separated by tabs."""
+def counts_file(day: Day, service: Service) -> StoredFileResponse:
+    """Download the counts of a complete day: one line per group, fields separated by tabs; can be resumed."""
     return _file(service, day, "counts")
 
 
-def _file(service: SongsService, day: date, output: Output) -> StreamingResponse:
-    blocks, size = service.file(day, output)
-    headers = {
-        "Content-Length": str(size),
-        "Content-Disposition": f'attachment; filename="{output}-{day}.csv.gz"',
-    }
-    return StreamingResponse(blocks, headers=headers, media_type=GZIP)
+def _file(service: SongsService, day: date, output: Output) -> StoredFileResponse:
+    part = service.open_file(day, output)
+    return StoredFileResponse(part.file, part.stored, part.size, f"{output}-{day}.csv.gz", GZIP)

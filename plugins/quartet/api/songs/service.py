@@ -1,13 +1,12 @@
 """Service behind the routes of the song plays API; independent of HTTP."""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Literal
 
 from include.core.storage import find_object
 from include.songs import failures, layout, report, results
 from include.songs.layout import DayFiles
-from include.songs.results import Count, FolderOf
+from include.songs.results import Count, FolderOf, Part
 from quartet.api.songs.schemas import DayReport, DayState, Inputs, State
 from quartet.hooks.storage import StorageHook
 
@@ -54,10 +53,9 @@ class SongsService:
         """Read the counts of a day; see `results.read_counts`."""
         return results.read_counts(self.root, day, zip_code, subscription)
 
-    def file(self, day: date, output: Output) -> tuple[Iterator[bytes], int]:
-        """Return the content of an output in blocks, and its length in bytes; raises as `results.open_part` does."""
-        file, size = results.open_part(self.root, day, FOLDERS[output])
-        return results.blocks(file), size
+    def open_file(self, day: date, output: Output) -> Part:
+        """Open the file of an output; see `results.open_part`."""
+        return results.open_part(self.root, day, FOLDERS[output])
 
     def _has_listeners(self) -> bool:
         return find_object(layout.listeners_file(self.root)) is not None

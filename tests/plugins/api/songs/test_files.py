@@ -6,6 +6,7 @@ import pytest
 
 from include.core.storage import StoragePath, write_whole
 from include.songs import layout, results
+from quartet.api.common.files import StoredFileResponse
 from quartet.api.songs.service import FOLDERS
 from tests.plugins.api.songs.content import COUNTS_FILE, DATASET_FILE, DAY, PART, URL, fill
 from tests.support.api_client import Client
@@ -26,9 +27,63 @@ class TestFiles:
     def test_a_long_file_comes_in_blocks(self, client, full, output):
         data = bytes(range(256)) * 10_000  # two blocks and a half
         write_whole(FOLDERS[output](full, DAY) / PART, data)
-        file, size = results.open_part(full, DAY, FOLDERS[output])
-        assert [len(block) for block in results.blocks(file)] == [1 << 20, 1 << 20, size - (2 << 20)]
-        assert client.get(f"{URL}/{output}.csv.gz").content == data
+        with client.stream("GET", f"{URL}/{output}.csv.gz") as answer:
+            assert b"".join(answer.iter_bytes()) == data
+        assert StoredFileResponse.chunk_size == 1 << 20
+
+    def test_head_answers_like_get_without_the_content(self, client, full, output):
+        found, asked = (client.request(method, f"{URL}/{output}.csv.gz") for method in ("GET", "HEAD"))
+        assert (asked.status_code, asked.content, dict(asked.headers)) == (200, b"", dict(found.headers))
+        assert asked.headers["Content-Length"] == str(len(found.content))
+        assert asked.headers["Accept-Ranges"] == "bytes"
+
+    @pytest.mark.parametrize(
+        ("range_", "part"), [("bytes=3-9", slice(3, 10)), ("bytes=5-", slice(5, None)), ("bytes=-4", slice(-4, None))]
+    )
+    def test_a_download_can_be_resumed(self, client, full, output, range_, part):
+        data = DATASET_FILE if output == "dataset" else COUNTS_FILE
+        answer = client.get(f"{URL}/{output}.csv.gz", headers={"Range": range_})
+        assert (answer.status_code, answer.content) == (206, data[part])
+        assert answer.headers["Content-Range"].endswith(f"/{len(data)}")
+        again = client.get(f"{URL}/{output}.csv.gz", headers={"Range": range_, "If-Range": answer.headers["ETag"]})
+        assert (again.status_code, again.content) == (206, data[part])
+        head = client.head(f"{URL}/{output}.csv.gz", headers={"Range": range_})
+        assert (head.status_code, head.headers["Content-Length"]) == (206, str(len(data[part])))
+
+    def test_two_ranges_come_in_two_parts(self, client, full, output):
+        answer = client.get(f"{URL}/{output}.csv.gz", headers={"Range": "bytes=0-1,4-5"})
+        assert answer.status_code == 206
+        assert answer.headers["Content-Type"].startswith("multipart/byteranges")
+
+    def test_a_range_beyond_the_end(self, client, full, output):
+        size = len(DATASET_FILE if output == "dataset" else COUNTS_FILE)
+        answer = client.get(f"{URL}/{output}.csv.gz", headers={"Range": f"bytes={size}-"})
+        assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{size}")
+
+    def test_a_replaced_file_is_not_continued_with_another(self, client, full, output):
+        first = client.get(f"{URL}/{output}.csv.gz")
+        write_whole(FOLDERS[output](full, DAY) / PART, b"another")
+        answer = client.get(f"{URL}/{output}.csv.gz", headers={"Range": "bytes=3-", "If-Range": first.headers["ETag"]})
+        assert (answer.status_code, answer.content) == (200, b"another")
+        assert answer.headers["ETag"] != first.headers["ETag"]
+
+    def test_a_file_that_the_client_has_is_not_sent_again(self, client, full, output):
+        first = client.get(f"{URL}/{output}.csv.gz")
+        for header, name in (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")):
+            answer = client.get(f"{URL}/{output}.csv.gz", headers={header: first.headers[name]})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["ETag"] == first.headers["ETag"]
+        assert client.get(f"{URL}/{output}.csv.gz", headers={"If-None-Match": '"a"'}).status_code == 200
+
+    @pytest.mark.parametrize(
+        "headers", [{}, {"Range": "bytes=0-1"}, {"Range": "bytes=999999-"}, {"If-None-Match": "*"}]
+    )
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_no_file_is_left_open(self, client, full, monkeypatch, output, method, headers):
+        opened, real = [], results.open_read
+        monkeypatch.setattr(results, "open_read", lambda *found: (opened.append(real(*found)), opened[-1])[1])
+        client.request(method, f"{URL}/{output}.csv.gz", headers=headers)
+        assert [file.closed for file, _ in opened] == [True]
 
     def test_a_complete_output_has_one_part(self, client, root, output):
         fill(root)
@@ -42,6 +97,12 @@ class TestFiles:
         for name in (PART, "part-00001.csv.gz"):
             (folder / name).unlink()
         assert client.get(f"{URL}/{output}.csv.gz").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/days", URL, f"{URL}/counts", "/days/2019-02-09", "/docs", "/openapi.json"])
+def test_head_answers_like_get(client, full, path):
+    found, asked = client.get(path), client.head(path)
+    assert (asked.status_code, asked.content, asked.headers) == (found.status_code, b"", found.headers)
 
 
 @pytest.mark.parametrize("name", ["counts", "counts.csv.gz", "dataset.csv.gz"])
