@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
+from include.core.database.mariadb import with_timeouts
 from include.core.errors import BadDataError
 from include.core.settings import ROOT, PlatformSettings, Settings, ZoneName
 
@@ -21,6 +22,7 @@ SOURCE_MAP = Path(__file__).with_name("source_map.json")
 TiePolicy = Literal["drop", "keep"]
 """Treatment of an author with equally many rows in several panels."""
 CONNECT_SECONDS = 10
+"""Maximum seconds until a server has accepted a user."""
 
 
 class UnknownSchemaError(BadDataError):
@@ -80,6 +82,13 @@ class AudienceSettings(Settings):
     parallel: int = Field(default=2, ge=1, le=64, description="batches of a run labelled at the same time, 1 to 64")
     deadline_minutes: float = Field(
         default=720, gt=0, le=1_000_000, description="minutes after which an unfinished task raises an alert"
+    )
+    answer_minutes: float = Field(
+        default=15,
+        ge=0.1,
+        le=720,
+        description="minutes to wait for an answer of a MariaDB server before a task fails and is retried later, "
+        "0.1 to 720",
     )
     tie_policy: TiePolicy = Field(
         default="drop",
@@ -149,12 +158,13 @@ class AudienceSettings(Settings):
                 Path(self.data_dir).expanduser() if self.data_dir else PlatformSettings.load().home / "data/audience"
             )
             return URL.create("sqlite", database=str(ROOT / folder / f"{schema}.db"))
-        return URL.create(
+        url = URL.create(
             "mariadb+pymysql",
             username=user or None,
             password=password.get_secret_value() or None,
             host=host,
             port=port,
             database=schema,
-            query={"charset": "utf8mb4", "connect_timeout": str(CONNECT_SECONDS)},
+            query={"charset": "utf8mb4"},
         )
+        return with_timeouts(url, CONNECT_SECONDS, round(self.answer_minutes * 60))

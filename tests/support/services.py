@@ -1,4 +1,4 @@
-"""Fixtures of real services: PostgreSQL, MariaDB, and moto's S3 server.
+"""Fixtures of services: real PostgreSQL and MariaDB, moto's S3 server, and one that is silent.
 
 A database that does not answer skips the test; with `CI=true` it fails it.
 """
@@ -58,6 +58,13 @@ def postgres() -> Iterator[URL]:
 def mariadb() -> Iterator[URL]:
     """Yield the URL of an empty MariaDB database on `QUARTET_TEST_MARIADB` or the local server."""
     yield from fresh_database(MARIADB)
+
+
+@pytest.fixture
+def silent_server() -> Iterator[tuple[str, int]]:
+    """Yield host and port of a server that accepts connections, and never sends a byte."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield listener.getsockname()
 
 
 def _answers(port: int) -> bool:

@@ -2,14 +2,16 @@
 
 import asyncio
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncmy
+from asyncmy.constants.CR import CR_SERVER_LOST
 from asyncmy.cursors import SSCursor
+from asyncmy.errors import OperationalError
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -22,6 +24,10 @@ from sqlalchemy import (
     insert,
     literal_column,
 )
+
+from include.core.database import mariadb
+
+A = TypeVar("A")
 
 INSERT_ROWS = 5_000
 
@@ -85,29 +91,39 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
     values = compiled.construct_params()
     loop = asyncio.new_event_loop()
     url, connection = engine.url, None
+    connect_seconds, answer_seconds = mariadb.connect_seconds(url), mariadb.answer_seconds(url)
     try:
-        connection = loop.run_until_complete(
-            asyncmy.connect(
-                host=url.host or "localhost",
-                port=url.port or 3306,
-                user=url.username,
-                password=url.password or "",
-                database=url.database,
-                charset="utf8mb4",
-                connect_timeout=int(str(url.query.get("connect_timeout", 10))),
-            )
+        login = asyncmy.connect(
+            host=url.host or "localhost",
+            port=url.port or 3306,
+            user=url.username,
+            password=url.password or "",
+            database=url.database,
+            charset="utf8mb4",
+            connect_timeout=connect_seconds + 1,  # ours covers the login, too, and ends first
         )
+        connection = loop.run_until_complete(_in_time(login, connect_seconds))
         cursor = connection.cursor(SSCursor)
-        loop.run_until_complete(cursor.execute(str(compiled), [values[name] for name in compiled.positiontup or ()]))
-        while part := loop.run_until_complete(_next_rows(connection, cursor, rows)):
+        query = cursor.execute(str(compiled), [values[name] for name in compiled.positiontup or ()])
+        loop.run_until_complete(_in_time(query, answer_seconds))
+        while part := loop.run_until_complete(_in_time(_next_rows(connection, cursor, rows), answer_seconds)):
             yield part
-        loop.run_until_complete(cursor.close())
+        loop.run_until_complete(_in_time(cursor.close(), answer_seconds))
     finally:
         if connection is not None:
             with suppress(OSError, RuntimeError):
                 connection.close()  # at once, discarding what the server still sends
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+async def _in_time(answer: Coroutine[Any, Any, A], seconds: float | None) -> A:
+    """Wait for an answer; asyncmy's own timeout would make it read at half the speed."""
+    try:
+        return await asyncio.wait_for(answer, seconds)
+    except TimeoutError:
+        text = f"Lost connection to MySQL server during query (timed out after {seconds} s)"
+        raise OperationalError(CR_SERVER_LOST, text) from None
 
 
 async def _next_rows(connection: Any, cursor: Any, rows: int) -> list[tuple[Any, ...]]:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 from pymysql.converters import conversions
 from sqlalchemy import URL, Engine, create_engine, event
 
+from include.core.database import mariadb
+
 RECYCLE_SECONDS = 1_800
 SQLITE_BUSY_SECONDS = 30
 READ_ONLY = {
@@ -40,8 +42,11 @@ def open_engine(url: URL, *, read_only: bool = False) -> Iterator[Engine]:
         url = _sqlite_file(url, read_only)
     options: dict[str, Any] = {}
     if "pymysql" in url.drivername:
-        options = {"paramstyle": "format", "connect_args": {"conv": conversions | {datetime: _quoted}}}
+        driver = {"conv": conversions | {datetime: _quoted}, **mariadb.login_arguments(url)}
+        options = {"paramstyle": "format", "connect_args": driver}
     engine = create_engine(url, pool_pre_ping=True, pool_recycle=RECYCLE_SECONDS, hide_parameters=True, **options)
+    if seconds := mariadb.answer_seconds(url):
+        event.listen(engine, "connect", lambda connection, _: mariadb.set_answer_seconds(connection, seconds))
     event.listen(engine, "connect", lambda connection, _: _prepare(connection, engine.dialect.name, read_only))
     if engine.dialect.name == "sqlite":
         begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"

@@ -15,7 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from include.core.errors import BadDataError
+from include.core.errors import BadDataError, TransientError
 
 PERMANENT = {
     1044: "access to the database is denied",
@@ -30,6 +30,9 @@ PERMANENT = {
 """MariaDB errors for which retrying cannot help."""
 TRANSIENT = {1205, 1213, 1317, 1927, 2006, 2013}
 """MariaDB errors for which retrying helps: lock wait timeout, deadlock, killed queries, lost connections."""
+
+LOST = {2003, 2006, 2013}
+"""MariaDB errors of a connection that is not there; a timeout is one of them."""
 
 PERMANENT_STATES = {
     "28000": "the user is rejected",
@@ -57,6 +60,10 @@ RESTART_SECONDS = 60
 """Time that a server may take to restart."""
 
 
+class SilentServerError(TransientError):
+    """The database server did not answer in time."""
+
+
 class DatabaseRefusedError(BadDataError):
     """The database rejected the statement; retrying cannot help."""
 
@@ -78,8 +85,15 @@ def sqlstate(error: BaseException) -> str | None:
     return None
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Check whether a MariaDB server did not answer in time."""
+    return code(error) in LOST and "timed out" in str(error.orig if isinstance(error, DBAPIError) else error)
+
+
 def is_transient(error: BaseException) -> bool:
     """Check whether retrying the same transaction may succeed."""
+    if is_timeout(error):
+        return True
     if not isinstance(error, DBAPIError):
         return code(error) in TRANSIENT
     state = sqlstate(error)
@@ -94,12 +108,15 @@ def retry(times: int = 6, seconds: float = 0) -> Retrying:
     """
     Build a retry of idempotent work after transient errors; other errors are raised unchanged.
 
+    So are timeouts, unless there is a minimum time: each costs its full time, and a server that is frozen does not thaw
+    within seconds.
+
     Args:
         times: minimum number of attempts; the waits between six attempts take a second or two in total.
         seconds: minimum time, such as `RESTART_SECONDS`.
     """
     return Retrying(
-        retry=retry_if_exception(is_transient),
+        retry=retry_if_exception(lambda error: is_transient(error) and (seconds > 0 or not is_timeout(error))),
         stop=stop_all(stop_after_attempt(times), stop_after_delay(seconds)),
         wait=wait_random_exponential(multiplier=0.1, max=5),
         reraise=True,
@@ -108,13 +125,15 @@ def retry(times: int = 6, seconds: float = 0) -> Retrying:
 
 @contextmanager
 def classify_errors() -> Iterator[None]:
-    """Raise `DatabaseRefusedError` instead of permanent errors."""
+    """Raise `DatabaseRefusedError` instead of permanent errors, and `SilentServerError` instead of timeouts."""
     try:
         yield
     except NoSuchTableError as error:
         raise DatabaseRefusedError(f"{PERMANENT[1146]}: {error}") from error
     except (DBAPIError, MySQLError) as error:
         text = str(error.orig if isinstance(error, DBAPIError) else error)
+        if is_timeout(error):
+            raise SilentServerError(f"the database server does not answer: {text}") from error
         if reason := _reason(error):
             raise DatabaseRefusedError(f"{reason}: {text}") from error
         if "no such table" in text or "no such column" in text:  # SQLite

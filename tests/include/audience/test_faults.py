@@ -9,7 +9,9 @@ import pytest
 from pymysql.err import OperationalError
 from sqlalchemy import Engine, event, text
 
+from include.audience import settings
 from include.audience.labeling.labeler import Labeler
+from include.core.database.errors import SilentServerError
 from tests.support.labeling import DCARD, Lab, post
 
 MARIADB = pytest.mark.parametrize("server", ["mariadb"], indirect=True)
@@ -112,3 +114,19 @@ def test_a_source_that_breaks_off_is_read_again(lab, monkeypatch, kill):
     assert found.state["length_receive_table"] == count
     assert found.state["uniq_source_author"] == str(count)
     assert [row[0] for row in found.production["fbpm"]] == ["r19"]
+
+
+@MARIADB
+def test_a_server_that_is_silent_fails_a_step_for_now(lab, silent_server, monkeypatch):
+    """Airflow retries all errors but bad data, minutes later."""
+    monkeypatch.setattr(settings, "CONNECT_SECONDS", 1)
+    lab.load(*POSTS)
+    host, port = silent_server
+    with pytest.raises(SilentServerError, match="the database server does not answer"):
+        lab.pipeline(input_host=host, input_port=port).open_task()
+    assert "the database server does not answer" in lab.outcome().state["error_message"]
+    steps = lab.pipeline(output_host=host, output_port=port)
+    for step in (steps.open_task, lambda: steps.label(0), steps.close_labeling, steps.produce):
+        with pytest.raises(SilentServerError, match="the database server does not answer"):
+            step()
+    assert lab.run().content == lab.run("2").content

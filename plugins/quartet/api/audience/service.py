@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import Engine, Row, inspect
+from sqlalchemy import URL, Engine, Row, inspect
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from include.audience import layout, plan
@@ -21,7 +21,8 @@ from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.source import source_map
 from include.audience.task import RangeError, Task, make_task
 from include.core.database.engine import open_engine
-from include.core.database.errors import retry
+from include.core.database.errors import is_timeout, retry
+from include.core.database.mariadb import with_timeouts
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.text import excerpt
 from quartet.api.audience.schemas import Accepted, Coverage, Created, Sample, Status, TaskList
@@ -36,6 +37,8 @@ TASK_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 ID_CHARACTERS = 32
 ATTEMPTS = 2
 """Attempts of a write; few, since the caller is waiting."""
+CONNECT_SECONDS, ANSWER_SECONDS = 4, 10
+"""Maximum seconds until MariaDB has accepted the user, and for each answer; few, for the same reason."""
 
 RESULT_TABLES = {tables.PRODUCTION_PREFIX + name: name for name in sorted(source_map.TABLES, key=str.lower)}
 """Name of each result table → name of the table of labelled rows."""
@@ -190,7 +193,9 @@ class AudienceService:
 
     def describe(self, error: BaseException) -> str:
         """Return the text of an error without SQL, paths and passwords."""
-        if isinstance(error, StatementError):
+        if is_timeout(error):
+            text = "the database server does not answer, try again later"
+        elif isinstance(error, StatementError):
             text = str(error.orig)
         elif isinstance(error, OSError):
             text = error.strerror or type(error).__name__
@@ -208,12 +213,15 @@ class AudienceService:
             tables.ensure(engine, [tables.STATE, tables.PROGRESS, tables.COVERAGE])
 
     def _writing(self, schema: str) -> Any:
-        return open_engine(self.settings.result_url(schema))
+        return open_engine(self._url(schema))
+
+    def _url(self, schema: str) -> URL:
+        return with_timeouts(self.settings.result_url(schema), CONNECT_SECONDS, ANSWER_SECONDS)
 
     def _read(self, table: str, query: Callable[[Engine], T], otherwise: T) -> T:
         """Read results; return *otherwise* while the table or the database does not exist."""
         try:
-            with open_engine(self.settings.result_url(self.settings.output_schema), read_only=True) as engine:
+            with open_engine(self._url(self.settings.output_schema), read_only=True) as engine:
                 return query(engine) if inspect(engine).has_table(table) else otherwise
         except FileNotFoundError:
             return otherwise

@@ -1,7 +1,11 @@
 """Databases that cannot be used, secrets, and the documented paths."""
 
+import time
 from pathlib import Path
 
+import pytest
+
+from quartet.api.audience import service
 from tests.support.audience_api import (
     FBFANS,
     NO_SUCH,
@@ -68,3 +72,37 @@ def test_no_path_is_redirected_and_the_documents_name_each_once(client):
         "/api/tasks/{task_id}/coverage": ["get"],
     }
     assert client.get("/docs/").status_code == 404
+
+
+@pytest.fixture
+def no_answers(silent_server, environment, started, open_client):
+    """Yield a client of an app whose server accepts connections and stays silent."""
+    host, port = silent_server
+    environment.setenv("OUTPUT_HOST", host)
+    environment.setenv("OUTPUT_PORT", str(port))
+    with open_client() as client:
+        yield client
+
+
+def test_a_server_that_is_silent_costs_seconds(no_answers, started):
+    began = time.monotonic()
+    answer = create(no_answers)
+    assert time.monotonic() - began < 20
+    assert (answer["error_code"], started) == (503, [])
+    assert "the database server does not answer" in answer["error_message"]
+
+
+def test_a_server_that_is_silent_is_named_by_every_route(no_answers, monkeypatch):
+    monkeypatch.setattr(service, "CONNECT_SECONDS", 1)
+    calls = [
+        no_answers.get(f"/api/tasks/{NO_SUCH}"),
+        no_answers.get(f"/api/tasks/{NO_SUCH}/sample/", params=FBFANS),
+        no_answers.post(f"/api/tasks/{NO_SUCH}/abort"),
+        no_answers.get(f"/api/tasks/{NO_SUCH}/coverage"),
+    ]
+    assert all(call.elapsed.total_seconds() < 4 for call in calls)
+    assert [call.json()["error_code"] for call in calls] == [400, 500, 400, 500]
+    assert all("the database server does not answer" in call.json()["error_message"] for call in calls)
+    listed = no_answers.get("/api/tasks/")
+    assert listed.elapsed.total_seconds() < 4
+    assert listed.json() == {"error_code": 500, "error_message": "cannot connect to state table", "content": []}
