@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from ssl import create_default_context
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
-from include.core.database.mariadb import with_timeouts
-from include.core.errors import BadDataError
+from include.core.database.mariadb import with_authority, with_timeouts
+from include.core.errors import BadDataError, SettingsError
 from include.core.settings import ROOT, PlatformSettings, Settings, ZoneName
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
@@ -46,6 +47,12 @@ class AudienceSettings(Settings):
     input_password: SecretStr = Field(
         default=SecretStr(""), validation_alias="INPUT_PASSWORD", description="password of that user"
     )
+    input_ssl_ca: str = Field(
+        default="",
+        validation_alias="INPUT_SSL_CA",
+        description="file (PEM) with the authorities that sign that server's certificate, which is then verified; if "
+        "empty, TLS is used without verification, and only if the server offers it",
+    )
     input_schema: str = Field(
         default="wh_demo", validation_alias="INPUT_SCHEMA", description="source schema of a task that does not name one"
     )
@@ -60,6 +67,12 @@ class AudienceSettings(Settings):
     output_user: str = Field(default="", validation_alias="OUTPUT_USER", description="user on that server")
     output_password: SecretStr = Field(
         default=SecretStr(""), validation_alias="OUTPUT_PASSWORD", description="password of that user"
+    )
+    output_ssl_ca: str = Field(
+        default="",
+        validation_alias="OUTPUT_SSL_CA",
+        description="file (PEM) with the authorities that sign that server's certificate, which is then verified; if "
+        "empty, TLS is used without verification, and only if the server offers it",
     )
     output_schema: str = Field(
         default="audience_result", validation_alias="OUTPUT_SCHEMA", description="schema of the results"
@@ -117,6 +130,14 @@ class AudienceSettings(Settings):
                 raise ValueError(f"{name!r} is not a schema name")
         return names
 
+    @field_validator("input_ssl_ca", "output_ssl_ca")
+    @classmethod
+    def _certificates(cls, name: str) -> str:
+        path = ROOT / Path(name).expanduser()
+        if name and not path.is_file():
+            raise ValueError("no such file")
+        return str(path) if name else ""
+
     @field_validator("rules_dir", "source_map")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
@@ -137,13 +158,22 @@ class AudienceSettings(Settings):
         if schema not in self.output_schemas:
             raise UnknownSchemaError(f"output schema {schema} is not allowed, see AUDIENCE_ALLOWED_SCHEMAS")
 
+    def check(self) -> None:
+        """Check that the files of certificates hold some."""
+        for field in ("input_ssl_ca", "output_ssl_ca"):
+            try:
+                if file := getattr(self, field):
+                    create_default_context(cafile=file)
+            except OSError as error:
+                raise SettingsError(f"{self.variable(field)}: certificates (PEM) were expected: {error}") from None
+
     def source_url(self, schema: str) -> URL:
         """Return the address of a source schema."""
-        return self._url(self.input_host, self.input_port, self.input_user, self.input_password, schema)
+        return self._url("input", schema)
 
     def result_url(self, schema: str) -> URL:
         """Return the address of a result schema."""
-        return self._url(self.output_host, self.output_port, self.output_user, self.output_password, schema)
+        return self._url("output", schema)
 
     def without_secrets(self, text: str) -> str:
         """Return *text* with the passwords replaced by `***`."""
@@ -152,7 +182,10 @@ class AudienceSettings(Settings):
             text = text.replace(secret, "***")
         return text
 
-    def _url(self, host: str, port: int, user: str, password: SecretStr, schema: str) -> URL:
+    def _url(self, side: Literal["input", "output"], schema: str) -> URL:
+        host, port, user, password, authority = (
+            getattr(self, f"{side}_{name}") for name in ("host", "port", "user", "password", "ssl_ca")
+        )
         if not host:
             folder = (
                 Path(self.data_dir).expanduser() if self.data_dir else PlatformSettings.load().home / "data/audience"
@@ -167,4 +200,6 @@ class AudienceSettings(Settings):
             database=schema,
             query={"charset": "utf8mb4"},
         )
+        if authority:
+            url = with_authority(url, authority)
         return with_timeouts(url, CONNECT_SECONDS, round(self.answer_minutes * 60))

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 import asyncmy
@@ -100,6 +101,7 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
             password=url.password or "",
             database=url.database,
             charset="utf8mb4",
+            ssl=_tls(engine),
             connect_timeout=connect_seconds + 1,  # ours covers the login, too, and ends first
         )
         connection = loop.run_until_complete(_in_time(login, connect_seconds))
@@ -112,9 +114,16 @@ def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: i
     finally:
         if connection is not None:
             with suppress(OSError, RuntimeError):
-                connection.close()  # at once, discarding what the server still sends
-        loop.run_until_complete(asyncio.sleep(0))
+                _abort(connection)
+        for _ in range(3):  # an encrypted transport is closed in several steps
+            loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+def _tls(engine: Engine) -> SSLContext | None:
+    """Return the TLS that a connection of the engine uses: asyncmy does not find out whether a server offers it."""
+    with engine.connect() as connection:
+        return mariadb.tls_of(connection.connection.dbapi_connection)
 
 
 async def _in_time(answer: Coroutine[Any, Any, A], seconds: float | None) -> A:
@@ -124,6 +133,13 @@ async def _in_time(answer: Coroutine[Any, Any, A], seconds: float | None) -> A:
     except TimeoutError:
         text = f"Lost connection to MySQL server during query (timed out after {seconds} s)"
         raise OperationalError(CR_SERVER_LOST, text) from None
+
+
+def _abort(connection: Any) -> None:
+    """Close a connection at once, discarding what the server still sends."""
+    if connection._transport:
+        connection._transport.abort()
+    connection.close()
 
 
 async def _next_rows(connection: Any, cursor: Any, rows: int) -> list[tuple[Any, ...]]:

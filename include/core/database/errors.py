@@ -26,6 +26,8 @@ PERMANENT = {
     1146: "a table does not exist",
     1644: "a trigger rejects the row",
     1698: "user or password is wrong",
+    2026: "an encrypted connection is not possible",
+    3159: "the server demands an encrypted connection",
 }
 """MariaDB errors for which retrying cannot help."""
 TRANSIENT = {1205, 1213, 1317, 1927, 2006, 2013}
@@ -56,6 +58,8 @@ TRANSIENT_STATES = {"40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02
 PostgreSQL SQLSTATEs for which retrying helps, besides class 08 (lost connections): serialization failure, deadlock, too
 many connections, lock timeout, cancelled queries, and a server that is stopping, has crashed or is starting.
 """
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""Part of OpenSSL's message when a server cannot prove who it is; drivers report it as any other failure to connect."""
 RESTART_SECONDS = 60
 """Time that a server may take to restart."""
 
@@ -145,7 +149,8 @@ def _reason(error: BaseException) -> str | None:
     """Return why a server's error is permanent, or `None` if it is not known to be."""
     state = sqlstate(error)
     if state is None:
-        return PERMANENT.get(code(error) or 0)
+        untrusted = UNTRUSTED in str(error)
+        return "the server's certificate is not trusted" if untrusted else PERMANENT.get(code(error) or 0)
     if state:
         return PERMANENT_STATES.get(state)
     return next((reason for words, reason in PERMANENT_CONNECTING.items() if words in str(error)), None)

@@ -3,8 +3,12 @@ Options of connections to a MariaDB server, kept in its address.
 
 PyMySQL has one timeout for all that it reads, and none by default: a server that is frozen still accepts connections,
 since the kernel does, and then nothing ends the wait for its greeting.
+
+Connections are encrypted if the server offers TLS. With the certificates of an authority, they always are, and the
+server has to prove that it is the host of the address.
 """
 
+from ssl import SSLContext
 from typing import Any
 
 from sqlalchemy import URL
@@ -28,6 +32,11 @@ def with_timeouts(url: URL, connect_seconds: int, answer_seconds: int) -> URL:
     return url.update_query_dict(limits)
 
 
+def with_authority(url: URL, file: str) -> URL:
+    """Return the address of a server whose certificate has to be signed by an authority in *file* (PEM)."""
+    return url.update_query_dict({"ssl_ca": file})
+
+
 def connect_seconds(url: URL) -> int:
     """Return the maximum seconds to connect."""
     return int(str(url.query.get("connect_timeout", DEFAULT_CONNECT_SECONDS)))
@@ -46,3 +55,10 @@ def login_arguments(url: URL) -> dict[str, Any]:
 def set_answer_seconds(connection: Any, seconds: int) -> None:
     """Set the maximum seconds to wait for an answer, after the login."""
     connection._read_timeout = seconds  # has no public accessor
+
+
+def tls_of(connection: Any) -> SSLContext | None:
+    """Return what an open connection of PyMySQL is encrypted with, or `None` if it is not."""
+    from pymysql.constants.CLIENT import SSL  # DAG files load this module, and no driver
+
+    return connection.ctx if connection.ssl and connection.server_capabilities & SSL else None

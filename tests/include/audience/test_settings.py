@@ -38,9 +38,19 @@ def test_schemas_are_a_list_between_commas(monkeypatch):
         ("AUDIENCE_ALLOWED_SCHEMAS", "a;b"),
         ("OUTPUT_SCHEMA", "a`b"),
         ("INPUT_PORT", "many"),
+        ("INPUT_SSL_CA", "no/such.pem"),
+        ("OUTPUT_SSL_CA", "/"),
     ],
 )
 def test_wrong_values_are_named(monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         AudienceSettings.load()
+
+
+@pytest.mark.parametrize("variable", ["INPUT_SSL_CA", "OUTPUT_SSL_CA"])
+def test_a_file_without_certificates_is_named_before_the_platform_starts(monkeypatch, tmp_path, variable):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+    with pytest.raises(SettingsError, match=rf"{variable}: certificates \(PEM\) were expected"):
+        AudienceSettings.load().check()
