@@ -1,13 +1,13 @@
 """The steps of a labeling task. Each of them can be run again at any time."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 from sqlalchemy.exc import DBAPIError
 
 from include.audience import layout, plan, report
@@ -18,6 +18,7 @@ from include.audience.plan import Plan
 from include.audience.report import LabelingReport
 from include.audience.results import batches, production, state, tables
 from include.audience.settings import AudienceSettings, UnknownSchemaError
+from include.audience.source.oddities import Oddities, TooManyUnreadableError
 from include.audience.source.posts import Source
 from include.audience.source.windows import Stretch
 from include.audience.task import Task
@@ -118,6 +119,7 @@ class Pipeline:
 
         Raises:
             LabelingFailedError: not all batches were labelled; this is in `state` then.
+            TooManyUnreadableError: too many posts are unreadable; likewise.
             TaskAbortedError: the task was aborted.
         """
         with self._open_own_results() as engine:
@@ -128,16 +130,25 @@ class Pipeline:
                     state.lock(connection, self.task.task_id)
                 state.withdraw(engine, self.task.task_id)
                 raise LabelingFailedError(self._record_failure(engine))
+            received, oddities = sum(row.received for row in progress), self._oddities(pinned, progress)
+            try:
+                self._check_unreadable(received, oddities)
+            except TooManyUnreadableError as error:
+                state.withdraw(engine, self.task.task_id)
+                state.note_error(engine, self.task.task_id, str(error))
+                self._record_failure(engine)
+                raise
             names = plan.load_source_map(self.folder, pinned).tables
             with self._noting_errors(engine):
                 written = batches.written(engine, self.task.task_id, names)
                 distinct = authors.count(layout.authors_file(self.folder, batch) for batch in range(len(progress)))
                 found = LabelingReport(
-                    received=sum(row.received for row in progress),
+                    received=received,
                     written=sum(written.values()),
                     result=list(written),
                     authors=[distinct[names.index(name)] for name in written],
                     minutes=(max(row.wrote for row in progress) - min(row.began for row in progress)) / 60,
+                    warning=str(oddities),
                 )
                 retry()(state.close_labeling, engine, self.task.task_id, found)
         self._measure(found.metrics)
@@ -159,10 +170,11 @@ class Pipeline:
             distinct = [int(count) for count in (row.uniq_source_author or "").split(",") if count]
             retry()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
             produced = {name: retry()(production.produce, engine, task_id, name, pinned.ties) for name in names}
-            retry()(state.close_production, engine, task_id, list(produced.values()), distinct)
+            warning = str(self._oddities(pinned, batches.progress(engine, task_id)))
+            retry()(state.close_production, engine, task_id, list(produced.values()), distinct, warning)
         for table, share in report.author_coverage(produced, distinct).items():
             self._measure({"coverage": share}, table=table)
-        self.dependencies.note(report.note(task_id, produced))
+        self.dependencies.note(report.note(task_id, produced, warning))
         return produced
 
     def record_failure(self) -> None:
@@ -181,16 +193,28 @@ class Pipeline:
             findings.add(found)
             log.info("windows %d to %d: %d rows", *stretch, found.received)
         authors.save(layout.authors_file(self.folder, batch), findings.authors)
-        retry()(writer.finish, findings.received, findings.coverage, self.clock())
+        if findings.oddities.total:
+            log.warning("%s", findings.oddities)
+        retry()(writer.finish, findings.received, findings.coverage, findings.oddities, self.clock())
 
     def _label_stretch(
         self, labeler: Labeler, source: Source, writer: batches.BatchWriter, stretch: Stretch
     ) -> Findings:
         findings, ballot = Findings(), Ballot()
-        for posts in source.read(labeler.windows.span(stretch), PART_ROWS):
+        for posts in source.read(labeler.windows.span(stretch), PART_ROWS, findings.oddities):
             ballot.add(labeler.label(posts, findings))
         writer.write(stretch, labeler.settle(ballot))
         return findings
+
+    def _oddities(self, pinned: Plan, progress: Sequence[Row[Any]]) -> Oddities:
+        """Return the unreadable posts of the whole task."""
+        found = Oddities.from_json(pinned.oddities)
+        found.update(batches.oddities(progress))
+        return found
+
+    def _check_unreadable(self, received: int, oddities: Oddities) -> None:
+        limit = self.settings.max_unreadable_ratio
+        oddities.check(received, limit, self.settings.variable("max_unreadable_ratio"))
 
     def _plan(self) -> Plan:
         if pinned := plan.load(self.folder):
@@ -224,6 +248,7 @@ class Pipeline:
     @contextmanager
     def _open_own_results(self) -> Iterator[Engine]:
         with self._open_results() as engine:
+            tables.ensure(engine, [tables.PROGRESS])  # of an earlier version, if the run has begun with it
             state.check_owner(engine, self.task.task_id, self.dag_run_id)
             yield engine
 

@@ -1,8 +1,9 @@
 """The plan of a task: rules, source map, windows and batches, fixed once and kept in storage."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from include.audience import layout
@@ -10,12 +11,15 @@ from include.audience.rules import files
 from include.audience.rules.ruleset import Rules
 from include.audience.settings import AudienceSettings, TiePolicy
 from include.audience.source import source_map
+from include.audience.source.oddities import Oddities
 from include.audience.source.posts import Source
 from include.audience.source.source_map import SourceMap
 from include.audience.source.windows import Stretch, Windows, batches, stretches
 from include.audience.task import Task
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
+
+log = logging.getLogger(__name__)
 
 STRETCH_ROWS = 60_000
 """Approximate number of rows that are read, cleaned and written together; a larger window is read in parts."""
@@ -37,6 +41,7 @@ class Plan:
         rules_checksum: checksum of the pinned rules.
         map_checksum: checksum of the pinned source map.
         batches: the stretches of each batch, in order.
+        oddities: posts that no batch reads since their time is unreadable, as of `Oddities.as_json`.
     """
 
     task: Task
@@ -45,6 +50,7 @@ class Plan:
     rules_checksum: str
     map_checksum: str
     batches: list[list[Stretch]]
+    oddities: dict[str, Any] = field(default_factory=dict)
 
     @property
     def windows(self) -> Windows:
@@ -63,7 +69,7 @@ def make(task: Task, settings: AudienceSettings, source: Source, folder: Storage
         folder: the task's folder in storage.
 
     Raises:
-        BadDataError: the time range, the rules or the map are invalid.
+        BadDataError: the time range, the rules or the map are invalid, or too many posts are unreadable.
     """
     if known := load(folder):
         return known
@@ -71,8 +77,13 @@ def make(task: Task, settings: AudienceSettings, source: Source, folder: Storage
     rules = files.read(settings.rules_dir, task.model_type, task.predict_type)
     tables = source_map.read(settings.source_map)
     windows = Windows(task.start_time, task.end_time, settings.window_hours)
+    source.check()
     source.warn_without_index()
-    rows = source.count(windows)
+    oddities = Oddities()
+    rows = source.count(windows, oddities)
+    if oddities.total:
+        log.warning("%s", oddities)
+    oddities.check(sum(rows.values()), settings.max_unreadable_ratio, settings.variable("max_unreadable_ratio"))
     cut = batches(len(windows), rows, settings.batch_rows, settings.max_batches)
     plan = Plan(
         task,
@@ -81,6 +92,7 @@ def make(task: Task, settings: AudienceSettings, source: Source, folder: Storage
         rules.checksum,
         tables.checksum,
         [list(stretches(batch, rows, STRETCH_ROWS)) for batch in cut],
+        oddities.as_json(),
     )
     write_whole(layout.rules_file(folder), rules.as_csv().encode())
     write_whole(layout.source_map_file(folder), tables.as_json().encode())

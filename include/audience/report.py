@@ -24,6 +24,8 @@ class LabelingReport:
     """Distinct authors, aligned with `result`."""
     minutes: float
     """From the start of the first batch to the end of the last."""
+    warning: str = ""
+    """What was odd about the source; empty if nothing was."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -42,9 +44,9 @@ def author_coverage(produced: Mapping[str, int], authors: Sequence[int]) -> dict
     return {name: rows / count for (name, rows), count in zip(produced.items(), authors, strict=True) if count}
 
 
-def note(task_id: str, produced: Mapping[str, int]) -> str:
+def note(task_id: str, produced: Mapping[str, int], warning: str = "") -> str:
     """Return the note of a finished run."""
-    return f"task {task_id}: {sum(produced.values())} authors in panels"
+    return f"task {task_id}: {sum(produced.values())} authors in panels{warning and f'; {warning}'}"
 
 
 def coverage_report(counts: Mapping[Key, Counts], rules: Rules, received: int) -> dict[str, Any]:

@@ -103,6 +103,12 @@ class AudienceSettings(Settings):
         description="minutes to wait for an answer of a MariaDB server before a task fails and is retried later, "
         "0.1 to 720",
     )
+    max_unreadable_ratio: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="maximum share of posts that are unreadable, if several are, before a run fails, 0 to 1",
+    )
     tie_policy: TiePolicy = Field(
         default="drop",
         description="authors with equally many rows in several panels: `drop` them, or `keep` them in each panel",

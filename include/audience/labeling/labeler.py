@@ -12,9 +12,11 @@ from include.audience.labeling.coverage import Coverage
 from include.audience.rules import matching
 from include.audience.rules.ruleset import Rules
 from include.audience.settings import TiePolicy
+from include.audience.source.oddities import ID, MAX_ID_CHARACTERS, Oddities
 from include.audience.source.posts import Posts
 from include.audience.source.source_map import SourceMap
 from include.audience.source.windows import Windows
+from include.core.text import excerpt
 
 COLUMNS = ["id", "source_author", "panel", "create_time", "field_content", "match_content"]
 """Columns of a labelled row, besides its task id."""
@@ -28,12 +30,14 @@ class Findings:
     authors: AuthorHashes = field(default_factory=AuthorHashes)
     """Authors of all posts, labelled or not, by table number."""
     coverage: Coverage = field(default_factory=Coverage)
+    oddities: Oddities = field(default_factory=Oddities)
 
     def add(self, other: "Findings") -> None:
         """Add the results of another part."""
         self.received += other.received
         self.coverage.update(other.coverage)
         self.authors.update(other.authors)
+        self.oddities.update(other.oddities)
 
 
 class Labeler:
@@ -73,6 +77,10 @@ class Labeler:
         if not parts:
             return pd.DataFrame()
         rows, table = (np.concatenate(each) for each in zip(*parts, strict=True))
+        storable = np.array([_is_storable(id_) for id_ in posts.ids[rows]])
+        if not storable.all():
+            _count_unstorable(posts, rows[~storable], findings.oddities)
+            rows, table = rows[storable], table[storable]
         columns = {
             "id": posts.ids[rows],
             "source_author": names[name_of[rows]],
@@ -104,6 +112,17 @@ class Labeler:
                 by_table.setdefault(table, []).append(source)
         for table, sources in by_table.items():
             findings.authors.add(table, hashes[np.isin(name_source, sources)])
+
+
+def _is_storable(id_: str | None) -> bool:
+    return id_ is not None and len(id_) <= MAX_ID_CHARACTERS
+
+
+def _count_unstorable(posts: Posts, rows: np.ndarray, oddities: Oddities) -> None:
+    """Count labelled posts whose id cannot be stored; one that belongs to two tables counts once."""
+    first = rows[0]
+    written = f"{excerpt(posts.s_ids[first])} by {excerpt(posts.authors[first])} at {posts.times[first].item()}"
+    oddities.add(ID, len(np.unique(rows)), f"{excerpt(posts.ids[first])}, of the post in {written}")
 
 
 def _factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

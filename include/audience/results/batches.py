@@ -1,5 +1,6 @@
 """What batches write to the result schema: labelled rows, progress, coverage."""
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from include.audience.labeling.coverage import Counts, Coverage, Key
 from include.audience.labeling.labeler import COLUMNS
 from include.audience.results import state, tables
+from include.audience.source.oddities import Oddities
 from include.audience.source.windows import Span, Stretch, Windows
 from include.core.database.bulk import INSERT_ROWS, insert_rows
 from include.core.database.errors import is_transient
@@ -81,8 +83,9 @@ class BatchWriter:
         with self._engine.begin() as connection:
             connection.execute(update(PROGRESS).where(self._own(PROGRESS)).values(values))
 
-    def finish(self, received: int, coverage: Coverage, instant: float) -> None:
+    def finish(self, received: int, coverage: Coverage, oddities: Oddities, instant: float) -> None:
         """Store the counts of the batch, and that it is done, in one transaction."""
+        odd = json.dumps(oddities.as_json()) if oddities.total else None
         rows = [
             (self._task_id, self._batch, panel, pattern, counts.matched, counts.sole, counts.conflict)
             for panel, pattern, counts in coverage.rows()
@@ -91,9 +94,8 @@ class BatchWriter:
             state.lock(connection, self._task_id)
             connection.execute(delete(COVERAGE).where(self._own(COVERAGE)))
             insert_rows(connection, COVERAGE, COVERAGE.columns.keys(), rows)
-            connection.execute(
-                update(PROGRESS).where(self._own(PROGRESS)).values(check_point=None, received=received, wrote=instant)
-            )
+            values = {"check_point": None, "received": received, "oddities": odd, "wrote": instant}
+            connection.execute(update(PROGRESS).where(self._own(PROGRESS)).values(values))
 
     def _own(self, table: Any) -> Any:
         return and_(table.c.task_id == self._task_id, table.c.batch == self._batch)
@@ -113,6 +115,14 @@ def progress(engine: Engine, task_id: str) -> Sequence[Row[Any]]:
     statement = select(PROGRESS).where(PROGRESS.c.task_id == task_id).order_by(PROGRESS.c.batch)
     with engine.connect() as connection:
         return connection.execute(statement).all()
+
+
+def oddities(rows: Sequence[Row[Any]]) -> Oddities:
+    """Return the unreadable posts of batches, from their progress."""
+    found = Oddities()
+    for row in rows:
+        found.update(Oddities.from_json(json.loads(row.oddities or "{}")))
+    return found
 
 
 def written(engine: Engine, task_id: str, names: Sequence[str]) -> dict[str, int]:

@@ -148,7 +148,7 @@ def close_labeling(engine: Engine, task_id: str, report: LabelingReport) -> None
         length_output_table=report.written,
         run_time=report.minutes,
         check_point=None,
-        error_message=None,
+        error_message=report.warning[:MAX_ERROR_CHARACTERS] or None,
     )
 
 
@@ -174,9 +174,11 @@ def note_error(engine: Engine, task_id: str, error: str) -> None:
         )
 
 
-def close_production(engine: Engine, task_id: str, produced: list[int], authors: list[int]) -> None:
+def close_production(engine: Engine, task_id: str, produced: list[int], authors: list[int], warning: str = "") -> None:
     """
     Store rows and rates of production; the lists are aligned with `result`, and empty if nothing was labelled.
+
+    A warning stays in the column of errors.
 
     Raises:
         TaskAbortedError: the task was aborted.
@@ -188,7 +190,7 @@ def close_production(engine: Engine, task_id: str, produced: list[int], authors:
         prod_stat=FINISH if produced else NO_DATA,
         length_prod_table=_joined(produced) or "0",
         rate_of_label=",".join(rates) or None,
-        error_message=None,
+        error_message=warning[:MAX_ERROR_CHARACTERS] or None,
     )
 
 

@@ -22,6 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from include.audience.results import adoption
+from include.audience.source.oddities import MAX_ID_CHARACTERS
+
 PRODUCTION_PREFIX = "wh_panel_mapping_"
 BOOKKEEPING = "bookkeeping"
 """Key in the `info` of a column that is never shown."""
@@ -61,7 +64,9 @@ STATE = Table(
     Column("check_point", DateTime),
     Column("error_message", Text),
     Column("dag_run_id", String(250), info={BOOKKEEPING: True}),
-    Column("inserted", BigInteger, nullable=False, info={BOOKKEEPING: True}),  # µs since 1970, orders the tasks
+    # µs since 1970, orders the tasks
+    Column("inserted", BigInteger, nullable=False, info={BOOKKEEPING: True, adoption.OLD_ROWS: 0}),
+    info={adoption.WIDENED: True},
     **_OPTIONS,
 )
 
@@ -74,6 +79,7 @@ PROGRESS = Table(
     Column("received", BigInteger, nullable=False),
     Column("began", Double),  # seconds since 1970
     Column("wrote", Double),
+    Column("oddities", Text),  # JSON, see `source/oddities.py`; null: none
     **_OPTIONS,
 )
 
@@ -97,7 +103,7 @@ def temp(name: str) -> Table:
     return Table(
         name,
         MetaData(),  # one per table, so that threads can define the same table concurrently
-        Column("id", String(64), nullable=False),
+        Column("id", String(MAX_ID_CHARACTERS), nullable=False),
         Column("task_id", String(32), nullable=False),
         Column("source_author", _MEDIUM, nullable=False),
         Column("panel", String(200), nullable=False),
@@ -121,14 +127,18 @@ def existing(engine: Engine) -> set[str]:
 
 def ensure(engine: Engine, tables: Iterable[Table]) -> None:
     """
-    Create missing tables and indexes; other processes may do the same concurrently.
+    Create missing tables, columns and indexes; other processes may do the same concurrently.
 
-    Existing ones are not touched: altering an index would wait for every user of the table.
+    Existing indexes are not touched: altering one would wait for every user of the table.
+
+    Raises:
+        ResultTableError: an existing table cannot be used; the message names it and its columns.
     """
     inspector = inspect(engine)
     for table in tables:
         known: set[str | None] = set()
         if inspector.has_table(table.name):
+            adoption.adopt(engine, inspector, table)
             known = {index["name"] for index in inspector.get_indexes(table.name)}
         else:
             with engine.begin() as connection:

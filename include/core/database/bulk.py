@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import asyncmy
 from asyncmy.constants.CR import CR_SERVER_LOST
 from asyncmy.cursors import SSCursor
-from asyncmy.errors import OperationalError
+from asyncmy.errors import OperationalError as AsyncError
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     literal_column,
 )
+from sqlalchemy.exc import OperationalError
 
 from include.core.database import mariadb
 
@@ -37,7 +38,8 @@ def stream(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> It
     """
     Read a large result in parts, without ever holding all of it; the server keeps the rest.
 
-    MariaDB is read with asyncmy, whose parser is in C and takes half the time of PyMySQL.
+    MariaDB is read with asyncmy, whose parser is in C and takes half the time of PyMySQL. From SQLite, text that is not
+    UTF-8 comes as bytes.
 
     Args:
         engine: database to read from.
@@ -51,9 +53,17 @@ def stream(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> It
         yield from _stream_mariadb(engine, statement, rows)
         return
     with engine.connect() as connection:
-        result = connection.execution_options(yield_per=rows).execute(statement)
-        for part in result.partitions():
-            yield [tuple(row) for row in part]
+        read = 0
+        try:
+            for part in _parts(connection, statement, rows):
+                yield part
+                read += 1
+        except OperationalError as error:
+            if "Could not decode" not in str(error.orig):
+                raise
+            # decoding each value in Python takes longer; in the same transaction, the rows and their order are the same
+            connection.connection.dbapi_connection.text_factory = _text_or_bytes  # pyright: ignore[reportOptionalMemberAccess]
+            yield from islice(_parts(connection, statement, rows), read, None)
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -85,6 +95,19 @@ def gc_disabled() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _parts(connection: Connection, statement: Select[*tuple[Any, ...]], rows: int) -> Iterator[list[tuple[Any, ...]]]:
+    result = connection.execution_options(yield_per=rows).execute(statement)
+    for part in result.partitions():
+        yield [tuple(row) for row in part]
+
+
+def _text_or_bytes(stored: bytes) -> str | bytes:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 def _stream_mariadb(engine: Engine, statement: Select[*tuple[Any, ...]], rows: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -132,7 +155,7 @@ async def _in_time(answer: Coroutine[Any, Any, A], seconds: float | None) -> A:
         return await asyncio.wait_for(answer, seconds)
     except TimeoutError:
         text = f"Lost connection to MySQL server during query (timed out after {seconds} s)"
-        raise OperationalError(CR_SERVER_LOST, text) from None
+        raise AsyncError(CR_SERVER_LOST, text) from None
 
 
 def _abort(connection: Any) -> None:

@@ -94,6 +94,11 @@ def is_timeout(error: BaseException) -> bool:
     return code(error) in LOST and "timed out" in str(error.orig if isinstance(error, DBAPIError) else error)
 
 
+def is_missing_column(error: BaseException) -> bool:
+    """Check whether MariaDB or SQLite rejected a statement since a column does not exist."""
+    return code(error) == 1054 or "no such column" in str(error)
+
+
 def is_transient(error: BaseException) -> bool:
     """Check whether retrying the same transaction may succeed."""
     if is_timeout(error):

@@ -113,7 +113,7 @@ class TaskRow(BaseModel):
     rate_of_label: str | None = Field(description="percentage of authors in a panel")
     run_time: float | None = Field(description="duration of the label stage in minutes")
     check_point: LocalTime | None = Field(description="after a failure: all rows before this time are written")
-    error_message: str | None = Field(description="the last error")
+    error_message: str | None = Field(description="the last error, or what was odd about the posts")
 
 
 class TaskList(BaseModel):
@@ -138,7 +138,7 @@ class Status(BaseModel):
     status: str | None
     prod_status: str | None
     result: str | None
-    detail: str | None = Field(default=None, description="reason of the failure; only with the status `FAILURE`")
+    detail: str | None = Field(default=None, description="reason of a failure, or what was odd about the posts")
 
 
 class SampledRow(BaseModel):

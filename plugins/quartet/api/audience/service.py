@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import URL, Engine, Row, inspect
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from include.audience import layout, plan
 from include.audience.report import coverage_report
 from include.audience.request import LabelingRequest
 from include.audience.results import batches, state, tables
+from include.audience.results.adoption import ResultTableError
 from include.audience.results.sampling import sample
 from include.audience.results.state import Stat
 from include.audience.rules import files
@@ -21,7 +22,7 @@ from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.source import source_map
 from include.audience.task import RangeError, Task, make_task
 from include.core.database.engine import open_engine
-from include.core.database.errors import is_timeout, retry
+from include.core.database.errors import is_missing_column, is_timeout, retry
 from include.core.database.mariadb import with_timeouts
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.text import excerpt
@@ -48,6 +49,8 @@ NO_ROWS = (
     "empty result, probably wrong combination of task_id and table_name, please check table state "
     "or use /api/tasks/{task_id} first"
 )
+LISTS = ("length_prod_table", "uniq_source_author", "rate_of_label")
+"""Columns with a number for each table."""
 ADVICE: dict[str, str] = {
     Stat.PENDING: "ask again later",
     Stat.FAILURE: "clear its failed tasks in Airflow to resume it, or create another task",
@@ -62,7 +65,7 @@ class UnknownTaskError(BadDataError):
     """The task does not exist."""
 
 
-DATABASE_FAULTS = (SQLAlchemyError, OSError, UnicodeError)
+DATABASE_FAULTS = (SQLAlchemyError, OSError, UnicodeError, ResultTableError)
 STORAGE_FAULTS = (BotoCoreError, ClientError, DamagedObjectError)
 
 
@@ -219,12 +222,23 @@ class AudienceService:
         return with_timeouts(self.settings.result_url(schema), CONNECT_SECONDS, ANSWER_SECONDS)
 
     def _read(self, table: str, query: Callable[[Engine], T], otherwise: T) -> T:
-        """Read results; return *otherwise* while the table or the database does not exist."""
-        try:
-            with open_engine(self._url(self.settings.output_schema), read_only=True) as engine:
-                return query(engine) if inspect(engine).has_table(table) else otherwise
-        except FileNotFoundError:
-            return otherwise
+        """
+        Read results; return *otherwise* while the table or the database does not exist.
+
+        Tables of an earlier system are adopted first.
+        """
+        schema = self.settings.output_schema
+        for attempt in (1, 2):
+            try:
+                with open_engine(self._url(schema), read_only=True) as engine:
+                    return query(engine) if inspect(engine).has_table(table) else otherwise
+            except FileNotFoundError:
+                break
+            except DBAPIError as error:
+                if attempt == 2 or not is_missing_column(error):
+                    raise
+                self._prepare(schema)
+        return otherwise
 
     def _find(self, task_id: str) -> Row[Any]:
         if row := self._read(tables.STATE.name, lambda engine: state.read(engine, task_id), None):
@@ -247,15 +261,21 @@ class AudienceService:
         return None if counts is None else coverage_report(counts, rules, received)
 
     def _described(self, row: dict[str, Any]) -> dict[str, Any]:
-        produced, error = row["length_prod_table"], row["error_message"]
-        return row | {
-            "length_prod_table": int(produced) if produced and produced.isdecimal() else produced,
-            "error_message": error and self.settings.without_secrets(error),
-        }
+        lists = {name: str(row[name]) for name in LISTS if row[name] is not None}  # once, they were numbers
+        produced, error = lists.get("length_prod_table"), row["error_message"]
+        return (
+            row
+            | lists
+            | {name: row[name] or "" for name in ("date_range", "result")}
+            | {
+                "length_prod_table": int(produced) if produced and produced.isdecimal() else produced,
+                "error_message": error and self.settings.without_secrets(error),
+            }
+        )
 
     def _status(self, row: Row[Any], message: str) -> Status:
         found = {"status": row.stat, "prod_status": row.prod_stat, "result": row.result}
-        if row.stat == Stat.FAILURE:
+        if row.stat == Stat.FAILURE or (row.stat == Stat.SUCCESS and row.error_message):
             found["detail"] = self.settings.without_secrets(row.error_message or "")
         return Status(error_code=200, error_message=message, **found)
 

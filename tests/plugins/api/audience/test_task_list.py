@@ -2,11 +2,16 @@
 
 from datetime import datetime
 
+import pytest
+from sqlalchemy import text
+
+from include.core.database.engine import open_engine
 from tests.support.audience_api import (
     KEYS,
     add,
     create,
 )
+from tests.support.old_results import OLD_ROW, OLD_STATE
 
 
 def test_before_the_first_task_it_is_empty(client, home):
@@ -74,3 +79,25 @@ def test_no_database(no_database):
         answer = no_database.get(path)
         assert answer.status_code == 200
         assert answer.json() == {"error_code": 500, "error_message": "cannot connect to state table", "content": []}
+
+
+@pytest.mark.parametrize("path", ["/api/tasks/", f"/api/tasks/{'a' * 32}"])
+def test_tasks_of_the_system_before_are_listed(client, settings, path):
+    """Its table has neither our columns nor a key."""
+    with open_engine(settings.result_url(settings.output_schema)) as engine, engine.begin() as connection:
+        connection.execute(text(OLD_STATE.format(key="")))
+        connection.execute(text(OLD_ROW.format(id="a" * 32)))
+    answer = client.get(path).json()
+    assert answer["error_code"] == 200
+    assert "fbfans" in str(answer)
+    new = create(client)["error_message"]["task_id"]
+    assert [row["task_id"] for row in client.get("/api/tasks/").json()["content"]] == [new, "a" * 32]
+
+
+def test_a_table_of_another_system_is_named(client, settings):
+    with open_engine(settings.result_url(settings.output_schema)) as engine, engine.begin() as connection:
+        connection.execute(text("CREATE TABLE state (id INT)"))
+    answer = create(client)
+    assert answer["error_code"] == 503
+    assert "the table state is another one, without the columns task_id, stat, " in answer["error_message"]
+    assert client.get("/api/tasks/").json()["error_code"] == 500
