@@ -1,6 +1,7 @@
 """The steps of a labeling task. Each of them can be run again at any time."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 PART_ROWS = 20_000
 """Number of rows held as Python objects at a time."""
+
+ABORT_SECONDS = 5.0
+"""Time between two looks whether a task was aborted, apart from those of each write."""
 
 Metrics = Mapping[str, float | None]
 
@@ -184,7 +188,8 @@ class Pipeline:
 
     def _label(self, engine: Engine, source: Source, pinned: Plan, batch: int) -> None:
         source_map = plan.load_source_map(self.folder, pinned)
-        labeler = Labeler(plan.load_rules(self.folder, pinned), source_map, pinned.windows, pinned.ties)
+        rules = plan.load_rules(self.folder, pinned)
+        labeler = Labeler(rules, source_map, pinned.windows, pinned.ties, self._abort_check(engine))
         writer = batches.BatchWriter(engine, self.task.task_id, batch, pinned.windows, source_map.tables)
         writer.begin(pinned.batches[batch][0], self.clock())
         findings = Findings()
@@ -215,6 +220,18 @@ class Pipeline:
     def _check_unreadable(self, received: int, oddities: Oddities) -> None:
         limit = self.settings.max_unreadable_ratio
         oddities.check(received, limit, self.settings.variable("max_unreadable_ratio"))
+
+    def _abort_check(self, engine: Engine) -> Callable[[], None]:
+        """Return a function that raises `TaskAbortedError` some seconds after the task was aborted."""
+        looked = time.monotonic()
+
+        def check() -> None:
+            nonlocal looked
+            if time.monotonic() - looked > ABORT_SECONDS:
+                state.check_not_aborted(engine, self.task.task_id)
+                looked = time.monotonic()
+
+        return check
 
     def _plan(self) -> Plan:
         if pinned := plan.load(self.folder):

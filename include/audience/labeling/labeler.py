@@ -1,5 +1,6 @@
 """From posts to labelled rows: the pure part of a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,12 +44,20 @@ class Findings:
 class Labeler:
     """Labels posts with one rule set and assigns them to the tables of their sources."""
 
-    def __init__(self, rules: Rules, tables: SourceMap, windows: Windows, ties: TiePolicy) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        tables: SourceMap,
+        windows: Windows,
+        ties: TiePolicy,
+        between: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Build a labeler; *between* is called from time to time, see `matching.build`."""
         self.rules = rules
         self.tables = tables
         self.windows = windows
         self.ties: TiePolicy = ties
-        self._matcher = matching.build(rules)
+        self._matcher = matching.build(rules, between)
         self._panels = np.array(rules.panels, dtype=object)
 
     def label(self, posts: Posts, findings: Findings) -> pd.DataFrame:

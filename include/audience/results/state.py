@@ -112,6 +112,18 @@ def lock(connection: Connection, task_id: str) -> None:
         raise TaskAbortedError(f"task {task_id} was aborted")
 
 
+def check_not_aborted(engine: Engine, task_id: str) -> None:
+    """
+    Check that the task was not aborted.
+
+    Raises:
+        TaskAbortedError: it was.
+    """
+    row = read(engine, task_id)
+    if row is not None and row.stat == Stat.BREAK:
+        raise TaskAbortedError(f"task {task_id} was aborted")
+
+
 def reopen(engine: Engine, task_id: str) -> None:
     """
     Set a failed task back to `PENDING`.

@@ -5,13 +5,21 @@ Case is ignored. Nothing else is normalized: texts are not trimmed, and full-wid
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import length_hint
 from typing import Protocol
 
 import numpy as np
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-from include.audience.rules.ruleset import Rules
+from include.audience.rules.ruleset import Rules, RulesError
+from include.audience.rules.stalls import StalledError, stall_guard
+from include.core.text import excerpt
+
+STALL_SECONDS = 3.0
+"""CPU time of one search, after which it is given up; a usual one takes microseconds."""
+PART_TEXTS = 500
+"""Texts that regular expressions are searched in at a time."""
 
 
 class Matcher(Protocol):
@@ -22,9 +30,15 @@ class Matcher(Protocol):
         ...
 
 
-def build(rules: Rules) -> Matcher:
-    """Build the matcher for the model type of *rules*."""
-    return KeywordMatcher(rules) if rules.model_type == "keyword_model" else RegexMatcher(rules)
+def build(rules: Rules, between: Callable[[], object] = lambda: None) -> Matcher:
+    """
+    Build the matcher for the model type of *rules*.
+
+    Args:
+        rules: the rule set.
+        between: called from time to time while regular expressions are searched for; ends that by an error.
+    """
+    return KeywordMatcher(rules) if rules.model_type == "keyword_model" else RegexMatcher(rules, between)
 
 
 class KeywordMatcher:
@@ -70,15 +84,49 @@ class KeywordMatcher:
 class RegexMatcher:
     """Searches for each regular expression in turn."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, between: Callable[[], object] = lambda: None) -> None:
+        """Build a matcher; *between* is called before each part, and every few seconds within one."""
+        self._patterns = rules.patterns
         self._searches = [re.compile(pattern.text, re.IGNORECASE).search for pattern in rules.patterns]
+        self._between = between
 
     def match(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        """Return for each text the ascending indexes into `rules.patterns` of the patterns that match it."""
-        return [
-            tuple(index for index, search in enumerate(self._searches) if search(text))
-            for text in map(str.lower, texts)
-        ]
+        """
+        Return for each text the ascending indexes into `rules.patterns` of the patterns that match it.
+
+        Raises:
+            RulesError: a pattern does not come to an end with a text.
+        """
+        found: list[tuple[int, ...]] = []
+        for begin in range(0, len(texts), PART_TEXTS):
+            self._between()
+            found += self._match(texts[begin : begin + PART_TEXTS])
+        return found
+
+    def _match(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        following, searches = iter(list(map(str.lower, texts))), self._searches
+        try:
+            with stall_guard(lambda: length_hint(following), self._between, STALL_SECONDS):
+                return [tuple(n for n, search in enumerate(searches) if search(text)) for text in following]
+        except StalledError:
+            return [self._match_slowly(text) for text in map(str.lower, texts)]
+
+    def _match_slowly(self, text: str) -> tuple[int, ...]:
+        """Search with a limit for each pattern, of which many may only together have taken long."""
+        found = []
+        for index, search in enumerate(self._searches):
+            try:
+                with stall_guard(lambda: 0, self._between, STALL_SECONDS):
+                    if search(text):
+                        found.append(index)
+            except StalledError:
+                pattern = self._patterns[index]
+                raise RulesError(
+                    f"the rule {excerpt(pattern.text)} of /{pattern.panel} does not come to an end within "
+                    f"{STALL_SECONDS:g} s with a text of {len(text)} characters, {excerpt(text)}: avoid a repetition "
+                    "within a repetition, such as (a+)+"
+                ) from None
+        return tuple(found)
 
 
 def panels(hits: Sequence[tuple[int, ...]], rules: Rules) -> np.ndarray:

@@ -9,9 +9,15 @@ import pytest
 from pymysql.err import OperationalError
 from sqlalchemy import Engine, event, text
 
-from include.audience import settings
+from include.audience import pipeline, settings
 from include.audience.labeling.labeler import Labeler
+from include.audience.pipeline import LabelingFailedError
+from include.audience.results import state
+from include.audience.results.state import TaskAbortedError
+from include.audience.rules import matching
+from include.core.database.engine import open_engine
 from include.core.database.errors import SilentServerError
+from include.core.errors import BadDataError
 from tests.support.labeling import DCARD, Lab, post
 
 MARIADB = pytest.mark.parametrize("server", ["mariadb"], indirect=True)
@@ -130,3 +136,44 @@ def test_a_server_that_is_silent_fails_a_step_for_now(lab, silent_server, monkey
         with pytest.raises(SilentServerError, match="the database server does not answer"):
             step()
     assert lab.run().content == lab.run("2").content
+
+
+ENDLESS = {"model_type": "rule_model", "predict_type": "content"}
+
+
+def load_endless(lab: Lab) -> None:
+    lab.rules("panel,pattern\nx,(a+)+$\n", **ENDLESS)
+    lab.load(post("a", "Lily", "00:00:00", content="a" * 600 + "!"))
+
+
+def test_a_rule_that_does_not_come_to_an_end_fails_the_task_at_once(lab, monkeypatch):
+    monkeypatch.setattr(matching, "STALL_SECONDS", 0.1)
+    load_endless(lab)
+    steps = lab.pipeline(**ENDLESS)
+    steps.open_task()
+    with pytest.raises(BadDataError, match=r"the rule '\(a\+\)\+\$' of /x does not come to an end"):
+        steps.label(0)
+    with pytest.raises(LabelingFailedError):
+        steps.close_labeling()
+    found = lab.outcome().state
+    assert found["stat"] == "FAILURE"
+    assert "the rule '(a+)+$' of /x" in found["error_message"]
+
+
+def test_an_abort_ends_a_search(lab, monkeypatch):
+    monkeypatch.setattr(matching, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(pipeline, "ABORT_SECONDS", 0)
+    load_endless(lab)
+    steps = lab.pipeline(**ENDLESS)
+    steps.open_task()
+    label = Labeler.label
+
+    def abort_and_label(*args: Any) -> Any:
+        with open_engine(lab.result_url) as engine:
+            state.abort(engine, steps.task.task_id)
+        return label(*args)
+
+    monkeypatch.setattr(Labeler, "label", abort_and_label)
+    with pytest.raises(TaskAbortedError):
+        steps.label(0)
+    assert lab.outcome().temp == {}

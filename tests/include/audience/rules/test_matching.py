@@ -1,16 +1,21 @@
 """Which patterns match which texts."""
 
+import signal
 import sys
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from include.audience.results.state import TaskAbortedError
+from include.audience.rules import matching
 from include.audience.rules.files import read
 from include.audience.rules.matching import KeywordMatcher, Matcher, RegexMatcher, build, panels
-from include.audience.rules.ruleset import MATCH_TYPES, Pattern, Rules
+from include.audience.rules.ruleset import MATCH_TYPES, Pattern, Rules, RulesError
 from include.audience.settings import RULES
 
 ANYWHERE = ("partially",)
@@ -198,3 +203,49 @@ def test_the_first_panel_in_alphabetical_order_wins():
     assert found.dtype == np.int16
     assert found.tolist() == [0, -1, 1, 0, 2]
     assert panels([], rules).shape == (0,)
+
+
+def regexes(*patterns: str) -> Rules:
+    return Rules("rule_model", "content", tuple(Pattern(f"p{number}", text) for number, text in enumerate(patterns)))
+
+
+@pytest.mark.parametrize("endless", [r"(a+)+$", r"^(\w+\s?)*$", r"(a|aa)+$"])
+@pytest.mark.parametrize("before", [0, 700])
+def test_a_rule_that_does_not_come_to_an_end_is_named(endless, before, monkeypatch):
+    monkeypatch.setattr(matching, "STALL_SECONDS", 0.2)
+    rules = regexes("x", endless, "y")
+    began = time.process_time()
+    with pytest.raises(
+        RulesError, match=r"^the rule .* of /p1 does not come to an end within 0\.2 s with a text of 61"
+    ):
+        build(rules).match([*map(str, range(before)), "a" * 60 + "!", "b"])
+    assert time.process_time() - began < 3
+    assert build(rules).match(["x", "ba"]) == [(0, 1) if "w" in endless else (0,), (1,)]
+
+
+def test_many_rules_that_take_long_together_are_all_searched_for(monkeypatch):
+    monkeypatch.setattr(matching, "STALL_SECONDS", 0.2)
+    slow = r"(a+)+$"  # a tenth of a second with 20 letters
+    text = "a" * 20 + "!"
+    rules = regexes(*(f"{slow}|{number}" for number in range(40)), "!")
+    assert build(rules).match(["x", text, "7"])[1] == (40,)
+
+
+def test_searching_can_be_ended_by_an_abort(monkeypatch):
+    monkeypatch.setattr(matching, "STALL_SECONDS", 0.2)
+    calls = []
+
+    def between() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise TaskAbortedError
+
+    with pytest.raises(TaskAbortedError):
+        build(regexes(r"(a+)+$"), between).match(["a" * 60 + "!"])
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+
+
+def test_other_threads_search_without_a_limit():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(build(regexes("a+")).match, ["ba", "c"]).result() == [(0,), ()]
