@@ -261,17 +261,19 @@ class TestUselessModels:
         assert why_not_promoted(None, card, None) is None
 
 
+@pytest.fixture
+def grown(platform: RatingsPlatform) -> RatingsPlatform:
+    """Return a platform with three models, one for the base data and one for each of two files."""
+    for name, text in (("", ""), ("a.txt", HIGH), ("b.txt", LOW)):
+        if name:
+            platform.drop(name, text)
+        platform.run()
+    assert champion(platform).version == 3
+    return platform
+
+
 class TestRollback:
     """Back to a model or to a version of the data; nothing is lost."""
-
-    @pytest.fixture
-    def grown(self, platform: RatingsPlatform) -> RatingsPlatform:
-        for name, text in (("", ""), ("a.txt", HIGH), ("b.txt", LOW)):
-            if name:
-                platform.drop(name, text)
-            platform.run()
-        assert champion(platform).version == 3
-        return platform
 
     def test_a_model_rollback_moves_the_champion_only(self, grown):
         report = grown.run(model=1)
@@ -395,14 +397,6 @@ class TestClearing:
             return platform.train(Plan(**plan))
 
         return clear
-
-    @pytest.fixture
-    def grown(self, platform: RatingsPlatform) -> RatingsPlatform:
-        for name, text in (("", ""), ("a.txt", HIGH), ("b.txt", LOW)):
-            if name:
-                platform.drop(name, text)
-            platform.run()
-        return platform
 
     def test_its_report_and_its_note_stay(self, grown, clear):
         before = grown.report("train", "run-2")
