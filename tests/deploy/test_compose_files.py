@@ -153,6 +153,11 @@ def test_that_the_emulator_keeps_nothing_is_said(tmp_path: Path, capsys):
     assert "restart of its container loses it" in printed
 
 
+def test_the_image_has_the_modules_that_init_imports():
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert lines.index("!deploy/compose/*.py") > lines.index("deploy/compose/*")
+
+
 def test_the_image_has_what_the_settings_refer_to():
     text = (ROOT / "Dockerfile").read_text()
     for expected in (
