@@ -115,6 +115,11 @@ def articles(engine: Engine, model_id: int, site: str | None = None) -> list[dic
     return [_object(ARTICLE_COLUMNS, row) for row in _rows(engine, found)]
 
 
+def sites(engine: Engine) -> list[str]:
+    """Read the names of the sites that have models."""
+    return [row.site for row in _rows(engine, select(MODEL.c.site).distinct())]
+
+
 def ping(engine: Engine) -> None:
     """Query the database; raises its error if that fails."""
     _rows(engine, select(MODEL.c.id).limit(1))

@@ -13,12 +13,43 @@ T = TypeVar("T")
 
 MAX_ENTRIES = 2_048
 MAX_BYTES = MAX_ENTRIES * 50_000
+ONCE_SHARE = 0.2
+"""Share of the entries that those requested only once may always have."""
 _MISSING = object()
+
+
+class _Entries(TLRUCache):
+    """Entries of which those requested only once go first, so that no client drives out what others share."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._once: dict[Hashable, None] = {}  # in the order of requests; may have keys that have expired
+
+    def __setitem__(self, key: Hashable, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._once[key] = None
+        while self._once and (oldest := next(iter(self._once))) not in self:
+            del self._once[oldest]
+
+    def requested_again(self, key: Hashable) -> None:
+        """Keep an entry like all that were requested more than once."""
+        self._once.pop(key, None)
+
+    def popitem(self) -> tuple[Hashable, Any]:
+        """Remove the oldest entry requested once; the least recently used, if there are few of those."""
+        while len(self._once) > len(self) * ONCE_SHARE:
+            key = next(iter(self._once))
+            del self._once[key]
+            if key in self:
+                return key, self.pop(key)
+        return super().popitem()
 
 
 class ResponseCache(Generic[T]):
     """
-    Keeps responses for a time, the most recently used, within `MAX_ENTRIES` and `MAX_BYTES`; errors are not kept.
+    Keeps responses for a time, within `MAX_ENTRIES` and `MAX_BYTES`; errors are not kept.
+
+    Those requested several times stay longest, of these the most recently used.
 
     It belongs to one event loop, so it needs no lock.
 
@@ -40,13 +71,14 @@ class ResponseCache(Generic[T]):
             return now + (seconds and seconds + random.uniform(*jitter_seconds))
 
         # a minimum weight limits the number of entries, too
-        self._kept = TLRUCache(MAX_BYTES, until, timer, lambda found: max(weigh(found), MAX_BYTES // MAX_ENTRIES))
+        self._kept = _Entries(MAX_BYTES, until, timer, lambda found: max(weigh(found), MAX_BYTES // MAX_ENTRIES))
         self._running: dict[Hashable, asyncio.Task[T]] = {}
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """Return the cached response for *key*, or the result of *read*, called once for all who wait for it."""
         kept: Any = self._kept.get(key, _MISSING)
         if kept is not _MISSING:
+            self._kept.requested_again(key)
             return kept
         if (running := self._running.get(key)) is None:
             running = self._running[key] = asyncio.create_task(self._read(key, read))

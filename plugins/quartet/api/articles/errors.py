@@ -8,8 +8,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from quartet.api.articles.dependencies import InvalidParameterError
+from quartet.api.articles.reader import UnavailableError
 from quartet.api.articles.schemas import Message
-from quartet.api.articles.service import UnavailableError, UnknownModelError
+from quartet.api.articles.service import UnknownModelError
 
 RETRY_SECONDS = 5
 _DESCRIPTIONS = {

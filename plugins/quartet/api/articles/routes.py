@@ -9,8 +9,9 @@ from include.articles.database.tables import MODEL
 from quartet.api.articles import dependencies as parameters
 from quartet.api.articles.errors import documented, error_response
 from quartet.api.articles.metrics import label
+from quartet.api.articles.reader import UnavailableError
 from quartet.api.articles.schemas import Articles, Models, Recommendations
-from quartet.api.articles.service import RecommendationService, UnavailableError, UnknownModelError
+from quartet.api.articles.service import RecommendationService, UnknownModelError
 
 BROWSER_SECONDS = 60
 """How long a browser may keep a response."""

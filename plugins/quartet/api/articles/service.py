@@ -1,43 +1,27 @@
-"""What the routes of the articles API ask: rendered results, read in threads of their own and cached."""
+"""What the routes of the articles API ask: rendered results, cached."""
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
-
-import anyio
-from airflow.sdk.exceptions import AirflowNotFoundException
-from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import URL, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from typing import Any
 
 from include.articles.database import serving
 from include.articles.database.serving import Order, RecommendationQuery
 from include.articles.settings import ArticleSettings
-from include.articles.sites.configuration import Site
-from include.core.database.engine import open_engine
+from include.articles.sites.configuration import Site, SitesError, load_sites
 from quartet.api.articles.cache import ResponseCache
-from quartet.api.articles.metrics import Metrics, label
-from quartet.hooks.database import DatabaseHook
+from quartet.api.articles.metrics import NAME, Metrics, label
+from quartet.api.articles.reader import DatabaseReader
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-CONNECTION = "quartet_articles"
-POSTGRES_LIMITS = {"connect_timeout": "10", "tcp_user_timeout": "10000"}
-"""Limits of a connection: seconds to connect, milliseconds until sent data is acknowledged."""
-THREADS = 5
-"""As many as the engine keeps connections. Airflow's own threads stay free, however slow this database is."""
+NOTHING = b'{"results":[]}'
 DEFAULTS_JITTER = (1.0, 30.0)
-FAULTS = (SQLAlchemyError, OSError, AirflowNotFoundException, BotoCoreError, ClientError)
-"""Errors of the database, and of the secrets backend that stores its connection."""
-UNDEFINED_TABLE = "42P01"
+SITES_SECONDS = 30
+"""How long it may take until a site that is new is known."""
 
 
 class UnknownModelError(LookupError):
@@ -45,10 +29,6 @@ class UnknownModelError(LookupError):
 
     def __init__(self) -> None:
         super().__init__("RESOURCE DOES NOT EXIST")
-
-
-class UnavailableError(Exception):
-    """The database cannot be queried."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +59,9 @@ class RecommendationService:
         self._defaults = ResponseCache[list[Default]](
             seconds, lambda found: sum(len(each.body) for each in found), DEFAULTS_JITTER, timer
         )
-        self._threads = anyio.CapacityLimiter(THREADS)
-        self._opening = threading.Lock()
-        self._opened: Engine | None = None
-        self._stack = ExitStack()
+        self._sites = ResponseCache[frozenset[str]](min(seconds, SITES_SECONDS), len, timer=timer)
+        self._configured = _configured_sites(settings)
+        self._database = DatabaseReader(f"run the DAG {dag_of(settings.site_name)}")
 
     async def recommendations(self, query: RecommendationQuery) -> bytes:
         """Return recommendations, or the defaults of the site if there are none."""
@@ -90,10 +69,12 @@ class RecommendationService:
 
         async def read() -> bytes | None:
             self._metrics.count("total_rec_db_hits", site)
-            rows = await self._read(serving.recommendations, query)
+            rows = await self._database.read(serving.recommendations, query)
             return _results(map(_json, rows)) if rows else None
 
         self._metrics.count("total_rec_requests", site)
+        if not await self._is_known(query.site):
+            return NOTHING
         # an empty result is cached, not the defaults in its place: those would be kept twice as long
         if (body := await self._results.get(query, read)) is not None:
             return body
@@ -106,8 +87,11 @@ class RecommendationService:
     async def models(self, equal: Mapping[str, str], size: int, order: Order) -> bytes:
         """Return the models whose columns have the given values."""
 
+        if "site" in equal and not await self._is_known(equal["site"]):
+            return NOTHING
+
         async def read() -> bytes:
-            return _results(map(_json, await self._read(serving.models, equal, size, order)))
+            return _results(map(_json, await self._database.read(serving.models, equal, size, order)))
 
         return await self._results.get((frozenset(equal.items()), size, order), read) or b""
 
@@ -119,8 +103,11 @@ class RecommendationService:
             UnknownModelError: there is no such model of the site.
         """
 
+        if site is not None and not await self._is_known(site):
+            raise UnknownModelError
+
         async def read() -> bytes:
-            found = await self._read(serving.articles, model_id, site)
+            found = await self._database.read(serving.articles, model_id, site)
             if found is None:
                 raise UnknownModelError
             return _results(map(_json, found))
@@ -134,55 +121,37 @@ class RecommendationService:
         Raises:
             UnavailableError: that failed.
         """
-        await self._read(serving.ping)
+        await self._database.ping(serving.ping)
 
     def close(self) -> None:
-        """Close the connections; the next read looks the database's address up again."""
-        with self._opening:
-            self._opened = None
-            self._stack.close()
+        """Close the connections to the database."""
+        self._database.close()
+
+    async def _is_known(self, site: str) -> bool:
+        """Check that a site is configured or has models; what others ask for must not fill the caches."""
+        if site in self._configured:
+            return True
+        return bool(NAME.fullmatch(site)) and site in await self._sites.get(None, self._read_sites)
+
+    async def _read_sites(self) -> frozenset[str]:
+        return frozenset(await self._database.read(serving.sites))
 
     async def _read_defaults(self, site: str) -> list[Default]:
-        rows = await self._read(serving.defaults, site)
+        rows = await self._database.read(serving.defaults, site)
         return [Default(row["recommended_article"]["external_id"], _json(row)) for row in rows]
 
-    async def _read(self, read: Callable[..., T], *arguments: Any) -> T:
-        return await anyio.to_thread.run_sync(self._read_now, read, *arguments, limiter=self._threads)
 
-    def _read_now(self, read: Callable[..., T], *arguments: Any) -> T:
-        try:
-            return read(self._engine(), *arguments)
-        except FAULTS as error:
-            self.close()
-            original = error.orig if isinstance(error, DBAPIError) else error
-            log.error("the database of recommendations cannot be read: %s", original)
-            if isinstance(error, FileNotFoundError) or _has_no_tables(original):
-                next_step = f"run the DAG {dag_of(self.settings.site_name)}"
-                raise UnavailableError(f"there are no recommendations yet: {next_step}") from error
-            raise UnavailableError("the database of recommendations is not available") from error
-
-    def _engine(self) -> Engine:
-        with self._opening:
-            if self._opened is None:
-                url = _with_limits(DatabaseHook(CONNECTION).url)
-                self._opened = self._stack.enter_context(open_engine(url, read_only=True))
-            return self._opened
+def _configured_sites(settings: ArticleSettings) -> frozenset[str]:
+    try:
+        return frozenset(load_sites(settings))
+    except SitesError as error:
+        log.warning("the sites are those that have models: %s", error)
+        return frozenset()
 
 
 def dag_of(site: str) -> str:
     """Return the id of a site's DAG; the site need not be configured, or no longer."""
     return Site.model_construct(name=label(site)).dag_id
-
-
-def _with_limits(url: URL) -> URL:
-    """Add `POSTGRES_LIMITS` to the URL of a PostgreSQL server, unless the connection has its own."""
-    if url.get_backend_name() != "postgresql":
-        return url
-    return url.update_query_dict({name: value for name, value in POSTGRES_LIMITS.items() if name not in url.query})
-
-
-def _has_no_tables(error: Any) -> bool:
-    return getattr(error, "pgcode", None) == UNDEFINED_TABLE or "no such table" in str(error)
 
 
 def _json(found: Mapping[str, Any]) -> bytes:
