@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections import Counter
 from typing import Any
 
 import webencodings
@@ -21,6 +22,43 @@ _BREAKS = (
     "figcaption, table, tr, td, th"
 )
 """Elements that stand apart from the text around them."""
+MAX_DEPTH = 1_000
+"""Nested elements of a page; the time to parse more of them grows with their square."""
+MAX_HEADING_CHARACTERS = 20_000
+_TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)[^<>]*")
+_CLOSED = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "option",
+        "optgroup",
+        "colgroup",
+        "caption",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "td",
+        "th",
+    ]
+)
+"""Elements that have no content, or that end without a tag where the next begins."""
 _JOINT = "\x1f"
 """Mark at both ends of a span, which separates words if letters or digits are on both sides."""
 
@@ -41,6 +79,24 @@ def decode(body: bytes, charset: str | None) -> str:
     return webencodings.decode(body, _LARGER.get(encoding.name, encoding))[0]
 
 
+def is_too_deep(html: str) -> bool:
+    """Check whether more than `MAX_DEPTH` elements may be nested, before a parser takes minutes to find out."""
+    opened: Counter[str] = Counter()
+    depth = 0
+    for tag in _TAG.finditer(html):
+        name = tag[2].lower()
+        if tag[1]:
+            if opened[name]:
+                opened[name] -= 1
+                depth -= 1
+        elif name not in _CLOSED and not tag[0].endswith("/"):
+            opened[name] += 1
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+    return False
+
+
 def heading_text(node: Any) -> str:
     """
     Return the text of an HTML element in one line.
@@ -50,6 +106,8 @@ def heading_text(node: Any) -> str:
     Args:
         node: an element of selectolax, which is changed.
     """
+    if len(node.text()) > MAX_HEADING_CHARACTERS:
+        return " ".join(node.text()[:MAX_HEADING_CHARACTERS].split())
     for each in node.css(_INVISIBLE):
         each.decompose()
     for each in node.css(_BREAKS):

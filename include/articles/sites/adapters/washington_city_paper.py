@@ -15,7 +15,7 @@ from include.articles.sites.adapters.base import (
     clean_title,
     publication_time,
 )
-from include.articles.sites.adapters.text import heading_text
+from include.articles.sites.adapters.text import MAX_DEPTH, heading_text, is_too_deep
 from include.articles.sites.configuration import Site
 
 EXCLUDED = EXCLUSIONS[0]
@@ -56,7 +56,9 @@ class WashingtonCityPaper:
         """Read title, publication time and tag from HTML, however broken it is."""
         from selectolax.lexbor import LexborHTMLParser
 
-        page = LexborHTMLParser(response.text)
+        if is_too_deep(html := response.text):
+            raise PageError("too_large", f"{response.path}: at most {MAX_DEPTH} nested elements were expected")
+        page = LexborHTMLParser(html)
         heading = page.css_first("header h1")
         times = (publication_time(meta.attributes.get("content")) for meta in page.css(TIME))
         return Page(

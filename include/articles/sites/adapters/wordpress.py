@@ -17,7 +17,7 @@ from include.articles.sites.adapters.base import (
     clean_title,
     publication_time,
 )
-from include.articles.sites.adapters.text import heading_text
+from include.articles.sites.adapters.text import MAX_HEADING_CHARACTERS, heading_text
 from include.articles.sites.configuration import Site
 from include.articles.sites.hosts import is_below, plain_host
 from include.articles.sites.patterns import PathPattern
@@ -118,6 +118,7 @@ def _text(title: Any) -> str:
     rendered = title.get("rendered") if isinstance(title, dict) else title
     if not isinstance(rendered, str):
         return ""
+    rendered = rendered[:MAX_HEADING_CHARACTERS]
     body = LexborHTMLParser(f"<body>{rendered.encode('utf-8', 'replace').decode()}").body
     return heading_text(body) if body else ""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -462,3 +463,29 @@ def test_an_offset_counts_on_any_day(time, expected):
 def test_a_title_is_one_line_with_single_spaces(heading, title):
     assert page(html(f"<header><h1>{heading}</h1></header>")).title == title
     assert posts(POST | {"title": {"rendered": heading}}).title == title
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<div>", "<DIV class='tag-exclude' >", "<div><h1>", "<header><h1><span>", "<rt>", "<div></b>", "<p><button>"],
+)
+def test_a_page_that_is_nested_without_end_takes_no_time(unit):
+    began = time.process_time()
+    assert kind(page, unit * (5_000_000 // len(unit))) == "too_large"
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "body", ["<p>", "<li>a", "<img src=x>", "<div>a</div>", "<svg><path d='M0'/></svg>", "a < b <1"]
+)
+def test_a_long_page_is_no_deep_one(body):
+    assert page(html() + body * 5_000).title == "T"
+
+
+@pytest.mark.parametrize("inside", ["<span>ab</span>", "<span>ab", "<br>", "ab ", "<b>a</b>"])
+def test_a_heading_without_end_takes_no_time(inside):
+    long = f"Title {inside * (900 if inside == '<span>ab' else 300_000)}"
+    began = time.process_time()
+    assert page(html(f"<header><h1>{long}</h1></header>")).title.startswith("Title")
+    assert posts(POST | {"title": {"rendered": long}}).title.startswith("Title")
+    assert time.process_time() - began < 4
