@@ -44,6 +44,9 @@ MAGIC = b"PAR1"
 FOOTER_BYTES = 8
 """The end of a file: length of the metadata in four bytes, little-endian, and the magic."""
 
+_EXPECTED = {"timestamp": "a timestamp with a time zone"}
+"""Type → its name in messages, if it is another one."""
+
 BLANKED = "\t\r\n\0"
 """Characters that become a blank in the output, so that each row is one line with the same number of fields."""
 
@@ -88,7 +91,7 @@ def check(source: SourceName, path: str, found: Mapping[str, str], expected: Map
         SchemaError: names each column that is missing or has another type.
     """
     wrong = [
-        f"column {name}: {kind} was expected, found {found.get(name, 'no such column')}"
+        f"column {name}: {_EXPECTED.get(kind, kind)} was expected, found {found.get(name, 'no such column')}"
         for name, kind in expected.items()
         if found.get(name) != kind
     ]

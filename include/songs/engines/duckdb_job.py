@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from include.core.storage import StoragePath
 from include.songs.engines import gzip_output, utf8
+from include.songs.engines.arrow_lines import text_of
 from include.songs.engines.metrics import JobMetrics
 from include.songs.engines.parquet import check_footer
 from include.songs.layout import SUCCESS
 from include.songs.rules import LONG_SECONDS, bounds, validate
-from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, header
+from include.songs.schemas import ANALYSIS, DATASET, LISTENERS, SPINS, SourceError, header
 
 log = logging.getLogger(__name__)
 
 BLOCK_ROWS = 100_000
-"""Rows of one gzip member, about 12 MB of text."""
+"""Rows that are compressed at a time, about 12 MB of text."""
 
 _SPIN_COUNTS = """
 SELECT count(*),
@@ -127,6 +127,7 @@ def run(
     Raises:
         NotParquetError: a source is not Parquet, or damaged.
         SchemaError: a source lacks a column or has one of another type.
+        SourceError: DuckDB cannot use a value of a source.
         TooFewRowsError: there are fewer rows than *minrows*; nothing is written.
     """
     metrics = JobMetrics("duckdb", day, minrows, report_timezone)
@@ -183,7 +184,10 @@ def _join_copies(
         copies = Path(folder, "spins"), Path(folder, "listeners")
         utf8.rewrite("spins", spins, copies[0], SPINS)
         utf8.rewrite("listeners", listeners, copies[1], LISTENERS)
-        _join(connection, *copies, metrics)
+        try:
+            _join(connection, *copies, metrics)
+        except (duckdb.DataError, duckdb.ProgrammingError) as error:  # not memory or disk, which another try may have
+            raise SourceError(f"spins {spins} or listeners {listeners}: {error}") from error
         sources = {"spins": str(copies[0]), "listeners": str(copies[1]), "long": LONG_SECONDS}
         [metrics.rows_not_utf8] = connection.execute(_REPLACED, sources).fetchall()[0]
 
@@ -197,12 +201,5 @@ def _write(
     mark: str = SUCCESS,
 ) -> None:
     lines = connection.sql(query).to_arrow_reader(BLOCK_ROWS)
-    blocks = (_text(batch.column(0)) for batch in lines if len(batch))
+    blocks = (text_of(batch.column(0)) for batch in lines if len(batch))
     gzip_output.write(folder, first, blocks, os.cpu_count() or 1, check_permit, mark)
-
-
-def _text(lines: pa.Array) -> memoryview:
-    """Return the bytes of all lines, one after the other, in Arrow's own memory."""
-    _, offsets, data = lines.buffers()
-    ends = memoryview(offsets).cast("i")
-    return memoryview(data)[ends[lines.offset] : ends[lines.offset + len(lines)]]

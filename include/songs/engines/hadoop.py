@@ -4,16 +4,19 @@ Output folders through Hadoop's file systems, in Spark's JVM; bytes are copied t
 Paths are as Hadoop writes them: a local one, `file:///…`, `s3a://bucket/…`.
 """
 
-import gzip
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from include.songs.engines import gzip_member
+from include.songs.engines.gzip_member import EMPTY_BLOCK, PACKED_BYTES, Checksum
 from include.songs.layout import PART, SUCCESS, UNCHECKED
 from include.songs.rules import SupersededError
 from include.songs.schemas import FOOTER_BYTES, MAGIC
 
 COPY_BYTES = 1 << 20
+MAX_FOOTER_BYTES = 256 << 20
+"""More than a footer has: it goes into the memory of the driver."""
 
 
 class Hadoop:
@@ -44,14 +47,20 @@ class Hadoop:
         return files.getContentSummary(found).getLength()
 
     def footer(self, path: str) -> bytes:
-        """Return the end of a Parquet file, with the four bytes that a file begins with before it."""
+        """
+        Return the end of a Parquet file, with the four bytes that a file begins with before it.
+
+        The footer is left out if there cannot be one of the length that the file tells.
+        """
         files, found = self._find(path)
         size = files.getFileStatus(found).getLen()
         source = files.open(found)
         try:
             source.seek(max(0, size - FOOTER_BYTES))
             end = source.readNBytes(FOOTER_BYTES)
-            length = min(size, int.from_bytes(end[:4], "little") + FOOTER_BYTES)
+            length = int.from_bytes(end[:4], "little") + FOOTER_BYTES
+            if length > min(size - len(MAGIC), MAX_FOOTER_BYTES):
+                return MAGIC + end
             source.seek(size - length)
             return MAGIC + source.readNBytes(length)
         finally:
@@ -75,11 +84,11 @@ class Hadoop:
 
     def join(self, folder: str, parts_folder: str, header: bytes, permit: str, mark: str = SUCCESS) -> None:
         """
-        Join gzip files into the one file of an output folder, and mark that as complete.
+        Join the parts of `spark_deflate.write` into the one file of an output folder, and mark that as complete.
 
         Args:
             folder: the output folder.
-            parts_folder: folder of the files, on the same file system; it is removed.
+            parts_folder: folder of the parts, on the same file system; it is removed.
             header: first line.
             permit: file that must exist before and after.
             mark: name of the file that marks the folder as complete.
@@ -91,19 +100,34 @@ class Hadoop:
         files, found = self._find(folder)
         _, aside = self._find(parts_folder)
         target = files.create(self._jvm.org.apache.hadoop.fs.Path(found, PART), False)
-        target.write(gzip.compress(header, mtime=0))
-        parts = {status.getPath().getName(): status.getPath() for status in files.listStatus(aside)}
+        block, checksum = gzip_member.compress(header)
+        target.write(gzip_member.HEADER + block)
+        parts = {status.getPath().getName(): status for status in files.listStatus(aside)}
         for name in sorted(parts):
             if name.startswith("part-"):
-                source = files.open(parts[name])
-                self._copy(source, target)
-                source.close()
+                checksum += self._append(files, parts[name], target)
+        target.write(checksum.end())
         if target.hasCapability("hsync"):
             target.hsync()  # before `_SUCCESS` is written
         target.close()
         files.delete(aside, True)
         self.check_permit(permit)
         self.write(f"{folder}/{mark}", b"")
+
+    def _append(self, files: Any, status: Any, target: Any) -> Checksum:
+        """Copy the blocks of a part to *target*; return the checksum that follows them. An empty file has none."""
+        if not status.getLen():
+            return Checksum()
+        blocks = status.getLen() - PACKED_BYTES - len(EMPTY_BLOCK)
+        source = files.open(status.getPath())
+        try:
+            source.seek(blocks)
+            checksum = Checksum.unpack(source.readNBytes(PACKED_BYTES))
+            source.seek(0)
+            self._jvm.org.apache.commons.io.IOUtils.copyLarge(source, target, 0, blocks)
+        finally:
+            source.close()
+        return checksum
 
     def check_permit(self, permit: str) -> None:
         """Check that a file exists; raises `SupersededError` otherwise."""

@@ -115,5 +115,5 @@ def _type(leaf: Any) -> str:
     if logical != "TIMESTAMP":
         return logical.lower()
     if details["timeUnit"] not in ("milliseconds", "microseconds"):
-        return f"timestamp in {details['timeUnit']}, milliseconds or microseconds are read"
-    return "timestamp" if details["isAdjustedToUTC"] else "timestamp_ntz, which has no time zone"
+        return f"one in {details['timeUnit']}, of which only milliseconds and microseconds are read"
+    return "timestamp" if details["isAdjustedToUTC"] else "one without a time zone (timestamp_ntz)"

@@ -29,7 +29,7 @@ from pyspark.sql import functions as F
 
 from include.core.errors import BadDataError
 from include.songs import layout
-from include.songs.engines import spark_plays
+from include.songs.engines import spark_deflate, spark_plays
 from include.songs.engines.hadoop import Hadoop
 from include.songs.engines.metrics import JobMetrics
 from include.songs.engines.parquet import check_footer
@@ -40,8 +40,6 @@ log = logging.getLogger(__name__)
 
 WRONG_OPTION, BAD_DATA = 2, 3  # `argparse` exits with the first
 """Exit codes."""
-GZIP_LEVEL = "FOUR"
-"""As Hadoop names it; the same level as in `gzip_output`."""
 BROADCAST_BYTES = 1 << 20
 """Largest size, as written by a shuffle, of listeners that are broadcast; in memory they take ten times as much."""
 SHUFFLE_BYTES = 4 << 20
@@ -239,7 +237,7 @@ def _measure_pairs(pairs: DataFrame) -> dict[str, int]:
 def _write(hadoop: Hadoop, rows: DataFrame, folder: str, permit: str, mark: str = layout.SUCCESS) -> None:
     """Write the parts in parallel, in a folder of this job's own, then join them."""
     parts = layout.spark_parts(folder)
-    spark_plays.lines(rows).write.option("zlib.compress.level", GZIP_LEVEL).text(parts, compression="gzip")
+    spark_deflate.write(spark_plays.lines(rows), parts)
     hadoop.join(folder, parts, header(rows.columns), permit, mark)
 
 

@@ -20,10 +20,11 @@ from include.core.remote.stored import BLOCK_BYTES, StoredFile
 from include.core.storage import StoredObject, find_object, read_bytes, read_json, s3, walk_objects, write_whole
 from include.songs import layout
 from include.songs.downloads.download import download, snapshot_listeners
+from include.songs.downloads.transfers import CutOffError
 from include.songs.downloads.versions import Version
 from include.songs.layout import PART, SUCCESS
 from include.songs.rules import TooFewRowsError
-from include.songs.schemas import LISTENERS, SPINS, NotParquetError
+from include.songs.schemas import LISTENERS, SPINS
 from quartet.hooks.storage import StorageHook
 from quartet.workflows.songs import songs_run
 from tests.plugins.workflows.test_songs import context
@@ -206,7 +207,7 @@ class Pieces:
 
 
 @pytest.mark.parametrize(
-    ("end", "error"), [([b"no end"], NotParquetError), ([RuntimeError()], RuntimeError), ([SystemExit()], SystemExit)]
+    ("end", "error"), [([b"no end"], CutOffError), ([RuntimeError()], RuntimeError), ([SystemExit()], SystemExit)]
 )
 def test_a_failed_download_leaves_what_was_there_and_no_pieces(root, there, client, small_pieces, end, error):
     known = download(root, "listeners", DAY, StoredFile(there), NOW)

@@ -208,7 +208,7 @@ GOOD = table(SPINS, [PLAY])
 CAST = {
     "elapsed_seconds": (pa.int64(), "int was expected, found bigint"),
     "track_title": (pa.binary(), "string was expected, found binary"),
-    "date_time": (pa.timestamp("us"), "timestamp was expected, found timestamp_ntz, which has no time zone"),
+    "date_time": (pa.timestamp("us"), "a timestamp with a time zone was expected, found one without a time zone"),
 }
 
 
@@ -318,11 +318,14 @@ def overwrite(path: Path, at: int, length: int) -> None:
 
 
 @pytest.mark.parametrize("source", ["spins", "listeners"])
-@pytest.mark.parametrize("where", ["footer", "page"])
+@pytest.mark.parametrize("where", ["footer", "length", "page"])
 def test_a_file_with_right_ends_that_is_broken_inside(engine, source, where):
     engine.deliver(many(2000), [LISTENER])
     path = engine.folder / f"{source}.parquet"
-    if where == "footer":
+    if where == "length":
+        path.write_bytes(path.read_bytes()[:-8] + (2**31 - 1).to_bytes(4, "little") + b"PAR1")
+        message = "a Parquet file was expected, found something else or a damaged footer"
+    elif where == "footer":
         path.write_bytes(b"PAR1" + b"\xff" * 100 + (100).to_bytes(4, "little") + b"PAR1")
         message = "a Parquet file was expected, found something else or a damaged footer"
     else:
@@ -346,7 +349,11 @@ def unreadable(name: str) -> tuple[pa.Table, dict[str, Any], str]:
         return GOOD.append_column(name, GOOD["play_source"]), {}, "found twice: 'play_source'"
     if name == "nanoseconds":
         number, times = GOOD.column_names.index("date_time"), GOOD["date_time"].cast(pa.timestamp("ns", "UTC"))
-        return GOOD.set_column(number, "date_time", times), {}, "timestamp was expected, found timestamp in nanoseconds"
+        return (
+            GOOD.set_column(number, "date_time", times),
+            {},
+            "a timestamp with a time zone was expected, found one in nanoseconds",
+        )
     nested = GOOD.set_column(0, "fake_artist_id", pa.array([[1]]))
     return nested, {}, "column fake_artist_id: int was expected, found nested columns"
 
@@ -489,7 +496,7 @@ def fields(line: str) -> tuple[str, ...]:
     return tuple(line.split("\t"))
 
 
-def test_every_reader_takes_a_file_of_many_members(engine, spark, monkeypatch):
+def test_every_reader_takes_a_file_of_many_blocks(engine, spark, monkeypatch):
     monkeypatch.setattr(duckdb_job, "BLOCK_ROWS", 2048)  # DuckDB's own unit
     adaptive = "spark.sql.adaptive.coalescePartitions.enabled"
     spark.conf.set(adaptive, "false")
@@ -500,7 +507,7 @@ def test_every_reader_takes_a_file_of_many_members(engine, spark, monkeypatch):
         spark.conf.unset(adaptive)
     path = str(engine.outputs[0] / PART)
     packed = Path(path).read_bytes()
-    assert packed.count(packed[:4]) > 2  # each member begins like this
+    assert packed.count(b"\0\0\xff\xff") > 2  # each block ends like this
 
     unpacked = subprocess.run(["zcat", path], capture_output=True, check=True).stdout.decode()
     assert sorted(map(fields, unpacked.splitlines()[1:])) == expected
