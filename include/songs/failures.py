@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 
-from include.core.errors import BadDataError
-from include.core.storage import StoragePath, find_object, list_objects, read_json, write_json
+from include.core.errors import BadDataError, DamagedObjectError
+from include.core.storage import StoragePath, find_object, list_objects, read_bytes, read_json, write_json
 from include.songs import layout
 from include.songs.schemas import SourceError, SourceName
 
@@ -25,7 +25,14 @@ class Failure:
     """Whether the rejected copies may be used again if there is nothing to fetch: they are readable."""
 
 
-def record(root: StoragePath, day: date, error: BadDataError, run_id: str, now: datetime) -> None:
+def record(
+    root: StoragePath,
+    day: date,
+    error: BadDataError,
+    run_id: str,
+    now: datetime,
+    listeners_sha256: str | None = None,
+) -> None:
     """
     Write the failure of a day; an earlier one is replaced.
 
@@ -37,10 +44,14 @@ def record(root: StoragePath, day: date, error: BadDataError, run_id: str, now: 
         error: why it failed.
         run_id: name of the run.
         now: the present, with its zone.
+        listeners_sha256: checksum of the listeners that the job read; others that have replaced them are not rejected.
+            `None`: it is unknown, and the present ones are meant.
     """
     named = error.source if isinstance(error, SourceError) else None
     sources: tuple[SourceName, ...] = (named,) if named else ("spins", "listeners")
     rejected = {name: copy for name in sources if (copy := _fingerprint(root, day, name))}
+    if listeners_sha256 and "listeners" in rejected and not _are_listeners(root, listeners_sha256):
+        del rejected["listeners"]
     failure = Failure(str(error), run_id, now.isoformat(), rejected, usable=named is None)
     write_json(layout.failure_file(root, day), asdict(failure))
 
@@ -67,6 +78,15 @@ def rejection(root: StoragePath, day: date, name: SourceName) -> Failure | None:
     if failure and (rejected := failure.rejected.get(name)) and rejected == _fingerprint(root, day, name):
         return failure
     return None
+
+
+def _are_listeners(root: StoragePath, sha256: str) -> bool:
+    """Return whether the present listeners have this checksum."""
+    try:
+        read_bytes(layout.listeners_file(root), sha256)
+    except (FileNotFoundError, DamagedObjectError):
+        return False
+    return True
 
 
 def _fingerprint(root: StoragePath, day: date, name: SourceName) -> str | None:

@@ -69,6 +69,8 @@ class JobFiles:
     counts: StoragePath
     """Output folder."""
     metrics: StoragePath
+    listeners_sha256: str
+    """Checksum of the copy."""
 
 
 class Pipeline:
@@ -263,7 +265,8 @@ class Pipeline:
         except DamagedObjectError as error:
             checking.withdraw(self.root, self.day)
             report.remove(self.root, self.day)
-            self._record_failure(error)
+            metrics = read_json(layout.job_metrics(self.root, self.day)) or {}
+            self._record_failure(error, metrics.get("listeners_sha256"))
             raise
         made = report.read(self.root, self.day) if layout.has_outputs(self.root, self.day) else None
         if made is None:
@@ -287,17 +290,20 @@ class Pipeline:
         failures.remove(self.root, self.day)
         return made
 
-    def _record_failure(self, error: BadDataError) -> None:
-        failures.record(self.root, self.day, error, self.request.run_id, self.dependencies.clock())
+    def _record_failure(self, error: BadDataError, listeners_sha256: str | None) -> None:
+        now = self.dependencies.clock()
+        failures.record(self.root, self.day, error, self.request.run_id, now, listeners_sha256)
 
     @contextmanager
     def job_files(self) -> Iterator[JobFiles]:
         """Yield what the job of the day reads and writes, while the lease is kept; bad data are the day's failure."""
+        files = None
         with self.lease.kept():
             try:
-                yield self._prepare_job()
+                files = self._prepare_job()
+                yield files
             except BadDataError as error:
-                self._record_failure(error)
+                self._record_failure(error, files.listeners_sha256 if files else None)
                 raise
 
     def _prepare_job(self) -> JobFiles:
@@ -306,7 +312,7 @@ class Pipeline:
             (folder / name).unlink(missing_ok=True)
         report.remove(self.root, self.day)  # the job removes the outputs that it is about
         try:
-            snapshot_listeners(self.root, listeners)
+            version = snapshot_listeners(self.root, listeners)
         except SourceError as error:
             error.source = "listeners"
             raise
@@ -316,4 +322,5 @@ class Pipeline:
             dataset=layout.dataset_folder(self.root, self.day),
             counts=layout.counts_folder(self.root, self.day),
             metrics=layout.job_metrics(self.root, self.day),
+            listeners_sha256=version.sha256,
         )

@@ -14,7 +14,7 @@ from include.core.errors import BadDataError, DamagedObjectError, NothingToDoErr
 from include.core.lease import LeaseHeldError
 from include.core.remote.stored import StoredFile
 from include.core.storage import read_bytes, read_json, walk_objects, write_json, write_whole
-from include.songs import checking, layout, report
+from include.songs import checking, failures, layout, report
 from include.songs.downloads.download import download
 from include.songs.engines import duckdb_job, spark_job
 from include.songs.layout import PART, SUCCESS
@@ -241,6 +241,32 @@ class TestFailure:
         with pytest.raises(NothingToDoError, match=r"cannot be fetched again: .*gone: not there"):
             fetched.run().check_download(name, lambda: nullcontext(StoredFile(tmp_path / "gone")))
         assert getattr(fetched.run(), name)(there) is not None
+
+    @pytest.mark.parametrize("step", ["job", "check"])
+    def test_listeners_that_were_replaced_meanwhile_are_not_rejected(self, fetched, monkeypatch, step):
+        """The job of the day has read others."""
+        newer = layout.listeners_file(fetched.root).read_bytes() + b"newer"
+        if step == "job":
+            validate = duckdb_job.validate
+
+            def replaced(*found: int) -> None:
+                write_whole(layout.listeners_file(fetched.root), newer)
+                validate(*found)
+
+            monkeypatch.setattr(duckdb_job, "validate", replaced)
+            with pytest.raises(TooFewRowsError):
+                fetched.run().duckdb()
+        else:
+            fetched.run(minrows=0).duckdb()
+            write_whole(layout.listeners_file(fetched.root), newer)
+            (fetched.outputs[0] / PART).write_bytes(b"")
+            with pytest.raises(DamagedObjectError):
+                fetched.run().check()
+        found = failures.read(fetched.root, DAY)
+        assert found
+        assert list(found.rejected) == ["spins"]
+        with pytest.raises(NothingToDoError):
+            fetched.run().check_download("listeners", lambda: 1 / 0)
 
     def test_other_errors_reject_nothing(self, fetched, monkeypatch):
         monkeypatch.setattr(duckdb_job, "validate", lambda *_: 1 / 0)
