@@ -12,9 +12,9 @@ from pyspark.sql import SparkSession
 
 from include.songs.engines import spark_job
 from include.songs.layout import PART, SUCCESS
-from include.songs.schemas import LISTENERS, SPINS
+from include.songs.schemas import DATASET, LISTENERS, SPINS
 from tests.support.songs import example
-from tests.support.songs.jobs import SUBMIT_OPTIONS, table, write
+from tests.support.songs.jobs import SUBMIT_OPTIONS, lines_of, table, write
 
 GOOD = {
     "day": "2019-02-08",
@@ -131,13 +131,21 @@ def test_plays_of_another_day_are_told(shared, folder, caplog):
     assert "10 of 10 spins are not from 2019-02-09 in America/New_York" in caplog.text
 
 
-def test_it_is_submitted_as_a_file_by_itself(folder):
+@pytest.mark.parametrize(
+    ("minrows", "code", "message"),
+    [("6", 0, '"deduplicated": 6'), ("7", spark_job.BAD_DATA, "job failed validation: number of rows 6 < 7")],
+)
+def test_it_is_submitted_as_a_file_by_itself(folder, minrows, code, message):
     """From another folder, with nothing on the path but what Spark puts there."""
     submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"PYSPARK_PYTHON": sys.executable, "TZ": "Asia/Tokyo"}
-    line = [str(submit), *SUBMIT_OPTIONS, spark_job.__file__, *arguments(folder, minrows="7")]
+    environment |= {"PYSPARK_DRIVER_PYTHON": sys.executable, "TZ": "Asia/Tokyo"}
+    line = [str(submit), *SUBMIT_OPTIONS, spark_job.__file__, *arguments(folder, minrows=minrows)]
     found = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True)
-    assert found.returncode == spark_job.BAD_DATA, found.stderr
-    assert "job failed validation: number of rows 6 < 7" in found.stdout  # Spark sends both there
-    assert not list((folder / "output").iterdir())
+    assert found.returncode == code, found.stderr
+    assert message in found.stdout  # Spark sends both there
+    if code:
+        assert not list((folder / "output").iterdir())
+    else:
+        lines = lines_of(folder / "output" / "dataset", DATASET)
+        assert len(lines) == 6
