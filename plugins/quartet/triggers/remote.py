@@ -64,7 +64,7 @@ def look(awaited: Awaited, settle_seconds: float) -> dict[str, Any]:
     """
     with awaited.open() as remote:
         found = remote.look()
-        if not remote.is_settled(found, time.time(), settle_seconds):
+        if not found.size or not remote.is_settled(found, time.time(), settle_seconds):  # perhaps it is a placeholder
             raise MissingError(f"{remote}: it may not be complete yet")
     size = found.size if found.size >= 0 else None
     return {"name": printable(found.name), "size": size, "fingerprint": found.fingerprint}

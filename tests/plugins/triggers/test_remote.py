@@ -134,6 +134,21 @@ def test_half_a_file_is_waited_for(home, slept, caplog):
     assert caplog.text.count("it may not be complete yet") == 1
 
 
+@pytest.mark.parametrize("answer_head", [True, False])
+def test_an_empty_file_is_a_placeholder(share, slept, answer_head):
+    share.files[PATH] = b""
+    if not answer_head:
+        share.always["HEAD", PATH] = status(404)
+        share.always["GET", PATH] = status(416, Content_Range="bytes */0")
+
+    def put() -> None:
+        share.always.clear()
+        share.files[PATH] = DATA
+
+    [found] = wait(nothing, nothing, put)
+    assert found["size"] == len(DATA)
+
+
 def test_a_server_need_not_tell_the_size(share, slept):
     share.always["HEAD", PATH] = content(b"", None)
     assert wait(awaited=url(f"{share.url}{PATH}")) == [

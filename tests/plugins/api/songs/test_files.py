@@ -163,6 +163,10 @@ def test_on_airflows_server_a_file_comes_as_it_is(airflow: Client, airflow_home)
     assert answer.content == data
     assert answer.headers["Content-Length"] == str(len(data))
     assert "Content-Encoding" not in answer.headers
+    headers = airflow.as_user("viewer") | {"Accept-Encoding": "gzip", "Range": "bytes=1000-9999"}
+    part = airflow.get(f"/songs{URL}/dataset.csv.gz", headers=headers)
+    assert (part.status_code, part.content) == (206, data[1000:10_000])
+    assert "Content-Encoding" not in part.headers
 
 
 def test_the_description_names_the_files(client):
