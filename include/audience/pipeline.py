@@ -3,15 +3,15 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Engine, Row
-from sqlalchemy.exc import DBAPIError
 
-from include.audience import layout, plan, report
+from include.audience import failures, layout, plan, report
+from include.audience.failures import LabelingFailedError
 from include.audience.labeling import authors
 from include.audience.labeling.cleaning import Ballot
 from include.audience.labeling.labeler import Findings, Labeler
@@ -26,7 +26,6 @@ from include.audience.task import Task
 from include.core.database.bulk import gc_disabled
 from include.core.database.engine import open_engine
 from include.core.database.errors import classify_errors, retry
-from include.core.errors import BadDataError, NothingToDoError
 from include.core.storage import StoragePath
 
 log = logging.getLogger(__name__)
@@ -38,10 +37,6 @@ ABORT_SECONDS = 5.0
 """Time between two looks whether a task was aborted, apart from those of each write."""
 
 Metrics = Mapping[str, float | None]
-
-
-class LabelingFailedError(BadDataError):
-    """Not all batches were labelled; clearing the failed tasks in Airflow resumes labeling."""
 
 
 class Measure(Protocol):
@@ -133,14 +128,14 @@ class Pipeline:
                 with engine.begin() as connection:
                     state.lock(connection, self.task.task_id)
                 state.withdraw(engine, self.task.task_id)
-                raise LabelingFailedError(self._record_failure(engine))
+                raise LabelingFailedError(failures.record_labeling(engine, self.task))
             received, oddities = sum(row.received for row in progress), self._oddities(pinned, progress)
             try:
                 self._check_unreadable(received, oddities)
             except TooManyUnreadableError as error:
                 state.withdraw(engine, self.task.task_id)
                 state.note_error(engine, self.task.task_id, str(error))
-                self._record_failure(engine)
+                failures.record_labeling(engine, self.task)
                 raise
             names = plan.load_source_map(self.folder, pinned).tables
             with self._noting_errors(engine):
@@ -165,7 +160,11 @@ class Pipeline:
         Raises:
             TaskAbortedError: the task was aborted.
         """
-        with self._open_own_results() as engine, self._noting_errors(engine), gc_disabled():
+        with (
+            self._open_own_results() as engine,
+            failures.noting_errors(engine, self.task, self.settings, failures.PRODUCTION_FAILED),
+            gc_disabled(),
+        ):
             pinned, task_id = self._plan(), self.task.task_id
             row = state.read(engine, task_id)
             if row is None or row.stat not in (state.Stat.SUCCESS, state.Stat.BREAK):
@@ -182,9 +181,9 @@ class Pipeline:
         return produced
 
     def record_failure(self) -> None:
-        """Store the failure of the label stage, unless its end is stored: for a run that failed without closing it."""
+        """Store the failure of a run, unless it is stored: for a task that ended without an error of its own."""
         with self._open_own_results() as engine:
-            self._record_failure(engine)
+            failures.record_end(engine, self.task)
 
     def _label(self, engine: Engine, source: Source, pinned: Plan, batch: int) -> None:
         source_map = plan.load_source_map(self.folder, pinned)
@@ -249,12 +248,8 @@ class Pipeline:
     def _measure(self, values: Metrics | Callable[[], Metrics], **tags: str) -> None:
         self.dependencies.measure(values, {"schema": self.task.target_schema, **tags})
 
-    def _record_failure(self, engine: Engine) -> str:
-        row, progress = state.read(engine, self.task.task_id), batches.progress(engine, self.task.task_id)
-        check_point = min((each.check_point for each in progress if each.check_point), default=self.task.start_time)
-        error = str((row and row.error_message) or "a task ended without an error message; see its log in Airflow")
-        state.fail(engine, self.task.task_id, check_point, error)
-        return f"labeling stopped at {check_point}: {error}; to resume, clear the failed tasks in Airflow"
+    def _noting_errors(self, engine: Engine) -> AbstractContextManager[None]:
+        return failures.noting_errors(engine, self.task, self.settings)
 
     @contextmanager
     def _open_results(self) -> Iterator[Engine]:
@@ -276,25 +271,3 @@ class Pipeline:
                 yield Source(engine, self.task.target_table, self.task.predict_type)
         except FileNotFoundError:
             raise UnknownSchemaError(f"there is no source schema {self.task.target_schema}") from None
-
-    @contextmanager
-    def _noting_errors(self, engine: Engine) -> Iterator[None]:
-        """Store the text of an error in `state` and raise it again."""
-        try:
-            with classify_errors():
-                yield
-        except (NothingToDoError, LabelingFailedError):  # `state` has it already
-            raise
-        except Exception as error:
-            try:
-                state.note_error(engine, self.task.task_id, self.settings.without_secrets(_text(error)))
-            except Exception:
-                log.exception("The error could not be stored in the table state")
-            raise
-
-
-def _text(error: Exception) -> str:
-    """Return the text of an error without the SQL statement that caused it."""
-    if isinstance(error, BadDataError):
-        return str(error)
-    return f"{type(error).__name__}: {error.orig if isinstance(error, DBAPIError) else error}"

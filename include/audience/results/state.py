@@ -100,14 +100,19 @@ def newest(engine: Engine, limit: int) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(statement)]
 
 
-def lock(connection: Connection, task_id: str) -> None:
+def lock(connection: Connection, task_id: str, *, exclusive: bool = False) -> None:
     """
     Lock the task's row against changes until the end of the transaction.
+
+    Args:
+        connection: connection with an open transaction.
+        task_id: id of the task.
+        exclusive: wait for all other transactions that have locked the row, and let them wait for this one.
 
     Raises:
         TaskAbortedError: the task was aborted.
     """
-    statement = select(STATE.c.stat).where(STATE.c.task_id == task_id).with_for_update(read=True)
+    statement = select(STATE.c.stat).where(STATE.c.task_id == task_id).with_for_update(read=not exclusive)
     if connection.execute(statement).scalar() == Stat.BREAK:
         raise TaskAbortedError(f"task {task_id} was aborted")
 
@@ -219,7 +224,7 @@ def abort(engine: Engine, task_id: str) -> str | None:
 
 def _store(engine: Engine, task_id: str, **values: Any) -> None:
     with engine.begin() as connection:
-        lock(connection, task_id)
+        lock(connection, task_id, exclusive=True)
         connection.execute(update(STATE).where(STATE.c.task_id == task_id).values(**values))
 
 

@@ -1,11 +1,15 @@
 """Results of the steps of a labeling task, on both databases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
+from include.audience.results import production
 from include.audience.source.posts import Source
 from include.core.database.errors import DatabaseRefusedError
 from tests.support.labeling import DCARD, FBFANS, FBPM, UNMAPPED, Lab, Outcome, ids, post
@@ -313,3 +317,52 @@ def test_a_task_without_labelled_rows_reports_no_coverage(lab):
     lab.run()
     assert lab.metrics["data_lag_hours", lab.settings.input_schema] is None
     assert {name for name, *_ in lab.metrics} == {"data_lag_hours", "posts", "labelled_rows", "label_minutes"}
+
+
+def test_ids_that_repeat_in_the_source_do_not_repeat_authors(lab):
+    lab.load()
+    with lab.connected(lab.source_url) as connection:
+        connection.execute(text("CREATE TABLE repeated AS SELECT * FROM ts_page_content"))  # without its key
+        rows = [("n1", "Lily", "00:30"), ("p1", "Mark", "01:00"), ("p1", "Mark", "13:00"), ("p1", "Lily Goh", "13:00")]
+        for id, author, time in rows:
+            columns = "id, s_id, author, title, content, s_area_id, post_time"
+            values = f"'{id}', 'WH_F0072', '{author}', '', '', '', '2020-01-01 {time}:00'"
+            connection.execute(text(f"INSERT INTO repeated ({columns}) VALUES ({values})"))
+    try:
+        found = lab.run(target_table="repeated", end_time="2020-01-02 00:00:00", times=2)
+    finally:
+        with lab.connected(lab.source_url) as connection:
+            connection.execute(text("DROP TABLE repeated"))
+    assert sorted((row[1], row[3].hour) for row in found.production["fbpm"]) == [
+        ("WH_F0072_Lily", 0), ("WH_F0072_Lily Goh", 13), ("WH_F0072_Mark", 13),
+    ]  # fmt: skip
+    assert (found.state["length_prod_table"], found.state["rate_of_label"]) == ("3", "100.0")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_failed_production_is_told(lab, monkeypatch, told):
+    lab.load(post("a", "Lily", "00:00:00"))
+    steps = lab.pipeline()
+    for batch in steps.open_task():
+        steps.label(batch)
+    steps.close_labeling()
+    if told:
+        with monkeypatch.context() as patch:
+            patch.setattr(production, "produce", raising(OSError("the disk is full")))
+            with pytest.raises(OSError, match="the disk is full"):
+                steps.produce()
+    steps.record_failure()
+    found = lab.outcome().state
+    assert (found["stat"], found["prod_stat"]) == ("SUCCESS", None)
+    reason = "OSError: the disk is full" if told else "a task ended without an error message"
+    assert found["error_message"].startswith(f"production failed: {reason}")
+    steps.produce()
+    steps.record_failure()
+    assert (lab.outcome().state["prod_stat"], lab.outcome().state["error_message"]) == ("finish", None)
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*args: Any) -> None:
+        raise error
+
+    return fail

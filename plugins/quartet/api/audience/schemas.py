@@ -138,7 +138,9 @@ class Status(BaseModel):
     status: str | None
     prod_status: str | None
     result: str | None
-    detail: str | None = Field(default=None, description="reason of a failure, or what was odd about the posts")
+    detail: str | None = Field(
+        default=None, description="reason of a failure, also of production, or what was odd about the posts"
+    )
 
 
 class SampledRow(BaseModel):

@@ -57,3 +57,12 @@ def test_no_database(no_database):
     assert answer["error_code"] == 400
     assert answer["error_message"].startswith(f"{UNKNOWN} Addition error message: (2003, ")
     assert (answer["status"], answer["prod_status"], answer["result"]) == (None, None, None)
+
+
+def test_a_failed_production_is_told(client, engine):
+    failed = add(engine, stat="SUCCESS", result="fbfans", error_message="production failed: the disk is full")
+    answer = client.get(f"/api/tasks/{failed}").json()
+    assert (answer["status"], answer["prod_status"]) == ("SUCCESS", None)
+    assert answer["detail"] == "production failed: the disk is full"
+    fine = add(engine, stat="SUCCESS", result="fbfans")
+    assert "detail" not in client.get(f"/api/tasks/{fine}").json()
