@@ -61,7 +61,7 @@ class BatchWriter:
 
     def _write(self, stretch: Stretch, labelled: pd.DataFrame) -> None:
         with self._engine.begin() as connection:
-            state.lock(connection, self._task_id)
+            self._lock(connection)
             for name in sorted(self._present):
                 _delete_span(connection, name, self._task_id, self._windows.span(stretch))
             for table in sorted(labelled["table"].unique()):
@@ -91,11 +91,20 @@ class BatchWriter:
             for panel, pattern, counts in coverage.rows()
         ]
         with self._engine.begin() as connection:
-            state.lock(connection, self._task_id)
+            self._lock(connection)
             connection.execute(delete(COVERAGE).where(self._own(COVERAGE)))
             insert_rows(connection, COVERAGE, COVERAGE.columns.keys(), rows)
             values = {"check_point": None, "received": received, "oddities": odd, "wrote": instant}
             connection.execute(update(PROGRESS).where(self._own(PROGRESS)).values(values))
+
+    def _lock(self, connection: Connection) -> None:
+        """
+        Lock the task against an abort, and the batch against another attempt, until the end of the transaction.
+
+        An attempt that lost Airflow may still run beside its successor: both would find nothing to delete, and insert.
+        """
+        state.lock(connection, self._task_id)
+        connection.execute(select(PROGRESS.c.batch).where(self._own(PROGRESS)).with_for_update())
 
     def _own(self, table: Any) -> Any:
         return and_(table.c.task_id == self._task_id, table.c.batch == self._batch)
@@ -104,6 +113,7 @@ class BatchWriter:
 def plan_batches(engine: Engine, task_id: str, begins: Sequence[datetime]) -> None:
     """Store the batches of a task, given by their start times, unless they are stored already."""
     with engine.begin() as connection:
+        state.lock(connection, task_id, exclusive=True)
         known = select(func.count()).select_from(PROGRESS).where(PROGRESS.c.task_id == task_id)
         if not connection.execute(known).scalar():
             rows = [(task_id, batch, begin, 0) for batch, begin in enumerate(begins)]

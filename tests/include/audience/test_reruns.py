@@ -3,8 +3,10 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from types import ModuleType
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from include.audience.labeling.labeler import Labeler
 from include.audience.pipeline import LabelingFailedError, Pipeline
-from include.audience.results import production, state, tables
+from include.audience.results import batches, production, state, tables
 from include.audience.results.state import TaskAbortedError, TaskTakenError
 from include.core.database.engine import open_engine
 from include.core.database.errors import DatabaseRefusedError
@@ -357,4 +359,48 @@ def test_all_batches_at_once_in_an_empty_schema(lab):
     together(*([lambda own=own, each=each: each.label(own)] for own, each in enumerate(steps)))
     steps[0].close_labeling()
     steps[0].produce()
+    assert lab.outcome().content == expected.content
+
+
+@contextmanager
+def meeting(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> Iterator[None]:
+    """Let two threads meet before they call a function, after each of them has deleted what it replaces."""
+    call, meet = getattr(module, name), threading.Barrier(2)
+
+    def wait_and_call(*args: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            meet.wait(timeout=2)
+        return call(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, wait_and_call)
+        yield
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_an_attempt_beside_its_successor_does_not_write_twice(lab, monkeypatch):
+    """Airflow starts a task again if it has not heard of it for long; the old process may still be there."""
+    lab.load(*POSTS)
+    expected = lab.run("2", **DAY)
+    lab.forget()
+    first, second = lab.pipeline(**DAY), lab.pipeline(**DAY)
+    first.open_task()
+    with meeting(monkeypatch, batches, "insert_rows"):
+        together([lambda: first.label(0)], [lambda: second.label(0)])
+    first.close_labeling()
+    with meeting(monkeypatch, production, "_copy"):
+        together([first.produce], [second.produce])
+    assert lab.outcome().content == expected.content
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
+def test_two_openings_at_once_plan_once(lab):
+    lab.load(*POSTS)
+    expected = lab.run("2", **APART)
+    lab.forget()
+    together([lab.pipeline(**APART).open_task], [lab.pipeline(**APART).open_task])
+    steps = lab.pipeline(**APART)
+    assert label_all(steps, [0, 1, 2, 3]) == []
+    steps.close_labeling()
+    steps.produce()
     assert lab.outcome().content == expected.content
