@@ -147,7 +147,7 @@ class Pipeline:
                     result=list(written),
                     authors=[distinct[names.index(name)] for name in written],
                     minutes=(max(row.wrote for row in progress) - min(row.began for row in progress)) / 60,
-                    warning=str(oddities),
+                    warning=_warning(pinned, oddities),
                 )
                 retry()(state.close_labeling, engine, self.task.task_id, found)
         self._measure(found.metrics)
@@ -173,7 +173,7 @@ class Pipeline:
             distinct = [int(count) for count in (row.uniq_source_author or "").split(",") if count]
             retry()(production.clear_others, engine, task_id, names, plan.load_source_map(self.folder, pinned).tables)
             produced = {name: retry()(production.produce, engine, task_id, name, pinned.ties) for name in names}
-            warning = str(self._oddities(pinned, batches.progress(engine, task_id)))
+            warning = _warning(pinned, self._oddities(pinned, batches.progress(engine, task_id)))
             retry()(state.close_production, engine, task_id, list(produced.values()), distinct, warning)
         for table, share in report.author_coverage(produced, distinct).items():
             self._measure({"coverage": share}, table=table)
@@ -271,3 +271,7 @@ class Pipeline:
                 yield Source(engine, self.task.target_table, self.task.predict_type)
         except FileNotFoundError:
             raise UnknownSchemaError(f"there is no source schema {self.task.target_schema}") from None
+
+
+def _warning(pinned: Plan, oddities: Oddities) -> str:
+    return "; ".join([*pinned.warnings, *filter(None, [str(oddities)])])

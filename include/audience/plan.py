@@ -42,6 +42,7 @@ class Plan:
         map_checksum: checksum of the pinned source map.
         batches: the stretches of each batch, in order.
         oddities: posts that no batch reads since their time is unreadable, as of `Oddities.as_json`.
+        warnings: what is probably not meant in the rules.
     """
 
     task: Task
@@ -51,6 +52,7 @@ class Plan:
     map_checksum: str
     batches: list[list[Stretch]]
     oddities: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def windows(self) -> Windows:
@@ -75,6 +77,8 @@ def make(task: Task, settings: AudienceSettings, source: Source, folder: Storage
         return known
     task.check()
     rules = files.read(settings.rules_dir, task.model_type, task.predict_type)
+    for warning in rules.warnings:
+        log.warning("%s", warning)
     tables = source_map.read(settings.source_map)
     windows = Windows(task.start_time, task.end_time, settings.window_hours)
     source.check()
@@ -93,6 +97,7 @@ def make(task: Task, settings: AudienceSettings, source: Source, folder: Storage
         tables.checksum,
         [list(stretches(batch, rows, STRETCH_ROWS)) for batch in cut],
         oddities.as_json(),
+        rules.warnings,
     )
     write_whole(layout.rules_file(folder), rules.as_csv().encode())
     write_whole(layout.source_map_file(folder), tables.as_json().encode())

@@ -75,6 +75,12 @@ def validated(model: type[M], fields: Mapping[str, Any]) -> M:
         raise BadDataError("; ".join(reasons)) from None
 
 
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):  # which Python takes for 1 and 0
+        raise ValueError(f"an integer was expected, found {str(value).lower()}")
+    return value
+
+
 def _enum(*values: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(values)})
 
@@ -109,7 +115,9 @@ class LabelingRequest(BaseModel):
     target_schema: Identifier = Field(default="", description="source schema; default: INPUT_SCHEMA")
     target_table: Identifier = Field(default="ts_page_content", description="source table")
     output_schema: Identifier = Field(default="", description="schema of the results; default: OUTPUT_SCHEMA")
-    countdown: int = Field(default=5, ge=0, le=86_400, description="seconds between labeling and production")
+    countdown: Annotated[int, BeforeValidator(_no_truth_value)] = Field(
+        default=5, ge=0, le=86_400, description="seconds between labeling and production"
+    )
     queue: Text = Field(default="queue1", max_length=256, description="stored with the request")
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from include.audience.rules import expressions
 from include.audience.rules.ruleset import (
     HEADERS,
     MATCH_TYPES,
@@ -20,6 +21,7 @@ from include.audience.rules.ruleset import (
     RulesError,
     check_types,
     either,
+    fold,
 )
 from include.core.text import excerpt
 
@@ -68,9 +70,11 @@ def parse_csv(text: str, model_type: str, predict_type: str, name: str) -> Rules
     predict_type = check_types(model_type, predict_type)
     rows = _records(text.removeprefix("\ufeff"), name)
     line, header = next(rows, (1, []))
-    if header != HEADERS[model_type]:
-        expected = ",".join(HEADERS[model_type])
-        raise RulesError(f"{name}, line {line}: the header {expected} was expected, found {excerpt(','.join(header))}")
+    if header != (expected := HEADERS[model_type]):
+        raise RulesError(
+            f"{name}, line {line}: the header {','.join(expected)} was expected, found {excerpt(','.join(header))}"
+            f"{_cause(header, expected)}"
+        )
     return _rules(model_type, predict_type, _patterns(rows, model_type, name), name)
 
 
@@ -117,10 +121,28 @@ def _patterns(rows: Iterable[tuple[int, list[str]]], model_type: str, name: str)
             raise RulesError(f"{name}, line {line}: {error}") from None
 
 
+def _cause(fields: list[str], expected: list[str]) -> str:
+    """Return the likely cause why a line has other fields than expected; empty if there is none."""
+    if len(fields) == 1:
+        for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+            if fields[0].count(separator) >= len(expected) - 1:
+                return f": fields are separated by {word}, save the file with commas"
+    if len(fields) > len(expected) and not "".join(fields[len(expected) :]).strip():
+        return ": it ends with commas, as spreadsheets write them for empty columns; delete these columns"
+    if fields in HEADERS.values():
+        return ": this is the header of the other model"
+    found = [field.strip().lower() for field in fields]
+    if sorted(found) == sorted(expected):
+        return ": the columns are in another order" if found != expected else ": write it in lower case, without blanks"
+    return ""
+
+
 def _pattern(fields: list[str], model_type: str) -> Pattern:
     names = HEADERS[model_type]
     if len(fields) != len(names):
-        raise RulesError(f"{len(names)} fields ({', '.join(names)}) were expected, found {len(fields)}")
+        raise RulesError(
+            f"{len(names)} fields ({', '.join(names)}) were expected, found {len(fields)}{_cause(fields, names)}"
+        )
     panel, text, *types = fields
     panel = panel.removeprefix("/")
     if panel != panel.strip() or not 0 < len(panel) <= MAX_PANEL_CHARACTERS or NOT_IN_PANELS.search(panel):
@@ -132,10 +154,8 @@ def _pattern(fields: list[str], model_type: str) -> Pattern:
         raise RulesError(f"a {names[1]} was expected, found an empty one")
     if types:
         return Pattern(panel, text, _match_types(types[0]))
-    try:
-        re.compile(text, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise RulesError(f"a regular expression was expected, found {excerpt(text)}: {error}") from None
+    if wrong := expressions.fault(text):
+        raise RulesError(wrong)
     return Pattern(panel, text)
 
 
@@ -152,7 +172,7 @@ def _match_types(text: str) -> tuple[str, ...]:
 def _rules(model_type: str, predict_type: str, patterns: Iterable[Pattern], name: str) -> Rules:
     distinct: dict[tuple[str, str, tuple[str, ...]], Pattern] = {}
     for pattern in patterns:
-        text = pattern.text.lower() if model_type == "keyword_model" else pattern.text
+        text = fold(pattern.text) if model_type == "keyword_model" else pattern.text
         distinct.setdefault((pattern.panel, text, pattern.match_types), pattern)
     if not distinct:
         raise RulesError(f"{name}: at least one pattern was expected, found none")

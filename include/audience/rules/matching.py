@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-from include.audience.rules.ruleset import Rules, RulesError
+from include.audience.rules.ruleset import Rules, RulesError, fold, folded
 from include.audience.rules.stalls import StalledError, stall_guard
 from include.core.text import excerpt
 
@@ -52,7 +52,7 @@ class KeywordMatcher:
     def __init__(self, rules: Rules) -> None:
         indexes: dict[bytes, dict[str, list[int]]] = {}
         for index, pattern in enumerate(rules.patterns):
-            by_type = indexes.setdefault(_folded(pattern.text), {})
+            by_type = indexes.setdefault(_encoded(fold(pattern.text)), {})
             for match_type in pattern.match_types:
                 by_type.setdefault(match_type, []).append(index)
         self._automaton = BytesAhoCorasick(list(indexes), matchkind=MatchKind.Standard)
@@ -63,8 +63,8 @@ class KeywordMatcher:
 
     def match(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Return for each text the ascending indexes into `rules.patterns` of the patterns that match it."""
-        find, fold, decide = self._automaton.find_matches_as_indexes, _folded, self._decide
-        found = ((content, find(content, True)) for content in map(fold, texts))
+        find, decide = self._automaton.find_matches_as_indexes, self._decide
+        found = ((content, find(content, True)) for content in map(_encoded, folded(texts)))
         return [decide(len(content), matches) if matches else () for content, matches in found]
 
     def _decide(self, size: int, matches: list[tuple[int, int, int]]) -> tuple[int, ...]:
@@ -104,12 +104,12 @@ class RegexMatcher:
         return found
 
     def _match(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        following, searches = iter(list(map(str.lower, texts))), self._searches
+        following, searches = iter(list(folded(texts))), self._searches
         try:
             with stall_guard(lambda: length_hint(following), self._between, STALL_SECONDS):
                 return [tuple(n for n, search in enumerate(searches) if search(text)) for text in following]
         except StalledError:
-            return [self._match_slowly(text) for text in map(str.lower, texts)]
+            return [self._match_slowly(text) for text in folded(texts)]
 
     def _match_slowly(self, text: str) -> tuple[int, ...]:
         """Search with a limit for each pattern, of which many may only together have taken long."""
@@ -149,5 +149,5 @@ def panels(hits: Sequence[tuple[int, ...]], rules: Rules) -> np.ndarray:
     return found
 
 
-def _folded(text: str) -> bytes:
-    return text.lower().encode("utf-8", "surrogatepass")
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

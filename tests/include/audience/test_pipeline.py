@@ -366,3 +366,11 @@ def raising(error: Exception) -> Callable[..., Any]:
         raise error
 
     return fail
+
+
+def test_rules_that_are_probably_not_meant_are_told(lab, caplog):
+    lab.rules("panel,keyword,match_type\nFemale,lily,start\nfemale,ann,start\n")
+    lab.load(post("a", "Lily", "00:00:00"))
+    assert lab.run().state["error_message"] == "the panels /Female, /female differ in case only"
+    assert "differ in case only" in lab.notes[-1]
+    assert "differ in case only" in caplog.text

@@ -65,3 +65,11 @@ def test_the_schemas_list_known_types_and_the_api_accepts_others():
     assert schemas["model_type"]["enum"] == ["keyword_model", "rule_model"]
     assert schemas["predict_type"]["enum"] == ["author_name", "author", "content", "s_area_id"]
     assert LabelingRequest(model_type="x").model_type == "x"  # answered with `error_code` 501
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number_of_seconds(value):
+    with pytest.raises(ValidationError, match=f"an integer was expected, found {str(value).lower()}"):
+        LabelingRequest(countdown=value)
+    assert LabelingRequest(countdown="7").countdown == 7
+    assert param_schemas(RunParams)["countdown"]["type"] == "integer"

@@ -273,3 +273,56 @@ def test_the_shipped_regular_expressions_are_read():
 def test_only_known_files_are_shipped():
     known = {f"{model_type}/{predict_type}.csv" for model_type in MODEL_TYPES for predict_type in PREDICT_TYPES}
     assert {path.relative_to(RULES).as_posix() for path in RULES.rglob("*.csv")} <= known
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("panel;keyword;match_type", "fields are separated by semicolons"),
+        ("panel\tkeyword\tmatch_type", "fields are separated by tabs"),
+        ("keyword,panel,match_type", "the columns are in another order"),
+        ("Panel,Keyword,match_type", "write it in lower case"),
+        ("panel, keyword, match_type", "write it in lower case, without blanks"),
+        ("panel,keyword,match_type,,", "it ends with commas, as spreadsheets write them"),
+        ("panel,pattern", "this is the header of the other model"),
+        ("panel,keyword,match_type\nfemale,ann,start,,", "line 2: .*found 5: it ends with commas"),
+        ("panel,keyword,match_type\nfemale;ann;start", "line 2: .*found 1: fields are separated by semicolons"),
+    ],
+)
+def test_the_cause_of_another_form_is_named(line, reason):
+    with pytest.raises(RulesError, match=reason):
+        parse_csv(f"{line}\nfemale,lily,end\n", "keyword_model", "author", "rules.csv")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("[[:alpha:]]+", r"line 3: a regular expression of Python .* POSIX class '\[:alpha:\]': use \\w"),
+        ("x[^[:^digit:]a]", "POSIX class"),
+        ("a*", r"line 3: .* does not match every text was expected, found 'a\*'"),
+        ("(lily|)", "does not match every text"),
+        (".*", "does not match every text"),
+        ("^", "does not match every text"),
+    ],
+)
+def test_regular_expressions_that_nobody_means_are_refused(pattern, reason):
+    with pytest.raises(RulesError, match=reason):
+        parse_csv(f'panel,pattern\nx,y\nx,"{pattern}"\n', "rule_model", "content", "rules.csv")
+
+
+@pytest.mark.parametrize("pattern", [r"\[:alpha:]", r"^\s*$", "[:a]", "a+", "x?y", "^$", "(?=.*a)b"])
+def test_other_regular_expressions_are_accepted(pattern):
+    found = parse_csv(f'panel,pattern\nx,"{pattern}"\n', "rule_model", "content", "rules.csv")
+    assert (found.patterns[0].text, found.warnings) == (pattern, [])
+
+
+def test_what_is_probably_not_meant_is_told():
+    lines = "panel,keyword,match_type\n/Female,ann,end\n/female,lily,end\nmale,tom,end\nMALE,tim,end\n"
+    found = parse_csv(lines, "keyword_model", "author", "rules.csv")
+    assert found.warnings == [
+        "the panels /Female, /female differ in case only",
+        "the panels /MALE, /male differ in case only",
+    ]
+    assert parse_csv("panel,pattern\nx,.+\n", "rule_model", "content", "rules.csv").warnings == [
+        "the rule '.+' of /x matches every text"
+    ]

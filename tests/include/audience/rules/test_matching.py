@@ -15,7 +15,7 @@ from include.audience.results.state import TaskAbortedError
 from include.audience.rules import matching
 from include.audience.rules.files import read
 from include.audience.rules.matching import KeywordMatcher, Matcher, RegexMatcher, build, panels
-from include.audience.rules.ruleset import MATCH_TYPES, Pattern, Rules, RulesError
+from include.audience.rules.ruleset import MATCH_TYPES, Pattern, Rules, RulesError, fold
 from include.audience.settings import RULES
 
 ANYWHERE = ("partially",)
@@ -47,10 +47,16 @@ def matches(text: str, keyword: str, match_type: str) -> bool:
         ("\uff21nn", "ann", "partially", False),  # a full-width A
         ("straße", "strasse", "partially", False),
         ("Maß", "ß", "end", True),
-        ("İ", "i", "start", True),  # lower-cased, this letter is an i and a dot
-        ("İ", "i", "exactly", False),
-        ("İ", "\u0307", "end", True),
+        ("İ", "i", "exactly", True),  # lower-cased, this letter would be an i and a dot
+        ("İrem", "irem", "exactly", True),
+        ("irem", "İrem", "start", True),
+        ("i\u0307rem", "İREM", "end", True),
+        ("\u0131rem", "irem", "partially", False),
         ("xİ", "İ", "end", True),
+        ("ΑΣΤΕΡΙ", "ΑΣ", "start", True),  # lower-cased, the keyword would end with another sigma
+        ("αστερι", "ΑΣ", "start", True),
+        ("ΟΔΟΣ", "οδοσ", "exactly", True),
+        ("οδος", "ΟΔΟΣ", "exactly", True),
         ("王小姐", "姐", "end", True),
         ("👩\u200d👧", "👧", "end", True),
         ("a\0b", "\0b", "end", True),
@@ -85,7 +91,7 @@ TYPES = st.sets(st.sampled_from(MATCH_TYPES), min_size=1).map(tuple)
 
 
 def plain(text: str, pattern: Pattern) -> bool:
-    text, keyword = text.lower(), pattern.text.lower()
+    text, keyword = fold(text), fold(pattern.text)
     found = {
         "partially": keyword in text,
         "start": text.startswith(keyword),
@@ -249,3 +255,10 @@ def test_searching_can_be_ended_by_an_abort(monkeypatch):
 def test_other_threads_search_without_a_limit():
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(build(regexes("a+")).match, ["ba", "c"]).result() == [(0,), ()]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("irem", "İrem"), ("İrem", "irem"), ("^ΑΣ", "ΑΣΤΕΡΙ"), ("ΟΔΟΣ$", "οδος"), ("[Σ]$", "ΟΔΟΣ")]
+)
+def test_regular_expressions_ignore_the_same_cases(pattern, text):
+    assert build(regexes(pattern)).match([text, "x"]) == [(0,), ()]
