@@ -1,17 +1,21 @@
 """Failures of a labeling task, stored in the table `state`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from include.audience.results import batches, state
+from include.audience.results import batches, state, tables
 from include.audience.settings import AudienceSettings
 from include.audience.task import Task
+from include.core.database.engine import open_engine
 from include.core.database.errors import classify_errors
 from include.core.errors import BadDataError, NothingToDoError
+from include.core.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,51 @@ def record_end(engine: Engine, task: Task) -> None:
         record_labeling(engine, task)
     elif row.prod_stat is None and not (row.error_message or "").startswith(PRODUCTION_FAILED):
         state.note_error(engine, task.task_id, f"{PRODUCTION_FAILED}{NO_ERROR}")
+
+
+def record_refused(
+    settings: AudienceSettings,
+    params: Mapping[str, Any],
+    task_id: str,
+    dag_run_id: str,
+    error: Exception,
+    instant: float,
+) -> None:
+    """
+    Insert the task of a run whose params are invalid, as failed, so that it is listed; a failure to do so is logged.
+
+    Args:
+        settings: settings of the workflow.
+        params: the params.
+        task_id: id of the task.
+        dag_run_id: id of the DAG run.
+        error: what is wrong with the params.
+        instant: current time in seconds since 1970.
+    """
+    row = {
+        "task_id": task_id,
+        "stat": state.Stat.FAILURE,
+        "model_type": _shown(params, "model_type")[:32],
+        "predict_type": _shown(params, "predict_type")[:32],
+        "date_range": f"{_shown(params, 'start_time')} - {_shown(params, 'end_time')}",
+        "target_table": (_shown(params, "target_schema") or settings.input_schema)[:64],
+        "create_time": datetime.fromtimestamp(instant, settings.zone).replace(microsecond=0, tzinfo=None),
+        "result": "",
+        "error_message": str(error)[: state.MAX_ERROR_CHARACTERS],
+        "dag_run_id": dag_run_id,
+        "inserted": int(instant * 1e6),
+    }
+    try:
+        with open_engine(settings.result_url(settings.output_schema)) as engine:
+            tables.ensure(engine, [tables.STATE])
+            state.insert_failed(engine, row)
+    except Exception:
+        log.exception("The refused task could not be stored in the table state")
+
+
+def _shown(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
+    return "" if value is None else printable(str(value)).replace("\0", "")[:40]
 
 
 def _text(error: Exception) -> str:

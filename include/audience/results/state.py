@@ -1,5 +1,7 @@
 """The table `state`: one row per task, from its creation to its end; the source of truth about a task."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -70,6 +72,12 @@ def insert_task(engine: Engine, task: Task, dag_run_id: str, now: datetime, inst
             connection.execute(insert(STATE), row)
     except IntegrityError:
         check_owner(engine, task.task_id, dag_run_id)
+
+
+def insert_failed(engine: Engine, row: Mapping[str, Any]) -> None:
+    """Insert the row of a task that has failed before it began; do nothing if it has a row."""
+    with suppress(IntegrityError), engine.begin() as connection:
+        connection.execute(insert(STATE), dict(row))
 
 
 def check_owner(engine: Engine, task_id: str, dag_run_id: str) -> None:

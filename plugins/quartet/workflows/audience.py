@@ -9,10 +9,11 @@ from typing import Any
 
 from airflow.sdk.log import mask_secret
 
-from include.audience import schedule
+from include.audience import failures, schedule
 from include.audience.pipeline import Dependencies, Pipeline
 from include.audience.settings import AudienceSettings
 from include.audience.task import task_of_params
+from include.core.errors import BadDataError
 from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.storage import StorageHook
@@ -30,7 +31,7 @@ def audience_run(context: MutableMapping[str, Any]) -> Iterator[Pipeline]:
         context: context of the Airflow task; its params are the fields of the request.
 
     Raises:
-        BadDataError: the params are invalid.
+        BadDataError: the params are invalid; the task is listed as failed.
     """
     run, settings = context["dag_run"], AudienceSettings.load()
     for secret in (settings.input_password, settings.output_password):
@@ -45,8 +46,14 @@ def audience_run(context: MutableMapping[str, Any]) -> Iterator[Pipeline]:
         note=partial(AirflowApiHook().note, context),
         name_batch=lambda name: context.update(span=name),
     )
+    try:
+        task = task_of_params(context["params"], settings, own_id)
+        settings.check_output(task.output_schema)
+    except BadDataError as error:
+        failures.record_refused(settings, context["params"], own_id, run.run_id, error, time.time())
+        raise
     with skipping(context):
-        yield Pipeline(dependencies, task_of_params(context["params"], settings, own_id), run.run_id)
+        yield Pipeline(dependencies, task, run.run_id)
 
 
 def requests(context: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.audience.results.state import TaskAbortedError
+from include.audience.settings import AudienceSettings
 from include.core.errors import BadDataError
+from quartet.api.audience.service import AudienceService
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.workflows import audience
 from quartet.workflows.audience import audience_run
@@ -48,6 +50,21 @@ def test_what_a_task_pins_lies_in_the_platforms_storage(home):
 def test_params_that_are_not_valid_are_bad_data(home, wrong):
     with pytest.raises(BadDataError, match=next(iter(wrong))):
         task_of(context(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"countdown": -1}, {"start_time": "soon\0\ud800"}, {"target_schema": "a`b" * 99}, {"output_schema": "other"}],
+)
+def test_a_run_whose_params_are_refused_is_listed_once_as_failed(home, wrong):
+    for _ in range(2):
+        with pytest.raises(BadDataError, match=next(iter(wrong)).replace("_", ".")):
+            task_of(context(**wrong))
+    service = AudienceService(AudienceSettings.load())
+    [row] = service.newest().content
+    assert (row.stat, row.result) == ("FAILURE", "")
+    assert next(iter(wrong)).replace("_", " ") in (row.error_message or "").replace("_", " ")
+    assert service.status(row.task_id).detail == row.error_message
 
 
 def test_an_aborted_task_is_skipped(home, monkeypatch):
