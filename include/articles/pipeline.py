@@ -29,7 +29,7 @@ from include.articles.layout import RunFiles
 from include.articles.models import matrix, popularity, ranking
 from include.articles.models.training import MODELS
 from include.articles.models.weights import get_weights
-from include.articles.plan import Plan
+from include.articles.plan import NoPlanError, Plan
 from include.articles.publishing import ARTICLE, POPULARITY, publish
 from include.articles.report import STEPS, Counts
 from include.articles.scraping import Fetch, scrape
@@ -126,6 +126,8 @@ class Pipeline:
         """Keep events of articles with several readers and of readers of several articles, before any request."""
         plan, began = self.plan, time.monotonic()
         manifest = read_json(self.files.manifest)
+        if not isinstance(manifest, dict):
+            raise NoPlanError(f"{self.files.manifest} does not exist: clear the run from fetch_data")
         found = archive.load(
             self._events(), self.dependencies.extracts, manifest, plan.run_at, plan.settings, self.hosts
         )

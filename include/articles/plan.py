@@ -10,7 +10,7 @@ from include.articles import parameters
 from include.articles.layout import RunFiles
 from include.articles.settings import CLOCK_SKEW, ArticleSettings
 from include.articles.sites.configuration import Site
-from include.core.errors import BadDataError
+from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import read_json, write_json
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,10 +83,11 @@ def pin(files: RunFiles, plan: Plan, site: Site | None = None) -> None:
 
 def load_site(files: RunFiles) -> Site | None:
     """Return the site that is pinned with the plan of a run; `None` if there is no plan, or one of an older version."""
-    found = (read_json(files.plan) or {}).get("configuration")
+    found = read_json(files.plan)
+    configured = found.get("configuration") if isinstance(found, dict) else None
     try:
-        return Site(**found) if found else None
-    except ValidationError:  # of another version, with other keys
+        return Site(**configured) if configured else None
+    except (TypeError, ValidationError):  # of another version, with other keys
         return None
 
 
@@ -96,9 +97,13 @@ def load(files: RunFiles) -> Plan:
 
     Raises:
         NoPlanError: there is none.
+        DamagedObjectError: it is not what was written.
     """
     found = read_json(files.plan)
     if found is None:
         raise NoPlanError(f"{files.plan} does not exist: clear the run from its first task, create_model")
-    settings = parameters.restored(found["parameters"])
-    return Plan(found["site"], found["run_id"], parse_run_at(found["run_at"]), found["train"], settings)
+    try:
+        settings = parameters.restored(found["parameters"])
+        return Plan(found["site"], found["run_id"], parse_run_at(found["run_at"]), found["train"], settings)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise DamagedObjectError(f"{files.plan} is not a plan: {error!r}") from error

@@ -1,12 +1,17 @@
 """Tables and matrices in the storage, written completely or not at all."""
 
 import io
+import zipfile
+import zlib
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from include.core.errors import DamagedObjectError
 from include.core.storage import StoragePath, read_bytes, write_whole
+
+DAMAGED = (ValueError, OSError, LookupError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def write_frame(path: StoragePath, frame: pd.DataFrame) -> None:
@@ -17,8 +22,18 @@ def write_frame(path: StoragePath, frame: pd.DataFrame) -> None:
 
 
 def read_frame(path: StoragePath, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a table written by `write_frame`; raises `FileNotFoundError` if there is none."""
-    return pd.read_parquet(io.BytesIO(read_bytes(path)), columns=columns)
+    """
+    Read a table written by `write_frame`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DamagedObjectError: it is not whole, or lacks a column.
+    """
+    data = read_bytes(path)
+    try:
+        return pd.read_parquet(io.BytesIO(data), columns=columns)
+    except (ValueError, OSError, LookupError) as error:
+        raise DamagedObjectError(f"{path} is not the table that was written: {error}") from error
 
 
 def write_matrix(path: StoragePath, matrix: np.ndarray | sparse.csr_matrix) -> None:
@@ -32,9 +47,18 @@ def write_matrix(path: StoragePath, matrix: np.ndarray | sparse.csr_matrix) -> N
 
 
 def read_matrix(path: StoragePath) -> np.ndarray | sparse.csr_matrix:
-    """Read a matrix written by `write_matrix`; raises `FileNotFoundError` if there is none."""
+    """
+    Read a matrix written by `write_matrix`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DamagedObjectError: it is not whole.
+    """
     data = read_bytes(path)
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        if "dense" in arrays:
-            return arrays["dense"]
-    return sparse.csr_matrix(sparse.load_npz(io.BytesIO(data)))
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            if "dense" in arrays:
+                return arrays["dense"]
+        return sparse.csr_matrix(sparse.load_npz(io.BytesIO(data)))
+    except DAMAGED as error:
+        raise DamagedObjectError(f"{path} is not the matrix that was written: {error}") from error

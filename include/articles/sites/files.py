@@ -45,7 +45,7 @@ def read(file: Path) -> Entries:
     entries = Entries()
     try:
         _add(entries, file, _parse(text))
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         blocks = list(_blocks(text))
         if not blocks:
             raise SitesError(f"{file}: YAML was expected: {error}") from None
@@ -76,7 +76,7 @@ def _add_each(entries: Entries, file: Path, blocks: list[tuple[int, str]]) -> No
             continue
         try:
             _add(entries, file, _parse("\n" * line + text))
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             entries.errors[name] = _error(file, name, f"YAML was expected: {error}")
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import URL, Engine
 
 from include.core.database.engine import open_engine
 from include.core.database.server import database_address
+from include.core.errors import SettingsError
 from include.core.settings import PlatformSettings
 
 DRIVERS = {
@@ -45,7 +46,7 @@ class DatabaseHook(BaseHook):
         Open an engine, whose connections are closed at the end of the block.
 
         :param read_only: reject writes; a SQLite file must then exist, and is not created.
-        :raises ValueError: the connection's type is not supported, or it names no database file.
+        :raises SettingsError: the connection's type is not supported, or it names no database file.
         :raises FileNotFoundError: the SQLite file to read does not exist.
         """
         with open_engine(self.url, read_only=read_only) as engine:
@@ -82,13 +83,15 @@ class DatabaseHook(BaseHook):
         driver = DRIVERS.get((connection.conn_type or "").partition("+")[0])
         if driver is None:
             allowed = ", ".join(DRIVERS)
-            raise ValueError(f"connection {self.conn_id}: type {connection.conn_type!r}, expected one of {allowed}")
+            raise SettingsError(f"connection {self.conn_id}: type {connection.conn_type!r}, expected one of {allowed}")
         if driver == "sqlite":
             path = connection.host or connection.schema
             if not path:
-                raise ValueError(f"connection {self.conn_id}: the SQLite file is expected as host, found none")
+                raise SettingsError(f"connection {self.conn_id}: the SQLite file is expected as host, found none")
             return URL.create(driver, database=str(PlatformSettings.load().home / path))
         extras = connection.extra_dejson
+        if not isinstance(extras, dict):
+            raise SettingsError(f"connection {self.conn_id}: the extra is expected to be a JSON object")
         if ignored := extras.keys() - EXTRAS:
             self.log.info("Connection %s: ignored extras: %s", self.conn_id, ", ".join(sorted(ignored)))
         query = {name: str(extras[name]) for name in extras.keys() & EXTRAS}

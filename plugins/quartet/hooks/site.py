@@ -17,6 +17,7 @@ from include.articles.events.members import NotGzipError, inflate
 from include.articles.sites.adapters.base import ErrorKind, PageError, PageRequest, PageResponse
 from include.articles.sites.configuration import Site
 from include.articles.sites.hosts import is_below, plain_host
+from include.core.errors import SettingsError
 from include.core.text import excerpt
 
 MAX_BODY_BYTES = 5_000_000
@@ -104,12 +105,15 @@ class Visit:
     @classmethod
     async def begin(cls, site: Site, base_url: str, wait_seconds: float) -> "Visit":
         """Begin as if a request had just been sent, because a retried task may have sent one."""
-        client = httpx.AsyncClient(
-            headers={"User-Agent": site.user_agent, "Accept-Encoding": "gzip"},
-            timeout=site.timeout_seconds,
-            limits=httpx.Limits(max_connections=site.concurrent_requests),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # each article is a first visit
-        )
+        try:
+            client = httpx.AsyncClient(
+                headers={"User-Agent": site.user_agent, "Accept-Encoding": "gzip"},
+                timeout=site.timeout_seconds,
+                limits=httpx.Limits(max_connections=site.concurrent_requests),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # each article is a first visit
+            )
+        except (ValueError, httpx.InvalidURL) as error:
+            raise SettingsError(f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not the URL of a proxy: {error}") from None
         visit = cls(site, base_url, wait_seconds, client)
         await visit._limiter.acquire()
         return visit
@@ -251,6 +255,6 @@ def _retry_after(response: httpx.Response) -> float:
     value = response.headers.get("Retry-After", "")
     try:
         wait = float(value) if value.isdecimal() else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):  # not a date, or one without a zone
+    except (ValueError, TypeError, OverflowError, LookupError):  # not a date, or one without a zone
         return 0
     return max(wait, 0)

@@ -11,6 +11,7 @@ from typing import Any
 from include.articles import layout, parameters, report
 from include.articles import plan as plans
 from include.articles.database import models, schema
+from include.articles.errors import classify_errors
 from include.articles.pipeline import Dependencies, Pipeline
 from include.articles.plan import Plan, parse_run_at
 from include.articles.publishing import ARTICLE, POPULARITY
@@ -41,9 +42,10 @@ def articles_run(context: Mapping[str, Any], site: str, begins: bool = False) ->
         begins: whether this is the run's first task, which takes the site as it is configured now; the others take the
             one that the first has pinned.
     """
-    pipeline = _pipeline(context, site, begins)
-    with skipping(context), pipeline.keeping_errors():
-        yield pipeline
+    with skipping(context), classify_errors():
+        pipeline = _pipeline(context, site, begins)
+        with pipeline.keeping_errors(), classify_errors():
+            yield pipeline
 
 
 def mark_failed(context: Mapping[str, Any], site: str) -> None:
@@ -61,7 +63,7 @@ def measure_state() -> None:
     """Send the age of each served model, of the sites that have a schedule."""
     now = datetime.now(UTC)
     sites = [site.name for site in load_sites(ArticleSettings.load()).of_dags.values() if site.enabled]
-    with DatabaseHook(CONNECTION).engine() as engine:
+    with classify_errors(), DatabaseHook(CONNECTION).engine() as engine:
         schema.upgrade(engine)
         for site, kind in product(sites, (POPULARITY, ARTICLE)):
             if found := models.current(engine, site, kind):

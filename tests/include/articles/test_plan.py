@@ -6,7 +6,7 @@ from include.articles import plan as plans
 from include.articles.layout import RunFiles
 from include.articles.plan import NoPlanError, Plan
 from include.articles.settings import ArticleSettings
-from include.core.errors import BadDataError
+from include.core.errors import BadDataError, DamagedObjectError
 
 RUN_AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -53,3 +53,12 @@ def test_an_instant_up_to_the_present_is_taken(ahead):
 def test_an_instant_in_the_future_or_before_all_events_is_refused(run_at):
     with pytest.raises(BadDataError, match=r"run_at: an instant from 1970 to now .2026-03-10T12:00:00.00:00. was"):
         plans.check_run_at(run_at, RUN_AT)
+
+
+@pytest.mark.parametrize("content", ["[]", '"x"', "{}", '{"site": "a", "parameters": []}', "{", "7"])
+def test_a_plan_that_is_damaged_is_named(tmp_path, content):
+    RunFiles(tmp_path).plan.write_text(content)
+    with pytest.raises(DamagedObjectError, match=r"plan\.json is not"):
+        plans.load(RunFiles(tmp_path))
+    if content != "{":
+        assert plans.load_site(RunFiles(tmp_path)) is None

@@ -12,6 +12,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from include.core.errors import SettingsError
 from quartet.hooks.database import DatabaseHook
 
 PASSWORD = "pass word/ü"
@@ -149,6 +150,11 @@ def test_a_connection_may_be_given_as_a_url(monkeypatch, tmp_path):
 def test_an_unsupported_type_is_rejected_by_name(monkeypatch, kind):
     with pytest.raises(ValueError, match=f"connection quartet_articles: type '{kind}', expected one of postgres, "):
         _ = define(monkeypatch, kind, host="db").url
+
+
+def test_an_extra_that_is_no_object_is_rejected(monkeypatch):
+    with pytest.raises(SettingsError, match="connection quartet_articles: the extra is expected to be a JSON object"):
+        _ = define(monkeypatch, "postgres", host="db", extra="[1]").url
 
 
 def test_a_sqlite_connection_needs_a_file(monkeypatch):

@@ -17,6 +17,7 @@ import pytest
 
 from include.articles.sites.adapters.base import PageError, PageRequest, PageResponse
 from include.articles.sites.configuration import Site
+from include.core.errors import SettingsError
 from quartet.hooks import site as module
 from quartet.hooks.site import SiteHook
 
@@ -273,6 +274,8 @@ def test_waits_double_and_have_an_end(fake):
         ("0.9", False),  # only whole seconds are understood
         ("-5", False),
         ("soon", False),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", False),
+        ("Fri, 31 Dec 2100 23:59:59 +99999999999999999999", False),
     ],
 )
 def test_a_site_may_ask_for_quiet_within_bounds(fake, value, waits):
@@ -463,3 +466,9 @@ def test_a_site_that_is_down_is_left_alone_after_a_while(monkeypatch, fake):
 def test_nothing_is_asked_about_nothing(fake):
     assert ask(fake) == {}
     assert fake.requests == []
+
+
+def test_a_proxy_that_is_none_is_named(fake, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1")
+    with pytest.raises(SettingsError, match="HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not the URL of a proxy"):
+        ask(fake, "/a")

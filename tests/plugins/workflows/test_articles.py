@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.articles.events.archive import events_url
 from include.articles.plan import Plan
 from include.articles.sites.configuration import SitesError
-from include.core.errors import BadDataError, NothingToDoError
+from include.core.errors import BadDataError, NothingToDoError, TransientError
 from quartet.workflows.articles import articles_run, mark_failed
 
 SITE = "washington-city-paper"
@@ -154,6 +154,22 @@ def test_a_failed_run_marks_its_models_with_the_error_that_was_seen(home):
     rows = list(connection.execute("SELECT status, error FROM model"))
     connection.close()
     assert rows == [("failed", "RuntimeError: the bucket is not there")] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(PermissionError(13, "denied", "events/a.gz"), BadDataError), (TimeoutError("slow"), TransientError)],
+)
+def test_an_error_of_the_storage_fails_at_once_or_is_retried(error, expected):
+    with pytest.raises(expected, match=r"denied.*a\.gz|slow"), articles_run(context(), SITE):
+        raise error
+
+
+def test_a_database_that_is_no_database_fails_at_once(home):
+    (home / "data").mkdir()
+    (home / "data" / "articles.db").write_text("text" * 999)
+    with pytest.raises(BadDataError, match="file is not a database"), articles_run(context(), SITE) as run:
+        run.create_model()
 
 
 def test_a_metric_that_cannot_be_sent_fails_nothing(monkeypatch):
