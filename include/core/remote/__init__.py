@@ -65,11 +65,6 @@ class Body:
 class RemoteFile(Protocol):
     """A remote file; its text is its address without secrets."""
 
-    @property
-    def is_near(self) -> bool:
-        """Whether it is in the local file system, so that a look takes no time."""
-        ...
-
     def look(self) -> StoredObject:
         """
         Return what can be seen of the file without reading it. The size is -1 when the server does not tell it.

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from include.core.remote import Body, MissingError, NotReadyError, remote_error
-from include.core.storage import StoragePath, StoredObject, classify_error, find_object, is_settled, native, open_read
+from include.core.storage import StoragePath, StoredObject, classify_error, find_object, is_settled, open_read
 from include.core.web import Trouble, redact
 
 BLOCK_BYTES = 4 << 20
@@ -22,11 +21,6 @@ class StoredFile:
 
     def __str__(self) -> str:
         return redact(str(self.path))
-
-    @property
-    def is_near(self) -> bool:
-        """Return whether the file is local."""
-        return isinstance(native(self.path), Path)
 
     def look(self) -> StoredObject:
         """Ask for size and time."""

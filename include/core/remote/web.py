@@ -46,11 +46,6 @@ class WebFile:
     read_seconds: float = 6 * 3600
     """Time limit of reading the file."""
 
-    @property
-    def is_near(self) -> bool:
-        """Return `False`: a server may be slow."""
-        return False
-
     def __str__(self) -> str:
         return redact(self.url)
 

@@ -7,14 +7,17 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
+from airflow.triggers.base import StartTriggerArgs
 
-from include.core.errors import BadDataError, NothingToDoError, TransientError
+from include.core.errors import BadDataError, TransientError
 from include.core.remote import IncompleteError, UnreachableError
 from include.core.storage import StoredObject
 from quartet.triggers.remote import MAX_PAUSE_POLLS, Awaited, RemoteTrigger, look, make_awaited
 
 NOTHING_KNOWN = StoredObject("", size=-1, changed=0.0).fingerprint
 """Of a file whose server tells neither size nor time nor ETag: nobody can see whether it has changed."""
+MIN_REST_SECONDS = 10.0
+"""A worker notices the end of a task after up to 5 s; Airflow takes one that is resumed before that for killed."""
 PATIENCE_SECONDS = 3600.0
 """After which an incomplete file that has not changed is fetched again; doubled each time."""
 
@@ -27,12 +30,12 @@ class RemoteSensor(BaseSensorOperator):
     """
     Wait until a remote file exists, without a worker; then process it, and return the result.
 
-    The triggerer looks, since a server may be slow; only a local file is looked at here first. A file that is missing,
-    or could not be checked because of a transient error, is waited for until `timeout`; after a last look the task
-    fails, and names the address. A file that is gone again when it is taken is waited for again, until the same
-    deadline; an incomplete one until it has changed, with looks that become rarer. What is refused fails at once, and
-    a task that has nothing to wait for is skipped. `soft_fail` and `never_fail` are those of every sensor; the time
-    counts from the beginning of each try.
+    The task begins in the triggerer, which looks at the file; a worker only takes it. A file that is missing, or could
+    not be checked because of a transient error, is waited for until `timeout`; after a last look the task fails, and
+    names the address. A file that is gone again when it is taken is waited for again, until the same deadline; an
+    incomplete one until it has changed, with looks that become rarer. What is refused fails at once, and a task that
+    has nothing to wait for is skipped. `soft_fail` and `never_fail` are those of every sensor; the time counts from the
+    beginning of each try. `execution_timeout` is added to it, since Airflow counts the wait as execution.
 
     :param awaited: dotted name of a class of `Awaited`: the file, and how it is taken.
     :param arguments: its keyword arguments, no secrets; templated.
@@ -43,6 +46,7 @@ class RemoteSensor(BaseSensorOperator):
 
     template_fields: Collection[str] = ("arguments", "poll_seconds")
     ui_color = "#dbeee3"
+    start_from_trigger = True
 
     def __init__(
         self,
@@ -60,33 +64,39 @@ class RemoteSensor(BaseSensorOperator):
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
         self.max_failures = max_failures
+        if self.execution_timeout:
+            self.execution_timeout += timedelta(seconds=self.timeout)
+        names = ("awaited", "arguments", "poll_seconds", "settle_seconds", "max_failures")
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls="quartet.triggers.remote.RemoteTrigger",
+            trigger_kwargs={name: getattr(self, name) for name in names},
+            next_method="resume",
+            next_kwargs={"fetches": 0},  # without any, Airflow forgets when the task began
+            timeout=timedelta(seconds=self.timeout),
+        )
 
-    def execute(self, context: Context) -> Any:
-        """Process the file if it is local and exists; otherwise defer."""
-        awaited = self._make()
-        deadline = time.time() + self.timeout
-        try:
-            awaited.check()
-        except NothingToDoError as reason:
-            raise AirflowSkipException(str(reason)) from None
-        with awaited.open() as remote:  # a wrong address fails at once
-            near = remote.is_near
-        if near and (found := self._look(awaited)):
-            return self._take(awaited, found, deadline)
-        self._wait(deadline)
+    def execute(self, context: Context) -> NoReturn:
+        """Defer: the part of the triggerer where Airflow begins the task in a worker nevertheless."""
+        self._wait(time.time() + self.timeout)
 
-    def resume(self, context: Context, event: dict[str, Any], deadline: float, fetches: int = 0) -> Any:
+    def resume(self, context: Context, event: dict[str, Any], deadline: float | None = None, fetches: int = 0) -> Any:
         """
-        Process the file that the trigger found, or wait again until *deadline*, in seconds since 1970.
+        Process the file that the trigger found, or wait again.
 
+        :param deadline: of the wait, in seconds since 1970; `None`: `timeout` after the beginning of the task.
         :param fetches: number of times that it was fetched before, in vain.
         :raises RemoteError: the looks failed.
         :raises BadDataError: no look can succeed.
         """
+        if "skipped" in event:
+            raise AirflowSkipException(event["skipped"])
         if "refused" in event:
             raise BadDataError(event["refused"])
         if "error" in event:
             raise RemoteError(event["error"])
+        if deadline is None:
+            began = context["ti"].start_date  # pyright: ignore[reportTypedDictNotRequiredAccess]
+            deadline = began.timestamp() + self.timeout
         return self._take(self._make(), event, deadline, fetches)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -105,18 +115,6 @@ class RemoteSensor(BaseSensorOperator):
 
     def _make(self) -> Awaited:
         return make_awaited(self.awaited, self.arguments)
-
-    def _look(self, awaited: Awaited) -> dict[str, Any] | None:
-        """Return what a look at the file finds; `None`: it is not ready, or the look failed."""
-        try:
-            return look(awaited, self.settle_seconds)
-        except ValueError:  # bad data: another look would end in the same way
-            raise
-        except TransientError as error:
-            self.log.info("Not ready: %s", error)
-        except Exception as error:
-            self.log.warning("%s: the look failed, the trigger looks again: %r", awaited, error)
-        return None
 
     def _take(self, awaited: Awaited, found: dict[str, Any], deadline: float, fetches: int = 0) -> Any:
         self.log.info("Arrived: %s, %s bytes, fingerprint %s", found["name"], found["size"], found["fingerprint"])
@@ -142,7 +140,7 @@ class RemoteSensor(BaseSensorOperator):
             trigger=RemoteTrigger(
                 self.awaited,
                 self.arguments,
-                rest_seconds=rest_seconds,
+                rest_seconds=max(rest_seconds, MIN_REST_SECONDS),
                 incomplete=incomplete,
                 patience_seconds=PATIENCE_SECONDS * 2 ** (fetches - 1) if incomplete else 0,
                 poll_seconds=poll_seconds,

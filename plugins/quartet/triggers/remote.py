@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.core.errors import BadDataError
+from include.core.errors import BadDataError, NothingToDoError
 from include.core.remote import MissingError, NotReadyError, RemoteFile, UnreachableError
 from include.core.text import printable
 from quartet.triggers.failures import FailureLog
@@ -74,8 +74,9 @@ class RemoteTrigger(BaseTrigger):
     """
     Wait until a remote file exists: the part of `RemoteSensor` that needs no worker.
 
-    The event is what `look` returns, or `{"error": reason}` after too many failed looks in a row, or
-    `{"refused": reason}` when no look can succeed. Transient errors are waited out, with growing pauses.
+    The event is what `look` returns, or `{"error": reason}` after too many failed looks in a row, `{"refused": reason}`
+    when no look can succeed, `{"skipped": reason}` when there is nothing to wait for. Transient errors are waited out,
+    with growing pauses.
 
     :param awaited: dotted name of a class of `Awaited`.
     :param arguments: its keyword arguments.
@@ -83,7 +84,7 @@ class RemoteTrigger(BaseTrigger):
     :param incomplete: fingerprint of the file when it was received incomplete, if it was: the wait ends once it has
         another one, twice in a row.
     :param patience_seconds: after which the incomplete file is good enough: perhaps its connection was at fault.
-    :param poll_seconds: between two looks.
+    :param poll_seconds: between two looks; a rendered template is a text.
     :param settle_seconds: how long a local file without a newline at its end has to stay unchanged; 0: not at all.
     :param max_failures: number of unexpected errors in a row that end the wait.
     """
@@ -96,7 +97,7 @@ class RemoteTrigger(BaseTrigger):
         rest_seconds: float = 0.0,
         incomplete: str = "",
         patience_seconds: float = 0.0,
-        poll_seconds: float = 60.0,
+        poll_seconds: float | str = 60.0,
         settle_seconds: float = 2.0,
         max_failures: int = 10,
     ) -> None:
@@ -120,14 +121,24 @@ class RemoteTrigger(BaseTrigger):
         """Rest, then check until the file exists."""
         await asyncio.sleep(self.rest_seconds)
         # slow: not in the event loop, which all triggers share
-        awaited = await THREADS.run(make_awaited, self.awaited, self.arguments)
-        address = await THREADS.run(str, awaited)
+        try:
+            awaited = await THREADS.run(make_awaited, self.awaited, self.arguments)
+            address = await THREADS.run(str, awaited)
+        except BadDataError as error:
+            yield TriggerEvent({"refused": str(error)})
+            return
         outage, failures, reason = FailureLog(f"looking at {address}"), 0, ""
-        seen, unchanged, waited = "", 0, self.rest_seconds
+        seen, unchanged, waited, checked = "", 0, self.rest_seconds, False
         while True:
-            pause = self.poll_seconds
+            pause = float(self.poll_seconds)
             try:
+                if not checked:
+                    await THREADS.run(awaited.check)
+                    checked = True
                 found = await THREADS.run(look, awaited, self.settle_seconds)
+            except NothingToDoError as nothing:
+                yield TriggerEvent({"skipped": str(nothing)})
+                return
             except UnreachableError as error:
                 outage.note(error)
                 pause *= _growth(outage.failures)

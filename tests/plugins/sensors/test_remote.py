@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, Context
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
-from include.core.errors import BadDataError, SettingsError
+from include.core.errors import BadDataError
 from include.core.lease import Lease, LeaseHeldError
 from include.core.storage import write_whole
 from include.songs import layout
@@ -20,6 +21,8 @@ from quartet.hooks import remote as hook
 from quartet.hooks.storage import StorageHook
 from quartet.sensors.download import DownloadSensor
 from quartet.sensors.remote import RemoteError, RemoteSensor
+from quartet.triggers.remote import RemoteTrigger
+from quartet.workflows.songs import Download
 from tests.support.web import Web, content, parquet, serving, status
 
 CONTEXT = Context()
@@ -62,35 +65,43 @@ def make(kind, **arguments):
     return kind(**({"task_id": "wait", "poll_seconds": 3, "timeout": 7200} | arguments))
 
 
-def deferral(task: RemoteSensor) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as deferred:
-        task.execute(CONTEXT)
-    return deferred.value
-
-
 def played(task: RemoteSensor):
-    """Run a task to its end, its trigger as the triggerer does: until the first event."""
+    """Run a task to its end: it begins in the triggerer, until the first event."""
 
     async def event(trigger) -> dict:
         async for each in trigger.run():
             return each.payload
         raise AssertionError("no event")
 
-    found = deferral(task)
-    while True:
-        kwargs = (found.kwargs or {}) | {"event": asyncio.run(event(found.trigger))}
-        try:
-            return task.resume_execution(found.method_name, kwargs, CONTEXT)
-        except TaskDeferred as again:
-            found = again
+    start = task.start_trigger_args
+    assert start
+    assert start.trigger_cls == "quartet.triggers.remote.RemoteTrigger"
+    context = Context(ti=SimpleNamespace(start_date=datetime.now(UTC)))  # pyright: ignore[reportArgumentType]
+    trigger = RemoteTrigger(**start.trigger_kwargs or {})
+    kwargs = (start.next_kwargs or {}) | {"event": asyncio.run(event(trigger))}
+    return task.resume_execution(start.next_method, kwargs, context)
+
+
+def not_ready(task: RemoteSensor, caplog) -> str:
+    """Look once; return the log."""
+
+    async def look() -> None:
+        trigger = RemoteTrigger(**(task.start_trigger_args.trigger_kwargs or {}) | {"poll_seconds": 60})  # pyright: ignore
+        waiting = asyncio.create_task(anext(trigger.run()))  # pyright: ignore[reportArgumentType]
+        while not caplog.text:
+            await asyncio.sleep(0.01)
+            assert not waiting.done()
+        waiting.cancel()
+
+    asyncio.run(look())
+    return caplog.text
 
 
 @pytest.mark.parametrize("storage", ["home", "s3_storage"])
 def test_what_is_there_is_taken(request, storage, capsys):
     request.getfixturevalue(storage)
     write_whole(StorageHook().path("songs/day.tsv"), b"12345\n")
-    near = storage == "home"
-    assert str(url_sensor().execute(CONTEXT) if near else played(url_sensor())) == "took songs/day.tsv"
+    assert str(played(url_sensor())) == "took songs/day.tsv"
     assert "Arrived: day.tsv, 6 bytes, fingerprint 6-" in capsys.readouterr().out
 
 
@@ -103,30 +114,43 @@ def test_what_is_there_is_downloaded_at_once(web, name, capsys):
     assert "secret" not in capsys.readouterr().out
 
 
-def test_a_server_is_asked_by_the_trigger_alone(web, capsys):
-    """A server that does not answer would hold the worker."""
-    web.always["HEAD", PATH] = web.always["GET", PATH] = web.hang
-    task = sensor(settle_seconds=1, max_failures=4)
-    deferred = deferral(task)
-    assert web.requests == []
-    path, arguments = deferred.trigger.serialize()
-    assert path == "quartet.triggers.remote.RemoteTrigger"
-    assert arguments == {
+def test_the_task_begins_in_the_triggerer():
+    """A server that does not answer would hold a worker, and Airflow kills a task that is resumed within seconds."""
+    task = sensor(settle_seconds=1, max_failures=4, execution_timeout=timedelta(hours=1))
+    start = task.start_trigger_args
+    assert task.start_from_trigger
+    assert start
+    assert start.trigger_kwargs == {
         "awaited": "quartet.workflows.songs.Download",
         "arguments": {"name": "spins", "day": "2019-02-08", "run_id": "run", "base": ""},
-        "rest_seconds": 0,
-        "incomplete": "",
-        "patience_seconds": 0,
         "poll_seconds": 3,
         "settle_seconds": 1,
         "max_failures": 4,
     }
-    assert deferred.timeout
-    assert deferred.timeout.total_seconds() == pytest.approx(7200, abs=5)
-    assert getattr(task, deferred.method_name)
-    log = capsys.readouterr().out
-    left = deferred.timeout.total_seconds()  # a little less than 7200 on a busy machine
-    assert f"Waiting for at most {left:.0f} s, with a look every 3.0 s" in log
+    assert set(task.template_fields) <= set(start.trigger_kwargs or {})
+    assert start.next_kwargs, "without any, Airflow forgets when the task began"
+    assert start.timeout == timedelta(hours=2)
+    assert task.execution_timeout == timedelta(hours=3)
+
+
+def test_a_task_that_begins_in_a_worker_is_deferred_long_enough_to_be_resumed(web, capsys):
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor().execute(CONTEXT)
+    assert web.requests == []
+    assert deferred.value.timeout
+    assert deferred.value.timeout.total_seconds() == pytest.approx(7200, abs=5)
+    assert deferred.value.trigger.serialize()[1]["rest_seconds"] == 10
+    assert "with a look every 3.0 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(404, "404 Not Found"), (403, "403 Forbidden"), (503, "503 Service Unavailable")]
+)
+def test_what_is_not_there_is_waited_for(web, caplog, code, reason):
+    caplog.set_level("INFO")
+    web.always["HEAD", PATH] = web.always["GET", PATH] = status(code)
+    log = not_ready(sensor(), caplog)
+    assert f"{web.url}{PATH}: {reason}" in log
     assert "secret" not in log
 
 
@@ -143,28 +167,19 @@ def test_what_is_refused_fails_at_the_first_look(web, code):
 
 def test_what_is_not_configured_is_named(home, monkeypatch):
     monkeypatch.delenv("SONGS_SPINS_BASE", raising=False)
-    with pytest.raises(SettingsError, match="SONGS_SPINS_BASE is not set"):
-        sensor().execute(CONTEXT)
+    with pytest.raises(BadDataError, match="SONGS_SPINS_BASE is not set"):
+        played(sensor())
 
 
 @pytest.mark.parametrize("day", ["20190208", "", "2019-02-30"])
 def test_a_wrong_day_fails_at_once(web, day):
     with pytest.raises(BadDataError, match=r"such as .*2019-02-08"):
-        sensor(day=day).execute(CONTEXT)
+        played(sensor(day=day))
 
 
 def test_an_address_that_can_never_be_found_fails_at_once():
     with pytest.raises(ValueError, match="http, https, s3 or file was expected"):
-        url_sensor("ftp://host/day.tsv").execute(CONTEXT)
-
-
-def test_a_look_that_fails_unexpectedly_is_left_to_the_trigger(home, monkeypatch, capsys):
-    def fail(self) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("include.core.remote.stored.StoredFile.look", fail)
-    deferral(url_sensor())
-    assert "songs/day.tsv: the look failed, the trigger looks again: ZeroDivisionError" in capsys.readouterr().out
+        played(url_sensor("ftp://host/day.tsv"))
 
 
 @pytest.mark.parametrize("name", ["spins", "listeners"])
@@ -173,22 +188,21 @@ def test_for_a_complete_day_nobody_is_asked(web, name):
     played(sensor(name))
     web.requests.clear()
     with pytest.raises(AirflowSkipException, match=f"the {name} of 2019-02-08 were downloaded before"):
-        sensor(name).execute(CONTEXT)
+        played(sensor(name))
     assert web.requests == []
 
 
-def test_a_local_file_has_to_settle(home, monkeypatch, capsys):
+def test_a_local_file_has_to_settle(home, monkeypatch, caplog):
+    caplog.set_level("INFO")
     (home / "share").mkdir()
     monkeypatch.setenv("SONGS_SPINS_BASE", f"file://{home}/share")
     (home / "share" / "spins-2019-02-08.snappy.parquet").write_bytes(DATA)
-    deferral(sensor(settle_seconds=60))
-    assert "it may not be complete yet" in capsys.readouterr().out
-    assert sensor(settle_seconds=0).execute(CONTEXT)["size"] == len(DATA)
+    assert "it may not be complete yet" in not_ready(sensor(settle_seconds=60), caplog)
+    assert played(sensor(settle_seconds=0))["size"] == len(DATA)
 
 
 def test_a_source_in_s3(s3_storage, monkeypatch):
     monkeypatch.setenv("SONGS_SPINS_BASE", f"{s3_storage}/elsewhere")
-    deferral(sensor())
     write_whole(StorageHook().path("elsewhere/spins-2019-02-08.snappy.parquet"), DATA)
     assert played(sensor())["size"] == len(DATA)
     assert layout.has_spins(root(), DAY)
@@ -210,10 +224,11 @@ def test_the_secret_query_is_sent_below_the_folder_of_the_settings_alone(web, fo
 @pytest.mark.parametrize("base", ["s3://other_connection@bucket/share", "http://user:word@127.0.0.1:9/share"])
 def test_a_run_names_no_connection(web, base, monkeypatch):
     with pytest.raises(BadDataError, match="an address without a connection or user was expected") as raised:
-        sensor(base=base).execute(CONTEXT)
+        played(sensor(base=base))
     assert "word" not in str(raised.value)
     monkeypatch.setenv("SONGS_SPINS_BASE", base)
-    assert deferral(sensor())
+    with Download("spins", "2019-02-08", "run").open() as remote:
+        assert remote
 
 
 def test_the_deadline_names_address_and_last_reason(web):
@@ -256,7 +271,15 @@ def test_what_is_awaited_is_a_template(web):
         )
     task.render_template_fields({"params": {"day": "2019-02-08", "poll_seconds": 5}, "run_id": "manual"})  # pyright: ignore[reportArgumentType]
     assert task.arguments == {"name": "spins", "day": "2019-02-08", "run_id": "manual", "base": ""}
-    assert deferral(task).trigger.serialize()[1]["poll_seconds"] == 5
+    assert task.poll_seconds == "5"
+
+
+def test_the_deadline_counts_from_the_beginning_of_the_task(web):
+    began = datetime.now(UTC) - timedelta(hours=1)
+    context = Context(ti=SimpleNamespace(start_date=began))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor().resume_execution("resume", {"event": EVENT["event"], "fetches": 0}, context)
+    assert deferred.value.kwargs == {"deadline": began.timestamp() + 7200}
 
 
 def test_a_download_is_fetched_under_the_lease(web):
@@ -285,7 +308,7 @@ def test_a_file_that_is_gone_again_is_waited_for_again_till_the_same_deadline(we
     assert deferred.value.kwargs == {"deadline": deadline}
     assert deferred.value.timeout
     assert 90 < deferred.value.timeout.total_seconds() <= 100
-    assert deferred.value.trigger.serialize()[1]["rest_seconds"] == 3
+    assert deferred.value.trigger.serialize()[1]["rest_seconds"] == 10
     assert [method for method, _ in web.requests] == ["GET"]
 
 
@@ -317,7 +340,7 @@ def test_an_incomplete_file_is_fetched_again_when_it_has_changed(web, length):
     deadline = time.time() + 7200
     task = sensor()
     event = {"event": {"name": "a", "size": length, "fingerprint": "half"}, "deadline": deadline}
-    for fetches, rest in enumerate([3, 6, 12, 24, 48, 48]):
+    for fetches, rest in enumerate([10, 10, 12, 24, 48, 48]):
         with pytest.raises(TaskDeferred) as deferred:
             task.resume_execution("resume", event | ({"fetches": fetches} if fetches else {}), CONTEXT)
         assert deferred.value.kwargs == {"deadline": deadline, "fetches": fetches + 1}
@@ -332,11 +355,11 @@ def test_an_incomplete_file_is_fetched_again_when_it_has_changed(web, length):
 def test_an_incomplete_file_of_which_nothing_is_known_is_fetched_again_less_and_less_often(web):
     web.always["GET", PATH] = content(HALF, None)
     event = {"event": {"name": "a", "size": None, "fingerprint": "-1-0.000000"}, "deadline": time.time() + 7200}
-    for fetches in range(3):
+    for fetches in range(4):
         with pytest.raises(TaskDeferred) as deferred:
             sensor().resume_execution("resume", event | {"fetches": fetches}, CONTEXT)
         arguments = deferred.value.trigger.serialize()[1]
-        assert (arguments["rest_seconds"], arguments["incomplete"]) == (3 * 2**fetches, "")
+        assert (arguments["rest_seconds"], arguments["incomplete"]) == (max(10, 3 * 2**fetches), "")
 
 
 def test_an_incomplete_file_ends_at_the_deadline(web):
