@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from include.audience.report import LabelingReport
@@ -18,6 +18,7 @@ STATE = tables.STATE
 SHOWN = [column for column in STATE.columns if not column.info.get(tables.BOOKKEEPING)]
 """Columns that are shown to users."""
 MAX_ERROR_CHARACTERS = 4_000
+MAX_UNOPENED = 20
 
 
 class Stat(StrEnum):
@@ -106,6 +107,26 @@ def newest(engine: Engine, limit: int) -> list[dict[str, Any]]:
     statement = select(*SHOWN).order_by(STATE.c.create_time.desc(), STATE.c.inserted.desc()).limit(limit)
     with engine.connect() as connection:
         return [dict(row._mapping) for row in connection.execute(statement)]
+
+
+def unopened(engine: Engine, prefix: str, before: float) -> dict[str, str]:
+    """
+    Return tasks that no run has opened, with the ids of their runs.
+
+    Args:
+        engine: result schema with the tables `state` and `label_progress`.
+        prefix: beginning of the ids of runs that are started after their task is inserted.
+        before: tasks created after this time, in seconds since 1970, are left out.
+    """
+    opened = select(tables.PROGRESS.c.batch).where(tables.PROGRESS.c.task_id == STATE.c.task_id).exists()
+    statement = select(STATE.c.task_id, STATE.c.dag_run_id).where(
+        STATE.c.stat == Stat.PENDING,
+        STATE.c.inserted < int(before * 1e6),
+        STATE.c.dag_run_id.startswith(prefix, autoescape=True),
+        not_(opened),
+    )
+    with engine.connect() as connection:
+        return {row.task_id: row.dag_run_id for row in connection.execute(statement.limit(MAX_UNOPENED))}
 
 
 def lock(connection: Connection, task_id: str, *, exclusive: bool = False) -> None:

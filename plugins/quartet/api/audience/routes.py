@@ -9,11 +9,12 @@ from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
 from include.audience.request import LabelingRequest
+from include.audience.results.state import Stat
 from quartet.api.audience.schemas import Coverage, Created, Sample, Status, TaskList
-from quartet.api.audience.service import RESULT_TABLES, AudienceService
+from quartet.api.audience.service import RESULT_TABLES, RUN_PREFIX, AudienceService
 from quartet.api.common import runs
 from quartet.api.common.auth import may_read, may_run
-from quartet.api.common.errors import documented
+from quartet.api.common.errors import ApiError, documented
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,22 @@ def _known_table(name: str) -> str:
     if name not in RESULT_TABLES:
         raise PydanticCustomError("enum", "Input should be one of {names}", {"names": ", ".join(RESULT_TABLES)})
     return name
+
+
+async def _close_unopened(request: Request, service: AudienceService) -> bool:
+    """Mark tasks as failed whose run does not exist: the server ended before it started the run. Never fails."""
+    closed = False
+    try:
+        for task_id, run_id in (await run_in_threadpool(service.unopened)).items():
+            try:
+                await runs.get_run(request, DAG, run_id)
+            except ApiError as error:
+                if error.status == 404:
+                    await run_in_threadpool(service.close_unopened, task_id)
+                    closed = True
+    except Exception:
+        log.warning("Tasks without a run could not be looked for", exc_info=True)
+    return closed
 
 
 Service = Annotated[AudienceService, Depends(_service)]
@@ -51,7 +68,7 @@ async def create_task(request: Request, body: LabelingRequest, service: Service)
     task = service.task_of(body)
     if rejected := await run_in_threadpool(service.reject, task):
         return rejected
-    run_id = f"api__{task.task_id}"
+    run_id = f"{RUN_PREFIX}{task.task_id}"
     try:
         await run_in_threadpool(service.insert, task, run_id)
         await runs.trigger(request, DAG, task.as_json(), run_id)
@@ -62,16 +79,22 @@ async def create_task(request: Request, body: LabelingRequest, service: Service)
 
 @router.get("/api/tasks", dependencies=READ, include_in_schema=False)
 @router.get("/api/tasks/", dependencies=READ)
-def task_list(service: Service) -> TaskList:
+async def task_list(request: Request, service: Service) -> TaskList:
     """List the newest tasks, newest first; with `error_code` 500 if the database cannot be read."""
-    return service.newest()
+    listed = await run_in_threadpool(service.newest)
+    if listed.error_code == 200 and await _close_unopened(request, service):
+        return await run_in_threadpool(service.newest)
+    return listed
 
 
 @router.get("/api/tasks/{task_id}/", dependencies=READ, response_model_exclude_unset=True, include_in_schema=False)
 @router.get("/api/tasks/{task_id}", dependencies=READ, response_model_exclude_unset=True)
-def check_status(task_id: str, service: Service) -> Status:
+async def check_status(request: Request, task_id: str, service: Service) -> Status:
     """Return the status of a task; `error_code` 400 if it does not exist."""
-    return service.status(task_id)
+    status = await run_in_threadpool(service.status, task_id)
+    if status.status == Stat.PENDING and await _close_unopened(request, service):
+        return await run_in_threadpool(service.status, task_id)
+    return status
 
 
 @router.get("/api/tasks/{task_id}/sample", dependencies=READ, include_in_schema=False)

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from include.core.database.errors import is_missing_column, is_timeout, retry
 from include.core.database.mariadb import with_timeouts
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.text import excerpt
+from quartet.api.audience.messages import ADVICE, ENDED, NEVER_STARTED, NO_ROWS, UNKNOWN
 from quartet.api.audience.schemas import Accepted, Coverage, Created, Sample, Status, TaskList
 from quartet.api.common.errors import ApiError
 from quartet.hooks.storage import StorageHook
@@ -44,26 +46,18 @@ CONNECT_SECONDS, ANSWER_SECONDS = 4, 10
 RESULT_TABLES = {tables.PRODUCTION_PREFIX + name: name for name in sorted(source_map.TABLES, key=str.lower)}
 """Name of each result table → name of the table of labelled rows."""
 
-UNKNOWN = "task id is not exist, plz re-check the task id. Addition error message: "
-NO_ROWS = (
-    "empty result, probably wrong combination of task_id and table_name, please check table state "
-    "or use /api/tasks/{task_id} first"
-)
 LISTS = ("length_prod_table", "uniq_source_author", "rate_of_label")
 """Columns with a number for each table."""
-ADVICE: dict[str, str] = {
-    Stat.PENDING: "ask again later",
-    Stat.FAILURE: "clear its failed tasks in Airflow to resume it, or create another task",
-    Stat.BREAK: "create another task",
-}
-"""Status → what to do about a task that is not labelled."""
-ENDED: dict[str, str] = {Stat.BREAK: "was aborted before", Stat.FAILURE: "has failed"}
-"""Status → why a task cannot be aborted."""
 
 
 class UnknownTaskError(BadDataError):
     """The task does not exist."""
 
+
+RUN_PREFIX = "api__"
+"""Beginning of the ids of runs that are started by this API."""
+UNOPENED_SECONDS = 120
+"""Age at which a task that no run has opened is looked at: starting the run may take a minute on a busy server."""
 
 DATABASE_FAULTS = (SQLAlchemyError, OSError, UnicodeError, ResultTableError)
 STORAGE_FAULTS = (BotoCoreError, ClientError, DamagedObjectError)
@@ -139,6 +133,17 @@ class AudienceService:
             return self._status(self._find(task_id), "OK")
         except (*DATABASE_FAULTS, UnknownTaskError) as error:
             return self._unknown(error)
+
+    def unopened(self) -> dict[str, str]:
+        """Return tasks that should long have been opened, with the ids of their runs, which may not exist."""
+        before = time.time() - UNOPENED_SECONDS
+        return self._read(tables.PROGRESS.name, lambda engine: state.unopened(engine, RUN_PREFIX, before), {})
+
+    def close_unopened(self, task_id: str) -> None:
+        """Store that the run of a task was never started."""
+        log.warning("task %s has no run, as if the server had ended while it was created", task_id)
+        with self._writing(self.settings.output_schema) as engine:
+            retry(ATTEMPTS)(state.fail, engine, task_id, None, NEVER_STARTED)
 
     def abort(self, task_id: str) -> tuple[Status, str | None]:
         """

@@ -28,13 +28,18 @@ def _app() -> FastAPI:
 
 @pytest.fixture
 def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Return a patch without any setting of the workflow but our own rules."""
+    """Return a patch without any setting of the workflow but our own rules; every run exists."""
     for name in AudienceSettings.model_fields:
         monkeypatch.delenv(AudienceSettings.variable(name), raising=False)
     folder = home / "rules" / "keyword_model"
     folder.mkdir(parents=True)
     (folder / "author_name.csv").write_text(RULES)
     monkeypatch.setenv("AUDIENCE_RULES_DIR", str(home / "rules"))
+
+    async def get_run(request, dag_id, run_id):
+        return {"dag_run_id": run_id}
+
+    monkeypatch.setattr(runs, "get_run", get_run)
     return monkeypatch
 
 

@@ -8,6 +8,7 @@ from include.audience.settings import AudienceSettings
 from include.core.database.engine import open_engine
 from quartet.api.audience import routes
 from tests.support.api_client import Client
+from tests.support.audience_api import add, rows_of
 
 
 @pytest.fixture
@@ -47,3 +48,20 @@ def test_a_dag_that_airflow_does_not_know_is_500_and_a_failure(airflow, monkeypa
     assert "no_such_dag" in answer["error_message"]
     newest = airflow.get("/audience/api/tasks", headers=admin).json()["content"][0]
     assert (newest["stat"], newest["error_message"]) == ("FAILURE", answer["error_message"])
+
+
+def test_a_task_that_airflow_has_no_run_of_is_closed_by_the_next_list(airflow):
+    settings = AudienceSettings.load()
+    viewer = airflow.as_user("viewer")
+    airflow.post("/audience/api/tasks/", json={}, headers=airflow.as_user("admin"))
+    with open_engine(settings.result_url(settings.output_schema)) as engine:
+        started = [row.task_id for row in rows_of(engine) if row.stat == "PENDING"]
+        lost = add(engine)
+        with engine.begin() as connection:
+            connection.execute(update(tables.STATE).values(inserted=0))
+    airflow.get("/audience/api/tasks/", headers=viewer)
+    with open_engine(settings.result_url(settings.output_schema)) as engine:
+        stats = {row.task_id: row.stat for row in rows_of(engine)}
+    assert stats[lost] == "FAILURE"
+    assert started
+    assert all(stats[task_id] == "PENDING" for task_id in started)

@@ -1,15 +1,20 @@
 """`GET /api/tasks/`."""
 
+import time
 from datetime import datetime
 
 import pytest
 from sqlalchemy import text
 
+from include.audience.results import batches
 from include.core.database.engine import open_engine
+from quartet.api.common import runs
+from quartet.api.common.errors import ApiError
 from tests.support.audience_api import (
     KEYS,
     add,
     create,
+    rows_of,
 )
 from tests.support.old_results import OLD_ROW, OLD_STATE
 
@@ -101,3 +106,34 @@ def test_a_table_of_another_system_is_named(client, settings):
     assert answer["error_code"] == 503
     assert "the table state is another one, without the columns task_id, stat, " in answer["error_message"]
     assert client.get("/api/tasks/").json()["error_code"] == 500
+
+
+@pytest.mark.parametrize("path", ["/api/tasks/", "/api/tasks/{}"])
+def test_a_task_whose_run_was_never_started_is_closed(client, engine, monkeypatch, path):
+    """As if the server had been killed after it inserted the task."""
+    lost = add(engine)
+    alone, opened, new = add(engine, dag_run_id="manual__1"), add(engine), add(engine, time.time())
+    batches.plan_batches(engine, opened, [datetime(2020, 1, 1)])
+
+    async def get_run(request, dag_id, run_id):
+        raise ApiError(404, f"there is no run {run_id}")
+
+    client.get(path.format(lost))  # all runs exist
+    assert {row.stat for row in rows_of(engine)} == {"PENDING"}
+    monkeypatch.setattr(runs, "get_run", get_run)
+    answer = client.get(path.format(lost)).json()
+    assert "its run was never started: create another task" in str(answer)
+    stats = {row.task_id: row.stat for row in rows_of(engine)}
+    assert stats == {lost: "FAILURE", alone: "PENDING", opened: "PENDING", new: "PENDING"}
+
+
+@pytest.mark.parametrize("error", [ApiError(403, "not allowed"), ApiError(503, "busy"), OSError("gone")])
+def test_a_task_whose_run_cannot_be_looked_up_is_left(client, engine, monkeypatch, error):
+    lost = add(engine)
+
+    async def get_run(request, dag_id, run_id):
+        raise error
+
+    monkeypatch.setattr(runs, "get_run", get_run)
+    assert [row["task_id"] for row in client.get("/api/tasks/").json()["content"]] == [lost]
+    assert [row.stat for row in rows_of(engine)] == ["PENDING"]
