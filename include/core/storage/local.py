@@ -30,6 +30,8 @@ TRANSIENT_NUMBERS = {
     errno.ESTALE,
 }
 """Of errors of a file system, which may be a network's."""
+NOT_OFFERED = {errno.EACCES, errno.EINVAL, errno.EISDIR, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV}
+"""Answers of file systems, such as exFAT, SMB and shares of virtual machines, to a call that they do not offer."""
 
 
 def read(path: Path) -> bytes:
@@ -50,7 +52,7 @@ def write(path: Path, data: bytes, exclusive: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
         if exclusive:
-            os.link(aside, path)  # unlike a rename, fails when the target exists
+            _link(aside, path)
         else:
             aside.replace(path)
     finally:
@@ -204,6 +206,25 @@ def hadoop_uri(path: Path) -> str:
     return f"file://{path}"
 
 
+def has_hard_links(folder: Path) -> bool:
+    """Return whether the file system of *folder* offers hard links; `True` if that cannot be tried."""
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    aside = existing / f".links.{uuid.uuid4().hex}"
+    try:
+        aside.touch(exist_ok=False)
+    except OSError:
+        return True
+    linked = aside.with_name(f"{aside.name}.2")
+    try:
+        os.link(aside, linked)
+    except OSError as error:
+        return error.errno not in NOT_OFFERED
+    finally:
+        aside.unlink(missing_ok=True)
+        linked.unlink(missing_ok=True)
+    return True
+
+
 def classify_error(error: Exception) -> Trouble | None:
     if isinstance(error, TimeoutError | ConnectionError) or getattr(error, "errno", None) in TRANSIENT_NUMBERS:
         return Trouble.TRANSIENT
@@ -219,13 +240,43 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is not a folder") from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a crash of the machine, as `fsync` has the content of a file."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _link(aside: Path, path: Path) -> None:
+    """
+    Name the file *aside* also *path*, unless that exists.
+
+    Where the file system has no hard links, *aside* is renamed under a lock of the folder. Readers still see all of it
+    or nothing, and one of all writers that come through here wins; but a file that another program creates under the
+    same name in that instant is replaced.
+
+    Raises:
+        FileExistsError: *path* exists.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.link(aside, path)  # unlike a rename, fails when the target exists
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+        with _locked(path.parent):
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            aside.rename(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """
+    Have the names in a folder survive a crash of the machine, as `fsync` has the content of a file.
+
+    Not every file system offers that; without it the file is written all the same.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
 
 
 @contextmanager

@@ -107,6 +107,9 @@ def write_whole(path: StoragePath, data: bytes, *, exclusive: bool = False) -> N
     """
     Write *data* to *path*, durably, so that a reader sees all of it or nothing.
 
+    On a file system without hard links, exclusive writes exclude only each other: a file that another program creates
+    under the same name in that instant is replaced.
+
     Args:
         path: the object; missing folders are made.
         data: the whole content.
@@ -261,6 +264,12 @@ def is_behind_link(root: StoragePath, path: StoragePath) -> bool:
     """Return whether *path*, below *root*, is a link or lies behind one; an object store has none."""
     store, there = _reach(path)
     return store.is_behind_link(native(root), there)
+
+
+def has_hard_links(folder: StoragePath) -> bool:
+    """Return whether a library that commits by hard links can do so in *folder*; an object store needs none."""
+    store, there = _reach(folder)
+    return store.has_hard_links(there)
 
 
 def classify_error(path: StoragePath, error: Exception) -> Trouble | None:

@@ -1,5 +1,7 @@
 """Objects in S3, behind the functions of `port`; `local` has the same functions."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +12,10 @@ from include.core.web import Trouble, classify_status
 
 PART_BYTES = 16 << 20
 """Size of the parts of an upload; S3 takes 10,000 of them."""
-CONFLICTS = (404, 409, 412)
+PRECONDITION_FAILED = 412
+CONFLICT = 409
+"""Answer to a conditional write while another one of the same object is under way."""
+CONFLICTS = (404, CONFLICT, PRECONDITION_FAILED)
 """Answers to a conditional write when somebody else was faster."""
 
 
@@ -28,7 +33,12 @@ def open_read(path: Any, read_ahead_bytes: int) -> tuple[IO[bytes], int]:
 
 
 def write(path: Any, data: bytes, exclusive: bool) -> None:
-    path.fs.pipe_file(path.path, data, mode="create" if exclusive else "overwrite")
+    try:
+        path.fs.pipe_file(path.path, data, mode="create" if exclusive else "overwrite")
+    except OSError as error:
+        if exclusive and _answer(error)[0] == PRECONDITION_FAILED:  # s3fs knows only Amazon's form of it
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        raise
 
 
 @contextmanager
@@ -144,6 +154,10 @@ def hadoop_uri(path: Any) -> str:
     return f"s3a://{path.path}"
 
 
+def has_hard_links(folder: Any) -> bool:
+    return True  # none are needed: there are conditional writes
+
+
 def classify_error(error: Exception) -> Trouble | None:
     from botocore.exceptions import BotoCoreError
     from botocore.exceptions import ConnectionError as StoreConnectionError
@@ -155,6 +169,8 @@ def classify_error(error: Exception) -> Trouble | None:
         return Trouble.PERMANENT
     transient = (TimeoutError, ConnectionError, StoreConnectionError, FileExpired, *S3_RETRYABLE_ERRORS)
     if isinstance(error, transient):
+        return Trouble.TRANSIENT
+    if status == CONFLICT:
         return Trouble.TRANSIENT
     if status is not None:
         return classify_status(status)

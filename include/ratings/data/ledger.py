@@ -17,7 +17,7 @@ from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from include.core.errors import DamagedObjectError
-from include.core.storage import Store, list_objects, read_bytes
+from include.core.storage import Store, has_hard_links, list_objects, read_bytes
 from include.ratings.data.history import DATA_OPERATIONS, Entry, parse_entry
 from include.ratings.data.rows import Rating
 from include.ratings.errors import UnknownVersionError
@@ -40,6 +40,8 @@ KEEP_FOREVER = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
 }
+WITHOUT_HARD_LINKS = {"MOUNT_ALLOW_UNSAFE_RENAME": "true"}
+"""Have Delta commit by renames; of two commits in the same instant one is lost, and its files are taken again."""
 MIN_MARK = 1 << 62
 """Numbers of application transactions from here on stand for a content; earlier code wrote 1."""
 MAX_FILES = 200
@@ -52,6 +54,7 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         """Open the table at *store*; create it if it does not exist."""
         self.store = store
+        self._options = store.options if has_hard_links(store.path) else store.options | WITHOUT_HARD_LINKS
         self._table = self._open()
 
     @classmethod
@@ -61,14 +64,14 @@ class Ledger:
 
     def _open(self, version: int | None = None) -> DeltaTable:
         try:
-            return DeltaTable(self.store.url, version=version, storage_options=self.store.options)
+            return DeltaTable(self.store.url, version=version, storage_options=self._options)
         except TableNotFoundError:
             return DeltaTable.create(
                 self.store.url,
                 schema=DeltaSchema.from_arrow(SCHEMA),
                 mode="ignore",
                 configuration=KEEP_FOREVER,
-                storage_options=self.store.options,
+                storage_options=self._options,
             )
 
     def newest(self) -> int:

@@ -1,7 +1,9 @@
 """Local objects: written whole, listed quickly, settled or not. S3 is in tests/plugins/hooks/test_storage.py."""
 
+import errno
 import hashlib
 import os
+import stat
 import threading
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ from include.core.errors import DamagedObjectError
 from include.core.storage import (
     StoredObject,
     find_object,
+    has_hard_links,
     is_settled,
     list_objects,
     local,
@@ -71,6 +74,79 @@ def test_one_of_many_exclusive_writers_wins(tmp_path):
     for each in threads:
         each.join()
     assert won == [(tmp_path / "a").read_bytes()]
+
+
+REFUSALS = [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV]
+"""Of `os.link` on exFAT, SMB, shares of virtual machines."""
+
+
+@pytest.fixture(params=REFUSALS, ids=errno.errorcode.get)
+def no_links(request, monkeypatch):
+    """Have the file system offer no hard links."""
+
+    def link(*_):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(local.os, "link", link)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_an_exclusive_write_without_hard_links(tmp_path):
+    test_an_exclusive_write_replaces_nothing_and_leaves_nothing_else(tmp_path)
+    test_one_of_many_exclusive_writers_wins(tmp_path / "many")
+    assert not has_hard_links(tmp_path)
+    assert not has_hard_links(tmp_path / "missing")
+
+
+def test_an_exclusive_write_replaces_nothing_and_leaves_nothing_else(tmp_path):
+    write_whole(tmp_path / "b", b"one", exclusive=True)
+    with pytest.raises(FileExistsError):
+        write_whole(tmp_path / "b", b"two", exclusive=True)
+    assert {name: read_bytes(tmp_path / name) for name in list_objects(tmp_path)} == {"b": b"one"}
+    assert [each.name for each in tmp_path.iterdir() if each.name not in ("b", ".lock")] == []
+
+
+def test_hard_links_are_found_without_a_trace(tmp_path):
+    assert has_hard_links(tmp_path)
+    assert has_hard_links(tmp_path / "missing" / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_of_a_link_is_raised(tmp_path, monkeypatch):
+    def link(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local.os, "link", link)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "a", b"one", exclusive=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EPERM, errno.EISDIR])
+def test_a_file_system_that_syncs_no_folders(tmp_path, monkeypatch, number):
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(local.os, "fsync", files_only)
+    write_whole(tmp_path / "a", b"one")
+    assert read_bytes(tmp_path / "a") == b"one"
+
+
+def test_a_folder_that_cannot_be_synced_now_is_an_error(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(local.os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        write_whole(tmp_path / "a", b"one")
 
 
 def test_a_listing_leaves_out_folders_and_hidden_names(tmp_path):

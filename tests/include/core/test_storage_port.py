@@ -6,10 +6,13 @@ import uuid
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
+from s3fs.errors import translate_boto_error
 from upath import UPath
 
 from include.core.storage import (
     StoragePath,
+    classify_error,
     compare_and_delete,
     compare_and_swap,
     create_stream,
@@ -31,6 +34,7 @@ from include.core.storage import (
     write_stream,
     write_whole,
 )
+from include.core.web import Trouble
 
 ROOT = Path(__file__).resolve().parents[3]
 ASKING = re.compile(
@@ -124,6 +128,36 @@ def test_a_new_local_file_replaces_none(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(FileExistsError), create_stream(tmp_path / "a"):
         pass
+
+
+def refusing(folder: StoragePath, monkeypatch, code: str, status: int) -> None:
+    """Have the bucket of *folder* answer writes as stores do that are not Amazon's: without `<Condition>`."""
+    answer = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def pipe_file(*_, **__):
+        raise translate_boto_error(ClientError(answer, "PutObject"))
+
+    monkeypatch.setattr(folder.fs, "pipe_file", pipe_file)
+
+
+@pytest.mark.parametrize("folder", ["s3"], indirect=True)
+def test_a_store_that_does_not_name_the_condition_refuses_to_replace(folder, monkeypatch):
+    refusing(folder, monkeypatch, "PreconditionFailed", 412)
+    with pytest.raises(FileExistsError):
+        write_whole(folder / "a", b"two", exclusive=True)
+    with pytest.raises(OSError, match="PreconditionFailed") as raised:
+        write_whole(folder / "a", b"two")
+    assert not isinstance(raised.value, FileExistsError)
+
+
+@pytest.mark.parametrize("folder", ["s3"], indirect=True)
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
+def test_a_conflict_in_the_store_is_transient(folder, monkeypatch, code):
+    refusing(folder, monkeypatch, code, 409)
+    with pytest.raises(OSError, match=code) as raised:
+        write_whole(folder / "a", b"two", exclusive=True)
+    assert not isinstance(raised.value, FileExistsError)
+    assert classify_error(folder / "a", raised.value) is Trouble.TRANSIENT
 
 
 @pytest.mark.parametrize("read_ahead_bytes", [0, 5])

@@ -1,6 +1,8 @@
 """`/train` and `/predict`: one request, one file, durable before the answer."""
 
+import errno
 import json
+import os
 import threading
 from datetime import UTC, datetime
 
@@ -102,3 +104,16 @@ def test_storage_that_is_not_available_is_503(client, home):
     assert answered.status_code == 503
     assert "storage" in answered.json()["detail"]
     assert client.post("/result", json={"filename": PREDICTION}).status_code in (200, 503)
+
+
+def test_ratings_and_predictions_without_hard_links(client, platform, root, monkeypatch):
+    def link(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    client.post("/train", json={"data": ["244 346 2 880606923"]})
+    name = client.post("/predict", json={"data": ["244 346"]}).json()["filename"]
+    assert platform.run()
+    platform.predict()
+    assert client.post("/result", json={"filename": name}).json()["ready"]
+    assert [each["files"] for each in client.get("/commits").json()["commits"] if each["operation"] == "ingest"]
