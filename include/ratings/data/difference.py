@@ -1,8 +1,12 @@
-"""Difference between two versions of the training table."""
+"""Difference between two versions of the training table, computed by column: no row becomes a Python object."""
 
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from include.ratings.data.ledger import Ledger
+
+PAIR = ["user", "movie"]
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,25 @@ def difference(ledger: Ledger, older: int, newer: int) -> Difference:
     Raises:
         UnknownVersionError: one of them does not exist.
     """
-    before, after = (ledger.read(version, ["user", "movie", "file", "line"]).to_pylist() for version in (older, newer))
-    files_before, files_after = ({row["file"] for row in rows} for rows in (before, after))
-    added = [row for row in after if row["file"] not in files_before]
-    known = {(row["user"], row["movie"]) for row in before}
+    before, after = (_rows_by_file(ledger, version) for version in (older, newer))
+    added, removed = sorted(after.keys() - before.keys()), sorted(before.keys() - after.keys())
     return Difference(
         older=older,
         newer=newer,
-        files_added=sorted(files_after - files_before),
-        files_removed=sorted(files_before - files_after),
-        rows_added=len(added),
-        rows_replaced=len({(row["user"], row["movie"]) for row in added} & known),
-        rows_removed=sum(row["file"] not in files_after for row in before),
+        files_added=added,
+        files_removed=removed,
+        rows_added=sum(after[file] for file in added),
+        rows_replaced=_rows_replaced(ledger, older, newer, added) if added and before else 0,
+        rows_removed=sum(before[file] for file in removed),
     )
+
+
+def _rows_by_file(ledger: Ledger, version: int) -> dict[str, int]:
+    counts = ledger.read(version, ["file"]).group_by("file").aggregate([([], "count_all")])
+    return dict(zip(counts["file"].to_pylist(), counts["count_all"].to_pylist(), strict=True))
+
+
+def _rows_replaced(ledger: Ledger, older: int, newer: int, added: list[str]) -> int:
+    rows = ledger.read(newer, [*PAIR, "file"])
+    pairs = rows.filter(pc.field("file").isin(added)).group_by(PAIR).aggregate([])
+    return pairs.join(ledger.read(older, PAIR), PAIR, join_type="left semi").num_rows

@@ -1,5 +1,7 @@
 """The ledger of submitted ratings."""
 
+import tracemalloc
+
 import pytest
 
 from include.core.errors import DamagedObjectError
@@ -116,6 +118,18 @@ def test_two_versions_are_compared(ledger):
     forward, back = difference(ledger, 1, 2), difference(ledger, 2, 1)
     assert (forward.files_added, forward.rows_added, forward.rows_replaced, forward.rows_removed) == (["b"], 2, 1, 0)
     assert (back.files_removed, back.rows_added, back.rows_removed) == (["b"], 0, 2)
+
+
+def test_large_versions_are_compared_without_a_python_object_for_each_row(ledger):
+    for number in range(4):
+        rows = [Rating(str(each), str(number % 2), 3.0, 0) for each in range(20_000)]
+        ledger.append({f"f{number}": [*rows, rows[0]]}, 0, "run")
+    tracemalloc.start()
+    found = difference(ledger, 2, 4)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.files_added, found.rows_added, found.rows_replaced) == (["f2", "f3"], 40_002, 40_000)
+    assert peak_bytes < 1_000_000
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
