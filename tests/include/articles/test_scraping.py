@@ -16,6 +16,7 @@ from sqlalchemy import Engine, make_url, text
 from include.articles import scraping
 from include.articles.database import articles as database
 from include.articles.database.tables import METADATA
+from include.articles.models.weights import get_weights
 from include.articles.scraping import scrape
 from include.articles.settings import ArticleSettings
 from include.articles.sites.adapters import adapter_of
@@ -411,3 +412,17 @@ def test_a_site_that_links_elsewhere_is_a_wrong_setting_not_a_wrong_path(river):
     river.fake.post("vote", link="https://elsewhere.example/vote/")
     for at in (0, 2, 4):
         assert river.run("/vote/", at=hours(at))[1]["errors"] == {"wrong_site": 1}
+
+
+def test_a_publication_may_be_long_ago_or_announced(wcp):
+    times = {"1": datetime(1690, 9, 25, tzinfo=UTC), "2": hours(48), "3": datetime(2990, 1, 1, tzinfo=UTC)}
+    for external_id, published in times.items():
+        wcp.fake.page(f"/article/{external_id}/a/", published=published)
+    wcp.fake.page("/article/4/a/", published=datetime(9999, 12, 31, tzinfo=UTC))
+    for at in (NOON, hours(2)):
+        articles, counts = wcp.run(*[f"/article/{each}/a/" for each in "1234"], at=at)
+        assert articles.set_index("external_id")["published_at"].to_dict() == times
+        assert counts["errors"] == {"no_published_at": 1}
+    assert sorted(wcp.asked) == ["/article/2/a/", "/article/3/a/", "/article/4/a/"]
+    weights = get_weights(articles.set_index("external_id")["published_at"], NOON, 30)
+    assert weights.round(6).tolist() == [0, 1, 1]

@@ -234,9 +234,19 @@ def test_rows_are_those_from_the_first_midnight_to_the_instant_of_the_run(archiv
         "2026-03-09T01:59:59.999+02:00": False,
         "2026-03-10T12:00:00.000Z": True,
         "2026-03-10T12:00:00.001Z": False,
+        "2026-03-10T12:00:00.0009Z": True,  # cut to the millisecond
+        "2026-03-08T20:00:00-04:00": True,  # New York's day of 23 hours
+        "2126-03-10T12:00:00Z": False,
+        "9999-12-31T23:59:59.999-14:00": False,
+        "0001-01-01T00:00:00+14:00": False,
+        "0000-00-00T00:00:00Z": False,
+        "2026-03-09T24:00:00Z": False,
+        "1970-01-01T00:00:00Z": False,
     }
     archive.put(name(), [record(time, time=time) for time in times])
-    assert set(archive.read()["client_id"]) == {time for time, inside in times.items() if inside}
+    manifest = archive.collect(max_bad_line_ratio=0.2)
+    assert manifest["bad_lines"] == 2
+    assert set(archive.load(manifest)["client_id"]) == {time for time, inside in times.items() if inside}
 
 
 def test_an_event_counts_by_its_own_time_however_late_it_comes(archive):
@@ -258,7 +268,8 @@ def test_an_instant_without_zone_is_refused(archive):
         archive.read(RUN_AT.replace(tzinfo=None))
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Taipei"])
+# Chile's and Samoa's clocks have skipped midnights and a day
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Taipei", "America/Santiago", "Pacific/Apia"])
 def test_the_zone_of_the_machine_does_not_matter(archive, monkeypatch, zone):
     archive.put(
         name(0), [record("amp-1", time="2026-03-10T11:59:59.999Z"), record("amp-2", time="2026-03-09T00:00:00")]
