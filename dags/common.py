@@ -63,15 +63,15 @@ def params_of(model: type[BaseModel], **defaults: Any) -> dict[str, Param]:
     }
 
 
-def _arrivals(name: str, prefix: str) -> Asset:
-    """Build the asset of the objects that arrive below *prefix* in the platform's storage."""
-    trigger = ArrivalTrigger(prefix=prefix, poll_seconds=_settings.poll_seconds)
+def _arrivals(name: str, prefix: str, leftover: str) -> Asset:
+    """Build the asset of the objects that arrive below *prefix* in the storage, or are *leftover* there."""
+    trigger = ArrivalTrigger(prefix=prefix, poll_seconds=_settings.poll_seconds, leftover=leftover)
     return Asset(name, watchers=[AssetWatcher(name=f"{name}_arrivals", trigger=trigger)])
 
 
-RATINGS_TRAINING = _arrivals("ratings_training", "ratings/training")
+RATINGS_TRAINING = _arrivals("ratings_training", "ratings/training", "quartet.workflows.ratings.untrained")
 """Submitted ratings, one file per request."""
-RATINGS_STREAMING = _arrivals("ratings_streaming", "ratings/streaming")
+RATINGS_STREAMING = _arrivals("ratings_streaming", "ratings/streaming", "quartet.workflows.ratings.unanswered")
 """Submitted pairs to predict, one file per request."""
 RATINGS_MODEL = Asset("ratings_model")
 """The champion among the rating models."""

@@ -100,10 +100,11 @@ class PlatformSettings(Settings):
         default=0.5, gt=0, le=3600, description="seconds between checks for new files, above 0, at most 3600"
     )
     task_retries: int = Field(
-        default=6,
+        default=8,
         ge=0,
         le=100,
-        description="retries of a failed task, 0 to 100; each waits twice as long as the last, ten minutes at most",
+        description="retries of a failed task, 0 to 100; each waits twice as long as the last, ten minutes at most: "
+        "by default twenty to thirty minutes in all",
     )
     retry_seconds: float = Field(
         default=5, ge=0, le=86_400, description="seconds from the failure of a task to its first retry, 0 to 86400"

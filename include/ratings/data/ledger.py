@@ -5,6 +5,7 @@ survive a restore to an older version.
 """
 
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -92,9 +93,9 @@ class Ledger:
                 raise DamagedObjectError(f"{self.store.url}: the history of the table has no version that wrote rows")
             limit *= 10
 
-    def data_versions(self, after: int) -> list[int]:
-        """Return the versions above *after* that changed rows, oldest first."""
-        entries = self.history(limit=max(self.newest() - after, 0))
+    def data_versions(self, after: int, until: float = math.inf) -> list[int]:
+        """Return the versions above *after* that changed rows, made *until* then (seconds since 1970); oldest first."""
+        entries = [each for each in self.history(limit=max(self.newest() - after, 0)) if each.time <= until]
         return sorted(
             each.version for each in entries if each.version > after and each.operation in ("ingest", "restore")
         )

@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from include.core.text import printable
 from quartet.triggers.failures import FailureLog
+from quartet.triggers.leftover import LeftoverReports
 from quartet.triggers.reported import KEYS, Reported
 from quartet.triggers.threads import Threads
 
@@ -33,17 +34,25 @@ class ArrivalTrigger(BaseEventTrigger):
     Reports new and replaced objects, directly below a prefix or at one address: each at least once, across restarts.
 
     For an `AssetWatcher`; two watchers need different arguments, or Airflow makes one trigger of them. The event is
-    `{"files": [the first 100 names], "count": of all}`: a reason to list the storage, not a list of work.
+    `{"files": [the first 100 names], "count": of all}`: a reason to list the storage, not a list of work. Work that
+    failed runs have left over is reported again, every few minutes at first, then ever more rarely.
 
     :param prefix: folder below the platform's storage root, such as `ratings/training`.
     :param url: instead of a prefix, one file: `http(s)://…`, `s3://…`, `file:///…`, or a path below the storage root.
     :param poll_seconds: seconds between checks.
     :param settle_seconds: how long a file without a newline at its end has to stay unchanged; 0: not at all.
+    :param leftover: dotted name of a function that finds leftover work, see `LeftoverReports`; empty: none is reported.
     :raises ValueError: not exactly one of prefix and URL is given.
     """
 
     def __init__(
-        self, prefix: str = "", *, url: str = "", poll_seconds: float = 0.5, settle_seconds: float = 2.0
+        self,
+        prefix: str = "",
+        *,
+        url: str = "",
+        poll_seconds: float = 0.5,
+        settle_seconds: float = 2.0,
+        leftover: str = "",
     ) -> None:
         super().__init__()
         if bool(prefix) == bool(url):
@@ -52,10 +61,11 @@ class ArrivalTrigger(BaseEventTrigger):
         self.url = url
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
+        self.leftover = leftover
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments from which Airflow recreates the trigger."""
-        names = ("prefix", "url", "poll_seconds", "settle_seconds")
+        names = ("prefix", "url", "poll_seconds", "settle_seconds", "leftover")
         return "quartet.triggers.arrival.ArrivalTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -63,6 +73,7 @@ class ArrivalTrigger(BaseEventTrigger):
         watched = await THREADS.run(_open_watched, self.prefix, self.url, self.settle_seconds)
         reported = await self._load(str(watched))
         looking, saving = FailureLog(f"looking at {watched}"), FailureLog(f"saving the reports of {watched}")
+        leftover, checking = LeftoverReports(self.leftover, monotonic()), FailureLog(f"finding leftovers of {watched}")
         next_save = 0.0
         while True:
             started = monotonic()
@@ -76,12 +87,26 @@ class ArrivalTrigger(BaseEventTrigger):
             took = monotonic() - started
             if new:
                 self.log.info("%s: %d new, the first is %r", watched, len(new), new[0])
-                yield TriggerEvent({"files": [printable(name) for name in new[:NAMES_IN_EVENT]], "count": len(new)})
+                yield _event(new)
                 reported.add(new, monotonic())
+            if left := await self._left(leftover, checking):
+                self.log.warning("%s: %d left over, the first is %r: a run is started", watched, len(left), left[0])
+                yield _event(left)
             if monotonic() >= next_save:
                 await self._save(reported, saving)
                 next_save = monotonic() + SAVE_AFTER_SECONDS
             await asyncio.sleep(max(self.poll_seconds, MIN_REST * took))
+
+    async def _left(self, leftover: LeftoverReports, checking: FailureLog) -> list[str]:
+        if not leftover.is_due(monotonic()):
+            return []
+        try:
+            found = await asyncio.to_thread(leftover.look)
+        except Exception as error:
+            checking.note(error)
+            return []
+        checking.end()
+        return leftover.to_report(found, monotonic())
 
     def _backoff(self, failures: int) -> float:
         return min(MAX_BACKOFF_SECONDS, self.poll_seconds * 2 ** min(failures, 16))
@@ -115,6 +140,10 @@ class ArrivalTrigger(BaseEventTrigger):
             saving.note(error)
         else:
             saving.end()
+
+
+def _event(names: list[str]) -> TriggerEvent:
+    return TriggerEvent({"files": [printable(name) for name in names[:NAMES_IN_EVENT]], "count": len(names)})
 
 
 def _open_watched(prefix: str, url: str, settle_seconds: float) -> "Watched":

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from include.ratings import report
+from include.ratings import leftover, report
 from include.ratings.pipeline import Dependencies, Pipeline
 from include.ratings.request import Run
 from include.ratings.settings import RatingsSettings
@@ -41,6 +41,16 @@ def ratings_run(context: Mapping[str, Any]) -> Iterator[Pipeline]:
         yield Pipeline(
             dependencies, RatingsSettings.load(), Run(run.run_id, run.run_after, by, dict(context["params"]))
         )
+
+
+def unanswered(min_seconds: float) -> list[str]:
+    """Return the files of pairs that have waited for predictions for *min_seconds*."""
+    return leftover.unanswered(StorageHook().store("ratings"), time.time(), min_seconds)
+
+
+def untrained(min_seconds: float) -> list[str]:
+    """Return the files and versions of ratings that have waited for a training for *min_seconds*."""
+    return leftover.untrained(StorageHook().store("ratings"), time.time(), min_seconds)
 
 
 def measure_state() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from include.core.storage import write_whole
 from quartet.hooks.storage import StorageHook
 from quartet.triggers import arrival, watched
 from quartet.triggers.arrival import SAVE_AFTER_SECONDS, ArrivalTrigger
+from quartet.triggers.leftover import MAX_PAUSE_SECONDS, LeftoverReports
 from tests.support.web import status
 
 Step = Callable[[], Any] | float
@@ -255,6 +257,51 @@ def test_a_slow_look_is_not_repeated_at_once(home, watch, clock, monkeypatch):
     assert clock.slept == [6, 6]
 
 
+left_over: list[str] = []
+"""What a test has left over."""
+
+
+def find_left_over(min_seconds: float) -> list[str]:
+    if "fail" in left_over:
+        raise OSError("the storage is away")
+    return [*left_over]
+
+
+def test_leftover_work_is_reported_ever_more_rarely(home, watch, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.left_over", ["a.txt"])
+    minutes = [5.0 * 60] * 16
+    found = watch(*minutes, leftover=f"{__name__}.find_left_over")
+    assert found == [{"files": ["a.txt"], "count": 1}] * 5  # after 5, 10, 20, 40 and 80 minutes
+
+
+def test_leftovers_that_were_done_start_the_pauses_again():
+    reports = LeftoverReports("module.function", now=0)
+    assert [reports.is_due(now) for now in (0, 299, 300, 301, 600)] == [False, False, True, False, True]
+    assert reports.to_report(["a", "b"], 300) == ["a", "b"]
+    assert reports.to_report(["b"], 500) == []
+    assert reports.to_report(["b", "c"], 600) == ["b", "c"]
+    assert reports.to_report(["c"], 900) == []
+    assert reports.to_report(["d"], 901) == ["d"]
+    assert reports.to_report([], 902) == []
+    assert reports.to_report(["d"], 903) == ["d"]
+
+
+def test_pauses_between_reports_are_bounded():
+    reports, times = LeftoverReports("module.function", now=0), []
+    for now in range(0, 10 * 24 * 3600, 300):
+        if reports.to_report(["a"], now):
+            times.append(now)
+    assert times[:5] == [0, 300, 900, 2100, 4500]
+    assert max(b - a for a, b in pairwise(times)) == MAX_PAUSE_SECONDS
+
+
+def test_a_check_for_leftovers_that_fails_is_made_up_for(home, watch, monkeypatch):
+    left = ["a.txt", "fail"]
+    monkeypatch.setattr(f"{__name__}.left_over", left)
+    found = watch(301.0, lambda: left.remove("fail"), 301.0, 0, leftover=f"{__name__}.find_left_over")
+    assert found == [{"files": ["a.txt"], "count": 1}]
+
+
 def test_a_web_address_is_watched_too(home, web, watch):
     def put(code, tag):
         return lambda: web.always.update({(method, "/day.tsv"): status(code, ETag=tag) for method in ("HEAD", "GET")})
@@ -266,7 +313,7 @@ def test_a_web_address_is_watched_too(home, web, watch):
 def test_a_trigger_is_made_anew_from_what_it_serializes():
     for trigger in (
         ArrivalTrigger("ratings/training", poll_seconds=3, settle_seconds=4),
-        ArrivalTrigger(url="https://host/a"),
+        ArrivalTrigger(url="https://host/a", leftover="package.module.function"),
     ):
         path, arguments = trigger.serialize()
         assert path == "quartet.triggers.arrival.ArrivalTrigger"
