@@ -4,7 +4,7 @@ A path is a `upath.UPath` (Airflow's `ObjectStoragePath` is one) or a `pathlib.P
 behave alike. `port` has the functions; `local` and `s3` do the work.
 """
 
-from include.core.storage.names import MAX_NAME_BYTES, is_text, name_bytes, safe_name
+from include.core.storage.names import MAX_NAME_BYTES, is_text, is_unfinished, name_bytes, safe_name
 from include.core.storage.objects import StoragePath, Store, StoredObject, Tagged
 from include.core.storage.port import (
     as_json,
@@ -52,6 +52,7 @@ __all__ = [
     "is_behind_link",
     "is_settled",
     "is_text",
+    "is_unfinished",
     "list_objects",
     "local_copy",
     "name_bytes",

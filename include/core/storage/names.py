@@ -9,6 +9,16 @@ _PREFIX_BYTES = 100
 _DIGEST = re.compile(r"~[0-9a-f]{64}$")
 
 
+_UNFINISHED = re.compile(
+    r"(~|#|\.(part|partial|filepart|crdownload|opdownload|download|tmp|temp|swp|swo|swx|bak))$|^~\$", re.IGNORECASE
+)
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether *name* is one of a file that a program still writes, or of an editor's copy: `a.part`, `a.txt~`."""
+    return _UNFINISHED.search(name) is not None
+
+
 def name_bytes(name: str) -> bytes:
     """Return *name* as the file system has it; bytes that are not UTF-8 stay what they are."""
     return name.encode("utf-8", "surrogateescape")

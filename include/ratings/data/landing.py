@@ -19,6 +19,7 @@ from include.core.storage import (
     classify_error,
     is_settled,
     is_text,
+    is_unfinished,
     list_objects,
     name_bytes,
     read_bytes,
@@ -38,6 +39,7 @@ log = getLogger(__name__)
 T = TypeVar("T")
 
 PREFIXES: dict[Repo, file_names.Prefix] = {"training": "train", "streaming": "predict"}
+IGNORED = "ignored: so end the names of files still being written, and of editors' backups; rename it to have it taken"
 SETTLE_SECONDS = 2.0
 """How long a file whose last line lacks its newline must stay unchanged before it counts as complete."""
 
@@ -88,13 +90,19 @@ class Opened(Generic[T]):
 
 
 def landed(root: StoragePath, repo: Repo) -> dict[str, StoredObject]:
-    """Return the files of *repo* that are not refused, in the order of their names."""
+    """Return the files of *repo* that are neither ignored nor refused, in the order of their names."""
     refused = _by_record(root, repo)
     return {
         name: stored
         for name, stored in list_objects(layout.landed_files(root, repo)).items()
-        if stored.fingerprint != refused.get(layout.record_name(name), {}).get("fingerprint")
+        if not is_unfinished(name)
+        and stored.fingerprint != refused.get(layout.record_name(name), {}).get("fingerprint")
     }
+
+
+def ignored(root: StoragePath, repo: Repo) -> list[str]:
+    """Return the printable names of the files of *repo* that are ignored, as those of half a download."""
+    return [printable(name) for name in list_objects(layout.landed_files(root, repo)) if is_unfinished(name)]
 
 
 def check_name(name: str) -> None:

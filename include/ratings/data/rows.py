@@ -19,6 +19,10 @@ BINARY = {
     b"\x1f\x8b": "a gzip file; unpack it first",
     b"PK\x03\x04": "a zip file; unpack it first",
     b"\x28\xb5\x2f\xfd": "a zstd file; unpack it first",
+    b"BZh": "a bzip2 file; unpack it first",
+    b"\xfd7zXZ": "an xz file; unpack it first",
+    b"7z\xbc\xaf": "a 7z file; unpack it first",
+    b"PAR1": "a Parquet file; save it as text",
     b"\xef\xbb\xbf": "a byte order mark; save it as UTF-8 without one",
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
@@ -135,8 +139,10 @@ def _likely_cause(line: str, index: int) -> str:
     """Return what is known to go wrong with such a line, for the end of a message; empty: nothing."""
     if not line.strip():
         return " (an empty line)"
-    if line.endswith("\r"):
+    if line.find("\r") == len(line) - 1:
         return " (the lines end as those of Windows do, CR LF; only LF is allowed)"
+    if "\r" in line:
+        return " (the lines end as those of old Macs do, CR; only LF is allowed)"
     if "::" in line:
         return " (the fields are separated by ::; blanks or tabs are allowed)"
     if separator := next((each for each in ",;|" if each in line), None):

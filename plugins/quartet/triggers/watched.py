@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Protocol
 
 from include.core.remote import MissingError, scheme_of
-from include.core.storage import StoragePath, StoredObject, is_settled, list_objects, native
+from include.core.storage import StoragePath, StoredObject, is_settled, is_unfinished, list_objects, native
 from include.core.web import redact
 from quartet.hooks.remote import RemoteHook
 from quartet.hooks.storage import StorageHook
@@ -55,7 +55,7 @@ class WatchedFolder:
         return native(StorageHook().path(*self.prefix.strip("/").split("/")))
 
     def look(self) -> dict[str, StoredObject]:
-        return list_objects(self.path)
+        return {name: each for name, each in list_objects(self.path).items() if not is_unfinished(name)}
 
     def is_settled(self, stored: StoredObject) -> bool:
         return is_settled(self.path / stored.name, stored, time.time(), self.settle_seconds)

@@ -23,7 +23,7 @@ def test_a_folder(storage, prefix):
     watched = open_watched(prefix)
     assert str(watched) == prefix
     assert watched.look() == {}
-    for name in ("a.txt", "_aside", "below/a.txt"):
+    for name in ("a.txt", "_aside", "below/a.txt", "b.txt.part", "c.txt~"):
         write_whole(storage.path("ratings/training") / name, b"1\n")
     there = watched.look()
     assert list(there) == ["a.txt"]

@@ -147,13 +147,18 @@ class RatingsService:
         self._ledger().check_version(version)
 
     def jobs(self, runs: Iterable[tuple[Job, Mapping[str, Any]]]) -> dict[str, Any]:
-        """Return what each of these DAG runs, as Airflow describes them, has done, and all refused files."""
+        """Return what each of these DAG runs, as Airflow describes them, has done, and all refused and ignored files."""
         return {
             "jobs": [_job(job, run, report.read(self.root, job, run["dag_run_id"]) or {}) for job, run in runs],
             "refused": [
                 {"pipeline": job, "file": refusal["file"], "reason": refusal["reason"]}
                 for job, repo in layout.REPOS.items()
                 for refusal in landing.refusals(self.root, repo).values()
+            ]
+            + [
+                {"pipeline": job, "file": name, "reason": landing.IGNORED}
+                for job, repo in layout.REPOS.items()
+                for name in landing.ignored(self.root, repo)
             ],
         }
 

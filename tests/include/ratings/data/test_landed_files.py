@@ -53,6 +53,25 @@ def test_a_name_that_is_not_utf_8_is_refused_by_its_printable_name(platform, rep
     assert run(platform, repo)[1].get("files_refused", 0) == 0
 
 
+UNFINISHED = ["a.part", "a.txt~", ".a.txt.swp", "a.swp", "a.filepart", "a.CRDOWNLOAD", "a.txt.tmp", "a.bak", "~$a.txt"]
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_a_file_still_being_written_is_ignored_until_it_has_its_name(platform, repo, name):
+    path = platform.drop(name, GOOD[repo], repo)
+    assert taken(platform, repo) == []
+    assert landing.ignored(platform.store.path, repo) == [name] * (name[0] != ".")
+    path.rename(path.with_name("z.txt"))
+    assert taken(platform, repo) == ["z.txt"]
+    assert (reasons(platform, repo), landing.ignored(platform.store.path, repo)) == ({}, [])
+
+
+@pytest.mark.parametrize("name", ["a.party", "tmp", "part.txt", "a.tmp.txt", "bak"])
+def test_a_name_that_only_looks_unfinished_is_taken(platform, repo, name):
+    platform.drop(name, GOOD[repo], repo)
+    assert taken(platform, repo) == [name]
+
+
 @pytest.mark.parametrize("name", LONG)
 def test_a_bad_file_with_a_long_name_is_refused(platform, repo, name):
     platform.drop(name, "rubbish\n", repo)

@@ -57,6 +57,7 @@ def test_jobs_tell_what_each_run_did_and_what_was_refused(client, platform, monk
 
     monkeypatch.setattr("quartet.api.common.runs.list_runs", list_runs)
     platform.drop("bad.txt", "rubbish\n")
+    platform.drop("half.txt.part", "1 1 1 1\n")
     platform.run()
     found = client.get("/jobs").json()
     assert found["jobs"][0] | {"counts": None} == {
@@ -71,4 +72,5 @@ def test_jobs_tell_what_each_run_did_and_what_was_refused(client, platform, monk
         "reason": "first model; model 1 is the new champion",
         "counts": None,
     }
-    assert [each["file"] for each in found["refused"]] == ["bad.txt"]
+    assert [each["file"] for each in found["refused"]] == ["bad.txt", "half.txt.part"]
+    assert found["refused"][1]["reason"].startswith("ignored")
