@@ -15,7 +15,7 @@ _UNFINISHED = re.compile(
 
 
 def is_unfinished(name: str) -> bool:
-    """Return whether *name* is one of a file that a program still writes, or of an editor's copy: `a.part`, `a.txt~`."""
+    """Return whether *name* is that of a file still being written, or of an editor's copy: `a.part`, `a.txt~`."""
     return _UNFINISHED.search(name) is not None
 
 

@@ -147,7 +147,7 @@ class RatingsService:
         self._ledger().check_version(version)
 
     def jobs(self, runs: Iterable[tuple[Job, Mapping[str, Any]]]) -> dict[str, Any]:
-        """Return what each of these DAG runs, as Airflow describes them, has done, and all refused and ignored files."""
+        """Return what each of these DAG runs, as Airflow describes them, has done, and files refused and ignored."""
         return {
             "jobs": [_job(job, run, report.read(self.root, job, run["dag_run_id"]) or {}) for job, run in runs],
             "refused": [
