@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator
 log = logging.getLogger(__name__)
 
 MAGIC = b"\x1f\x8b"
-FEED_BYTES = 1 << 20
-"""Compressed bytes that are decompressed at a time."""
+FIRST_FEED_BYTES, FEED_BYTES = 1 << 12, 1 << 20
+"""Compressed bytes that are decompressed at a time: few at first, since what follows a short member is copied."""
 
 
 class NotGzipError(Exception):
@@ -42,11 +42,12 @@ def inflate(data: bytes, part_bytes: int) -> Iterator[bytes]:
 
 def _member(data: bytes, begin: int, part_bytes: int) -> Generator[bytes, None, int]:
     """Yield the text of a member in parts; return where it ends."""
-    inflater, position, pending = zlib.decompressobj(wbits=31), begin, b""
+    inflater, position, pending, feed_bytes = zlib.decompressobj(wbits=31), begin, b"", FIRST_FEED_BYTES
     while not inflater.eof:
         if not pending:
-            pending = data[position : position + FEED_BYTES]
+            pending = data[position : position + feed_bytes]
             position += len(pending)
+            feed_bytes = min(2 * feed_bytes, FEED_BYTES)
         try:
             part = inflater.decompress(pending, part_bytes)
         except zlib.error as error:

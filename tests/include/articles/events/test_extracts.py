@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import random
+import time
 from datetime import date
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
+from include.articles.events.members import inflate
 from include.articles.events.records import BOM, Rows
 from include.core.storage import StoredObject, read_bytes
 from tests.include.articles.archive import lines, name, put, record
@@ -270,3 +272,10 @@ def test_an_extract_is_plain_parquet_with_instants_in_utc(tmp_path, make):
             }
         ]
     )
+
+
+def test_many_short_members_take_no_longer_than_a_long_one():
+    began = time.process_time()
+    parts = list(inflate(gzip.compress(GOOD) * 20_000, 1 << 20))
+    assert parts == [GOOD, b""] * 20_000
+    assert time.process_time() - began < 3
