@@ -1,14 +1,10 @@
-"""The archive of events: the objects of a run, their extracts, and the table of all events.
-
-Objects lie below `enriched/good/YYYY/MM/DD/`, by the UTC date of delivery; events are dated by their own time.
-"""
+"""The archive of events: the extracts of a run's objects, and the table of all events."""
 
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.articles import layout
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
 from include.articles.events.hosts import Hosts
+from include.articles.events.listing import Listing, dates_of, list_events
 from include.articles.events.records import READER, SCHEMA, TEXT, frame
 from include.articles.settings import ArticleSettings, events_root
 from include.core.errors import BadDataError, SettingsError
-from include.core.storage import StoragePath, StoredObject, walk_objects
+from include.core.storage import StoragePath, walk_objects
 
 log = logging.getLogger(__name__)
 
@@ -49,20 +45,6 @@ class ReplacedEventsError(BadDataError):
     """An object of the run was deleted or replaced, and its extract no longer exists."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The objects of some dates that may hold events."""
-
-    dates: list[date]
-    """UTC dates of delivery."""
-    objects: dict[str, StoredObject]
-    """Name below the root → object."""
-    ignored: list[str]
-    """Names of other objects, which do not end in `.gz`."""
-    empty_files: int
-    """Number of other objects with zero bytes."""
-
-
 def events_url(location: str) -> str:
     """
     Return the URL of the root of the events, without a trailing slash.
@@ -78,25 +60,6 @@ def events_url(location: str) -> str:
     except ValueError as error:
         name = ArticleSettings.variable("ga_data_bucket")
         raise SettingsError(f"{name}: {error}, found {location!r}") from None
-
-
-def dates_of(run_at: datetime, days: int) -> list[date]:
-    """Return the *days* UTC dates that end with that of *run_at*, an instant with its zone."""
-    if run_at.tzinfo is None:
-        raise ValueError(f"an instant with its zone was expected, found {run_at.isoformat()}")
-    last = run_at.astimezone(UTC).date()
-    return [last - timedelta(days=ago) for ago in range(days)][::-1]
-
-
-def list_events(root: StoragePath, run_at: datetime, days: int) -> Listing:
-    """List the objects delivered on the *days* UTC dates that end with that of *run_at*."""
-    dates = dates_of(run_at, days)
-    found: dict[str, StoredObject] = {}
-    for folder in map(layout.delivery_folder, dates):
-        found |= {f"{folder}/{name}": stored for name, stored in walk_objects(root / folder).items()}
-    named = {name: stored for name, stored in found.items() if name.endswith(".gz")}
-    objects = {name: stored for name, stored in named.items() if stored.size}
-    return Listing(dates, objects, sorted(found.keys() - named.keys()), len(named) - len(objects))
 
 
 def collect(
