@@ -86,7 +86,7 @@ class Labeler:
         if not parts:
             return pd.DataFrame()
         rows, table = (np.concatenate(each) for each in zip(*parts, strict=True))
-        storable = np.array([_is_storable(id_) for id_ in posts.ids[rows]])
+        storable = np.array([id_ is not None and len(id_) <= MAX_ID_CHARACTERS for id_ in posts.ids[rows]])
         if not storable.all():
             _count_unstorable(posts, rows[~storable], findings.oddities)
             rows, table = rows[storable], table[storable]
@@ -121,10 +121,6 @@ class Labeler:
                 by_table.setdefault(table, []).append(source)
         for table, sources in by_table.items():
             findings.authors.add(table, hashes[np.isin(name_source, sources)])
-
-
-def _is_storable(id_: str | None) -> bool:
-    return id_ is not None and len(id_) <= MAX_ID_CHARACTERS
 
 
 def _count_unstorable(posts: Posts, rows: np.ndarray, oddities: Oddities) -> None:
