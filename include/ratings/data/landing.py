@@ -6,10 +6,14 @@ is replaced. One that cannot be read is reported there too, and each run tries i
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from logging import getLogger
+from threading import Lock
 from typing import Generic, Literal, TypedDict, TypeVar, cast
+
+from cachetools import LRUCache
 
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.storage import (
@@ -44,6 +48,11 @@ SETTLE_SECONDS = 2.0
 """How long a file whose last line lacks its newline must stay unchanged before it counts as complete."""
 
 
+MAX_READERS = 8
+"""Number of refusals that are read at once."""
+MAX_CACHED_REFUSALS = 100_000
+
+
 class Refusal(TypedDict):
     """Why a file was refused, or could not be read."""
 
@@ -53,6 +62,11 @@ class Refusal(TypedDict):
     """Identifies the refused content; other content is read again. Empty: the file is read again in any case."""
     reason: str
     """Line, what was found, what was expected."""
+
+
+_cache: LRUCache[tuple[str, str], Refusal | None] = LRUCache(MAX_CACHED_REFUSALS)
+"""Path and fingerprint of a record → the refusal."""
+_cache_lock = Lock()
 
 
 def submit(root: StoragePath, repo: Repo, rows: Iterable[str], now: datetime) -> str:
@@ -178,10 +192,18 @@ def refusals(root: StoragePath, repo: Repo) -> Mapping[str, Refusal]:
 
 
 def _by_record(root: StoragePath, repo: Repo) -> dict[str, Refusal]:
-    """Return all refusals of *repo* by the name of their record."""
+    """Return all refusals of *repo* by the name of their record; a process reads each only once."""
     folder = layout.refusals(root, repo)
-    records = ((name, _read_record(folder / name)) for name in list_objects(folder))
-    return {name: record for name, record in records if record}
+    keys = {name: (str(folder / name), each.fingerprint) for name, each in list_objects(folder).items()}
+    with _cache_lock:
+        records = {name: _cache[key] for name, key in keys.items() if key in _cache}
+    if unread := [name for name in keys if name not in records]:
+        with ThreadPoolExecutor(MAX_READERS) as readers:
+            found = dict(zip(unread, readers.map(lambda name: _read_record(folder / name), unread), strict=True))
+        records |= found
+        with _cache_lock:
+            _cache.update({keys[name]: record for name, record in found.items()})
+    return {name: record for name in keys if (record := records[name])}
 
 
 def _read_record(path: StoragePath) -> Refusal | None:

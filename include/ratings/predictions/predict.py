@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from include.core.errors import TransientError
 from include.core.storage import StoragePath, StoredObject, list_objects
 from include.ratings import layout
-from include.ratings.data import landing
+from include.ratings.data import file_names, landing
 from include.ratings.data.changed import refuse_changed
 from include.ratings.data.rows import MAX_STARS, MIN_STARS, Pair, parse_pair
 from include.ratings.models.champion import Champion
@@ -56,12 +56,29 @@ def pending(root: StoragePath, champion: Champion, now: float) -> Pending:
     landed = landing.landed(root, "streaming")
     missing = [stored for name, stored in landed.items() if name not in predicted]
     missing = landing.complete(root, "streaming", missing, now)
-    earlier = {name for each in champion.previous for name in files.predicted_by(root, each)} if missing else set()
+    earlier = _predicted_before(root, champion, {stored.name for stored in missing})
     return Pending(
         first=[stored for stored in missing if stored.name not in earlier],
         outdated=[stored for stored in missing if stored.name in earlier],
         current=[stored for name, stored in landed.items() if name in predicted],
     )
+
+
+def _predicted_before(root: StoragePath, champion: Champion, names: set[str]) -> set[str]:
+    """Return those of *names* that a model before the *champion* has predicted; lists no more models than it needs."""
+    asked = {name for name in names if not file_names.was_issued_after(name, champion.since)}
+    unknown = set(asked)
+    for version in champion.previous:
+        if not unknown:
+            break
+        unknown.difference_update(files.predicted_by(root, version))
+    return asked - unknown
+
+
+def _has_arrived(root: StoragePath, known: set[str], now: float) -> bool:
+    """Return whether a file has landed that is not *known*; asks for nothing else, since it is asked often."""
+    new = [stored for name, stored in landing.landed(root, "streaming").items() if name not in known]
+    return bool(landing.complete(root, "streaming", new, now))
 
 
 def without_changed(root: StoragePath, work: Pending, champion: Champion, now: float) -> tuple[Pending, int]:
@@ -108,13 +125,13 @@ def predict_all(
     """
     at = datetime.fromtimestamp(clock(), UTC).isoformat()
     counts: Counter[str] = Counter()
-    pinned = {each.name for each in work.all}
+    known = {each.name for each in (*work.all, *work.current)}
     checked = clock()
     for index, each in enumerate(work.all):
         if index >= len(work.first) and clock() - checked >= CHECK_SECONDS:
             checked = clock()
-            if any(file.name not in pinned for file in pending(root, champion, checked).first):
-                counts["left"] = len(pinned) - index
+            if _has_arrived(root, known, checked):
+                counts["left"] = len(work.all) - index
                 log.info("A new file waits: %d outdated predictions are left to the next run", counts["left"])
                 break
         counts[predict_file(root, each, model, champion.version, run=run, at=at)] += 1

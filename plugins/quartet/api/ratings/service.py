@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
+
+from cachetools import TTLCache
 
 from include.core.errors import BadDataError
 from include.core.storage import StoragePath
@@ -19,6 +22,10 @@ from include.ratings.predictions import files
 from include.ratings.settings import RatingsSettings
 from quartet.api.ratings.schemas import Result
 from quartet.hooks.storage import StorageHook
+
+_unpredicted: TTLCache[tuple[str, str, int], bool] = TTLCache(maxsize=10_000, ttl=30)
+"""Folder, file and champion, where no former champion has predicted the file: whoever waits asks often."""
+_unpredicted_lock = Lock()
 
 
 class InvalidRequestError(BadDataError):
@@ -78,9 +85,12 @@ class RatingsService:
         name = _checked(filename)
         if model is not None:
             self.check_model(model)
-        versions = self._versions(model)
+        versions = self._versions(name, model)
         if found := files.newest(self.root, name, versions):
             return Result(ready=True, data=found[1])
+        if len(versions) > 1:
+            with _unpredicted_lock:
+                _unpredicted[str(self.root), name, versions[0]] = True
         if refused := landing.refusal(self.root, "streaming", name):
             return Result(ready=False, error=refused["reason"])
         return Result(ready=False, error=files.failure(self.root, versions[0]) if versions else None)
@@ -93,17 +103,24 @@ class RatingsService:
             InvalidRequestError: the name does not have the form of the names that `/predict` issues.
             UnknownPredictionError: there is no prediction yet, or no such line.
         """
-        found = files.newest(self.root, _checked(filename), self._versions(model))
+        found = files.newest(self.root, _checked(filename), self._versions(filename, model))
         ledger = self._existing_ledger()
         if found is None or ledger is None:
             raise UnknownPredictionError(f"there is no prediction for {filename} yet")
         return provenance.why(self.root, ledger, filename, found[0], line)
 
-    def _versions(self, model: int | None) -> list[int]:
+    def _versions(self, name: str, model: int | None) -> list[int]:
+        """Return the model versions that may have predicted the file *name*, the preferred one first."""
         if model is not None:
             return [model]
         current = read_champion(self.root)
-        return [current.version, *current.previous] if current else []
+        if current is None:
+            return []
+        with _unpredicted_lock:
+            is_known = (str(self.root), name, current.version) in _unpredicted
+        if is_known or file_names.was_issued_after(name, current.since):
+            return [current.version]
+        return [current.version, *current.previous]
 
     def commits(self, limit: int) -> list[dict[str, Any]]:
         """Return the versions of the training data, newest first."""

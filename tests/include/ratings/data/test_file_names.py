@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from include.ratings.data.file_names import candidates, is_issued
+from include.ratings.data.file_names import candidates, is_issued, was_issued_after
 
 
 def test_six_fraction_digits_also_when_they_are_zero():
@@ -33,3 +33,19 @@ def test_names_are_utc_and_a_microsecond_apart():
 )
 def test_any_other_form_was_not_issued(name):
     assert not is_issued(name, "predict")
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("predict-2026-11-29T04:02:00.000001.txt", True),
+        ("predict-2026-11-29T04:00:59.000000.txt", False),  # a clock may be ahead
+        ("predict-2026-11-28T04:00:00.000000.txt", False),
+        ("predict-2026-13-29T04:00:00.000000.txt", False),
+        ("predict-9.txt", False),
+        ("z.txt", False),
+    ],
+)
+def test_only_the_names_of_the_api_have_a_time(name, after):
+    assert was_issued_after(name, "2026-11-29T04:00:00+00:00") is after
+    assert not was_issued_after(name, "")

@@ -3,6 +3,7 @@
 import pytest
 
 from include.core.errors import DamagedObjectError
+from include.core.storage import list_objects, read_json
 from include.ratings import layout, provenance
 from include.ratings.data import landing
 from include.ratings.data.ledger import Ledger
@@ -94,6 +95,68 @@ def test_files_without_any_answer_come_first(asked):
     asked.drop("z.txt", "2 2\n", "streaming")
     work = predict.pending(asked.store.path, Champion(2, "", (1,)), NOW)
     assert ([each.name for each in work.first], [each.name for each in work.outdated]) == (["z.txt"], ["p.txt"])
+
+
+@pytest.fixture
+def listed(monkeypatch) -> list[str]:
+    """Return the names of the folders that are listed from now on."""
+    found: list[str] = []
+
+    def count(folder):
+        found.append(folder.name)
+        return list_objects(folder)
+
+    for module in (predict, files, landing):
+        monkeypatch.setattr(module, "list_objects", count)
+    return found
+
+
+def test_former_champions_are_listed_only_as_far_as_needed(asked, listed):
+    since = "2026-11-29T04:00:00+00:00"
+    champion = Champion(60, since, tuple(range(59, 9, -1)))
+    root = asked.store.path
+    for name in ("a.txt", "predict-2026-11-29T03:00:00.000000.txt"):
+        asked.drop(name, "1 1\n", "streaming")
+        (root / "predict" / "59").mkdir(parents=True, exist_ok=True)
+        (root / "predict" / "59" / name).write_text("1 1 3.0\n")
+    (root / "streaming" / "p.txt").unlink()
+    asked.drop("predict-2026-11-29T05:00:00.000000.txt", "1 1\n", "streaming")
+    work = predict.pending(root, champion, NOW)
+    assert [each.name for each in work.first] == ["predict-2026-11-29T05:00:00.000000.txt"]
+    assert len(work.outdated) == 2
+    assert sorted(listed) == ["59", "60", "refused_streaming", "streaming"]
+
+
+def test_a_look_for_new_files_lists_no_predictions(asked, listed):
+    for number in range(3):
+        asked.drop(f"q{number}.txt", "1 1\n", "streaming")
+    asked.predict()
+    asked.drop("a.txt", "1 1 1 1\n")
+    asked.run()
+    ticks = iter(range(1000))
+    listed.clear()
+    assert asked.predict(lambda: NOW + next(ticks)).counts == {"files_computed": 4}
+    assert listed.count("streaming") > 4
+    assert (listed.count("1"), listed.count("2")) == (1, 2)  # 2 for the metrics, too
+
+
+def test_a_refusal_is_read_once(asked, monkeypatch):
+    for number in range(3):
+        asked.drop(f"bad{number}.txt", "rubbish\n", "streaming")
+    asked.predict()
+    landing._cache.clear()
+    read: list[str] = []
+
+    def count(path):
+        read.append(path.name)
+        return read_json(path)
+
+    monkeypatch.setattr(landing, "read_json", count)
+    for _ in range(3):
+        assert list(landing.landed(asked.store.path, "streaming")) == ["p.txt"]
+    assert sorted(read) == [f"bad{number}.txt.json" for number in range(3)]
+    asked.drop("bad1.txt", "1 1\n", "streaming")
+    assert list(landing.landed(asked.store.path, "streaming")) == ["bad1.txt", "p.txt"]
 
 
 def test_old_answers_give_way_to_a_new_file(asked):

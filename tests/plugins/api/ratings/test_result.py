@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from include.core.storage import read_bytes
+from include.ratings.predictions import files
 from tests.plugins.api.ratings.examples import PREDICTION
 
 
@@ -73,3 +75,26 @@ def test_an_older_answer_can_be_asked_for(client, platform):
     assert client.get(f"/result/{name}").json() != first
     assert client.get(f"/result/{name}?model=1").json() == first
     assert client.get(f"/result/{name}?model=9").status_code == 404
+
+
+def test_whoever_waits_costs_one_look_at_each_former_champion(client, platform, root, monkeypatch):
+    for movie in range(3):
+        platform.drop(f"{movie}.txt", f"1 {movie} 1 1\n")
+        platform.run(reprocess=True)
+    name = "predict-2019-05-09T16:33:25.613314.txt"
+    platform.drop(name, "1 1\n", "streaming")
+    tried = []
+
+    def count(path, *_):
+        tried.append(path.parent.name)
+        return read_bytes(path)
+
+    monkeypatch.setattr(files, "read_bytes", count)
+    for _ in range(3):
+        assert client.post("/result", json={"filename": name}).json() == {"ready": False}
+    assert tried == ["3", "2", "1", "3", "3"]
+    platform.predict()
+    assert client.post("/result", json={"filename": name}).json()["ready"]
+    platform.drop("new.txt", "1 2 1 1\n")
+    platform.run()  # what the champion has predicted stays ready when there is another one
+    assert client.post("/result", json={"filename": name}).json()["ready"]
