@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from include.core.errors import DamagedObjectError
 from include.core.storage import Store, read_json
 from include.ratings import layout
 from include.ratings.data.base import Base
+from include.ratings.data.damage import RESTORE
 from include.ratings.data.ingest import ingest
 from include.ratings.data.ledger import Ledger
 from include.ratings.errors import UnknownVersionError
@@ -55,6 +57,7 @@ def make_plan(run: Run, store: Store, base_data: Base, settings: RatingsSettings
 
     Raises:
         UnknownVersionError: the model or table version asked for does not exist.
+        DamagedObjectError: the training table is not what was written.
     """
     asked = RunRequest.from_params(run.params)
     if asked.model is not None:
@@ -63,6 +66,7 @@ def make_plan(run: Run, store: Store, base_data: Base, settings: RatingsSettings
         return Plan(run.id, run.by, f"back to model {asked.model}", model=asked.model, asked=True)
     algorithm = read_json(layout.algorithm_file(store.path)) or {}
     ledger = Ledger(layout.training_table(store))
+    _check_head(store, ledger)
     files: list[str] = []
     counts: dict[str, int] = {}
     if asked.training is not None:
@@ -89,6 +93,16 @@ def make_plan(run: Run, store: Store, base_data: Base, settings: RatingsSettings
         files=files,
         counts=counts,
     )
+
+
+def _check_head(store: Store, ledger: Ledger) -> None:
+    """Raise `DamagedObjectError` if the training table has lost versions that were trained on."""
+    champion, newest = read_champion(store.path), ledger.newest()
+    if champion and champion.decided > newest:
+        raise DamagedObjectError(
+            f"{ledger.store.url} ends with version {newest}, but version {champion.decided} has been trained on: the "
+            f"end of its _delta_log is missing; {RESTORE}"
+        )
 
 
 def _versions_to_train(store: Store, ledger: Ledger, *, coalesce: bool, reprocess: bool) -> tuple[list[int], str]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from include.core.errors import DamagedObjectError
+
 DATA_OPERATIONS = {"CREATE TABLE": "create", "WRITE": "ingest", "RESTORE": "restore"}
 """Delta's names of the operations that change rows."""
 OTHER_OPERATIONS = {"OPTIMIZE": "compact", "VACUUM START": "vacuum", "VACUUM END": "vacuum"}
@@ -30,7 +32,22 @@ class Entry:
 
 
 def parse_entry(raw: Mapping[str, Any]) -> Entry:
-    """Read an entry of Delta's history, with the metadata that `Ledger` adds to a commit."""
+    """
+    Read an entry of Delta's history, with the metadata that `Ledger` adds to a commit.
+
+    Raises:
+        DamagedObjectError: the entry is not what was written.
+    """
+    try:
+        return _entry(raw)
+    except (KeyError, TypeError, ValueError) as error:
+        version = raw.get("version")
+        raise DamagedObjectError(
+            f"training table: the log of version {version} is damaged: {error!r}; restore it from a backup"
+        ) from error
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
     operation: str = raw["operation"]
     return Entry(
         version=raw["version"],

@@ -6,19 +6,18 @@ survive a restore to an older version.
 
 import json
 import math
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from include.core.errors import DamagedObjectError
 from include.core.storage import Store, has_hard_links, list_objects, read_bytes
+from include.ratings.data.damage import RESTORE, check_log, check_values, checksum, is_panic, is_whole, naming_damage
 from include.ratings.data.history import DATA_OPERATIONS, Entry, parse_entry
 from include.ratings.data.rows import Rating
 from include.ratings.errors import UnknownVersionError
@@ -56,6 +55,7 @@ class Ledger:
         """Open the table at *store*; create it if it does not exist."""
         self.store = store
         self._options = store.options if has_hard_links(store.path) else store.options | WITHOUT_HARD_LINKS
+        check_log(store)
         self._table = self._open()
 
     @classmethod
@@ -65,7 +65,8 @@ class Ledger:
 
     def _open(self, version: int | None = None) -> DeltaTable:
         try:
-            return DeltaTable(self.store.url, version=version, storage_options=self._options)
+            with naming_damage(self.store):
+                return DeltaTable(self.store.url, version=version, storage_options=self._options)
         except TableNotFoundError:
             return DeltaTable.create(
                 self.store.url,
@@ -77,7 +78,8 @@ class Ledger:
 
     def newest(self) -> int:
         """Return the newest version, whatever created it."""
-        self._table.update_incremental()
+        with naming_damage(self.store):
+            self._table.update_incremental()
         return self._table.version()
 
     def head(self) -> int:
@@ -124,10 +126,12 @@ class Ledger:
             table[name].to_pylist() for name in ("user", "movie", "stars", "timestamp", "file", "line", "checksum")
         ]
         rows = []
-        for *fields, file, line, checksum in zip(*columns, strict=True):
+        for *fields, file, line, written in zip(*columns, strict=True):
             row = Rating(*fields)
-            if _checksum(row, file, line) != checksum:
-                raise DamagedObjectError(f"{self._damaged_file(version)} is damaged: the row of {file}, line {line}")
+            if checksum(row, file, line) != written:
+                raise DamagedObjectError(
+                    f"{self._damaged_file(version)} is damaged: the row of {file}, line {line}; {RESTORE}"
+                )
             rows.append(row)
         return rows
 
@@ -140,11 +144,15 @@ class Ledger:
             self.check_version(version)
             table = self._open(version)
         try:
-            return table.to_pyarrow_table(columns=list(columns))
-        except (OSError, ValueError, DeltaError) as error:
+            found = table.to_pyarrow_table(columns=list(columns))
+            check_values(found)
+        except BaseException as error:
+            if not isinstance(error, OSError | ValueError | LookupError | DeltaError) and not is_panic(error):
+                raise
             if damaged := self._damaged_file(version):
-                raise DamagedObjectError(f"{damaged} is damaged: {error}") from error
+                raise DamagedObjectError(f"{damaged} is damaged: {error}; {RESTORE}") from error
             raise
+        return found
 
     def _damaged_file(self, version: int | None) -> str | None:
         table = self._table if version is None else self._open(version)
@@ -153,7 +161,7 @@ class Ledger:
         present = list_objects(self.store.path)
         for name, size in sizes.items():
             path = self.store.path / name
-            if name not in present or present[name].size != size or not _is_whole(read_bytes(path)):
+            if name not in present or present[name].size != size or not is_whole(read_bytes(path)):
                 return str(path)
         return None
 
@@ -185,7 +193,7 @@ class Ledger:
         commit = self.newest() + 1
         for file in sorted(files):
             for line, row in enumerate(files[file], start=1):
-                values = (*row, file, line, commit, run, _checksum(row, file, line))
+                values = (*row, file, line, commit, run, checksum(row, file, line))
                 for name, value in zip(SCHEMA.names, values, strict=True):
                     columns[name].append(value)
         metadata = {
@@ -239,7 +247,9 @@ class Ledger:
         if limit is not None and limit <= 0:
             return []
         self.newest()
-        return [parse_entry(each) for each in self._table.history(limit)]
+        with naming_damage(self.store):
+            entries = self._table.history(limit)
+        return [parse_entry(each) for each in entries]
 
     def size(self) -> int:
         """Return the number of rows of the newest version, without reading them."""
@@ -290,20 +300,3 @@ class Ledger:
 def _mark(sha256: str) -> int:
     """Return the number of an application transaction that stands for this content."""
     return MIN_MARK | int(sha256[:15], 16)
-
-
-def _checksum(row: Rating, file: str, line: int) -> int:
-    user, movie, stars, timestamp = row
-    return zlib.crc32(f"{user} {movie} {stars!r} {timestamp} {file} {line}".encode())
-
-
-def _is_whole(data: bytes) -> bool:
-    try:
-        rows = pq.read_table(pa.BufferReader(data)).to_pylist()
-    except (OSError, ValueError):
-        return False
-    return all(
-        _checksum(Rating(row["user"], row["movie"], row["stars"], row["timestamp"]), row["file"], row["line"])
-        == row["checksum"]
-        for row in rows
-    )

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 from surprise import AlgoBase
 
-from include.core.errors import BadDataError, NothingToDoError
+from include.core.errors import BadDataError, DamagedObjectError, NothingToDoError
 from include.core.registry import ModelVersion
 from include.core.storage import read_json, write_json
 from include.ratings import layout
@@ -594,3 +594,14 @@ class TestSelection:
         platform.run()
         with pytest.raises(UnknownVersionError):
             self.select(platform, training=9).pin()
+
+
+def test_a_training_table_that_lost_its_end_is_not_trained_on(platform):
+    platform.run()
+    platform.drop("a.txt", "1 1 1 1\n")
+    platform.run()
+    log = platform.store.path / "training_table" / "_delta_log"
+    max(log.glob("*.json")).unlink()
+    platform.drop("b.txt", "1 2 1 1\n")
+    with pytest.raises(DamagedObjectError, match="ends with version 0, but version 1 has been trained on"):
+        platform.run()

@@ -1,6 +1,7 @@
 """The ledger of submitted ratings."""
 
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +147,79 @@ def test_a_damaged_table_file_is_named(ledger, damage):
         file.write_bytes(data)
     with pytest.raises(DamagedObjectError, match=file.name):
         Ledger(ledger.store).rows()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flip"])
+@pytest.mark.parametrize("which", [-1, 2])
+def test_a_damaged_log_is_named_with_its_mend(ledger, damage, which):
+    for number in range(4):
+        ledger.append({f"f{number}": [A, B]}, 0, "run")
+    file = sorted((ledger.store.path / "_delta_log").glob("*.json"))[which]
+    spoil(file, damage)
+    with pytest.raises(DamagedObjectError, match=rf"{file.name} is damaged: .*restore it from a backup"):
+        Ledger(ledger.store).rows()
+
+
+def test_a_missing_part_of_the_log_is_named(ledger):
+    for number in range(4):
+        ledger.append({f"f{number}": [A, B]}, 0, "run")
+    file = sorted((ledger.store.path / "_delta_log").glob("*.json"))[2]
+    file.unlink()
+    with pytest.raises(DamagedObjectError, match=rf"{file.name} is damaged: it is missing"):
+        Ledger(ledger.store).rows()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flip"])
+def test_a_damaged_checkpoint_is_named_and_can_be_removed(ledger, damage):
+    for number in range(4):
+        ledger.append({f"f{number}": [A, B]}, 0, "run")
+    ledger.compact()
+    (file,) = (ledger.store.path / "_delta_log").glob("*.parquet")
+    spoil(file, damage)
+    with pytest.raises(DamagedObjectError, match=rf"{file.name} is damaged: .*remove it and _last_checkpoint"):
+        Ledger(ledger.store).rows()
+    file.unlink()
+    (file.parent / "_last_checkpoint").unlink()
+    assert len(Ledger(ledger.store).rows()) == 8
+
+
+def spoil(file: Path, damage: str) -> None:
+    data = bytearray(file.read_bytes())
+    if damage == "empty":
+        data.clear()
+    elif damage == "cut":
+        del data[len(data) // 2 :]
+    else:
+        middle = slice(len(data) // 2, len(data) // 2 + 20)
+        data[middle] = bytes(each ^ 0xFF for each in data[middle])
+    file.write_bytes(data)
+
+
+def test_whichever_byte_of_a_table_file_is_flipped_it_is_never_other_data(ledger):
+    ledger.append({"a": [A, B, C] * 5}, 0, "run-1")
+    (file,) = ledger.store.path.glob("*.parquet")
+    data, rows, named = file.read_bytes(), ledger.rows(), set()
+    for position in range(0, len(data), 11):
+        flipped = bytearray(data)
+        flipped[position] ^= 0xFF
+        file.write_bytes(flipped)
+        try:
+            read = Ledger(ledger.store).rows()
+        except DamagedObjectError as error:
+            named.add(str(file) in str(error))
+        else:
+            assert read == rows
+    assert named == {True}
+
+
+class PanicException(BaseException):
+    """Of a library in Rust."""
+
+
+def test_a_panic_of_delta_is_bad_data(ledger, monkeypatch):
+    def panic(*_, **__):
+        raise PanicException("called `Option::unwrap()` on a `None` value")
+
+    monkeypatch.setattr("include.ratings.data.ledger.DeltaTable", panic)
+    with pytest.raises(DamagedObjectError, match="Delta cannot read the table"):
+        Ledger(ledger.store)
