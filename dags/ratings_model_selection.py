@@ -26,6 +26,7 @@ its row says why. `evaluate` is mapped and runs in the pool `ratings_selection`,
 from airflow.sdk import Param, dag, get_current_context, task
 
 from dags.common import DEFAULTS, deadline
+from include.ratings.request import MAX_FOLDS
 from include.ratings.settings import RatingsSettings
 from quartet.alerts.failure import run_failed
 
@@ -53,9 +54,9 @@ SETTINGS = RatingsSettings.load()
             {},
             type="object",
             additionalProperties={"type": "object"},
-            description='arguments by algorithm, such as {"SVD": {"n_epochs": 40}}',
+            description='arguments by algorithm, such as {"SVD": {"n_epochs": 40}}; epochs, factors up to 1000',
         ),
-        "folds": Param(5, type="integer", minimum=2, maximum=20, description="number of folds"),
+        "folds": Param(5, type="integer", minimum=2, maximum=MAX_FOLDS, description="number of folds"),
         "seed": Param(0, type="integer", minimum=0, maximum=2**32 - 1, description="random state of folds and fits"),
         "training": Param(None, type=["null", "integer"], minimum=0, description="training version; empty: the newest"),
         "max_fit_seconds": Param(

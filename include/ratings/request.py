@@ -8,6 +8,11 @@ from typing import Any, Self
 from include.core.errors import BadDataError
 from include.core.text import excerpt
 
+MAX_FOLDS = 20
+MAX_NUMBERS = {"n_factors": 1_000, "n_epochs": 1_000, "n_cltr_u": 1_000, "n_cltr_i": 1_000}
+"""Largest value of options on which memory or time of a fit depends; of any other number it is `MAX_NUMBER`."""
+MAX_NUMBER = 10_000
+
 
 @dataclass(frozen=True)
 class Run:
@@ -85,4 +90,21 @@ class SelectionRequest(Request):
             if not isinstance(options, dict):
                 raise BadDataError(
                     f"options: an object of arguments was expected for {excerpt(algorithm)}, found {excerpt(options)}"
+                )
+            _check_numbers(algorithm, options)
+        if not 2 <= self.folds <= MAX_FOLDS:
+            raise BadDataError(f"folds: 2 to {MAX_FOLDS} were expected, found {excerpt(self.folds)}")
+
+
+def _check_numbers(algorithm: str, options: Mapping[str, Any]) -> None:
+    """Raise `BadDataError` if an option is a number with which a fit would not end, or take all memory."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            _check_numbers(algorithm, value)
+        elif isinstance(value, int | float) and name != "random_state":
+            limit = MAX_NUMBERS.get(name, MAX_NUMBER)
+            if not -limit <= value <= limit:  # nan neither
+                raise BadDataError(
+                    f"options: {excerpt(algorithm)}: {excerpt(name)} from -{limit} to {limit} was expected, "
+                    f"found {excerpt(value)}"
                 )

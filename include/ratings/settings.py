@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -112,9 +113,15 @@ class RatingsSettings(Settings):
         return [*BUILT_IN, *self.custom_algorithms]
 
     def check(self) -> None:
-        """Build every configured algorithm; raises `SettingsError` if one cannot be built."""
+        """Build every configured algorithm and read MovieLens; raises `SettingsError` if one of them cannot be had."""
+        from include.ratings.data.base import read_movielens
         from include.ratings.models import algorithms
 
+        if self.movielens_100k:
+            try:
+                read_movielens(Path(self.movielens_100k).expanduser())
+            except BadDataError as error:
+                raise SettingsError(f"MOVIELENS_100K={self.movielens_100k!r} is not allowed: {error}") from None
         for variable, name, options in [
             ("RATINGS_ALGORITHM", self.algorithm, self.algorithm_options),
             *(("RATINGS_CUSTOM_ALGORITHMS", name, {}) for name in self.custom_algorithms),

@@ -77,7 +77,7 @@ def _log(store: Store) -> Mapping[str, StoredObject]:
 
 
 def _damaged_log_file(store: Store, error: str) -> str | None:
-    names = _log(store)
+    names = list(_log(store))
     versions = sorted(int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdigit())
     for expected, version in enumerate(versions, start=versions[0] if versions else 0):
         if version != expected:

@@ -1,5 +1,7 @@
 """Settings of the ratings workflow."""
 
+import os
+
 import pytest
 
 from include.core.errors import SettingsError
@@ -49,3 +51,21 @@ def test_switches_and_lists(monkeypatch):
     assert (settings.rmse_rise_limit, settings.retention, settings.seed) == (None, 30, 0)
     assert settings.selectable_algorithms[-2:] == ["a.b:C", "d:E"]
     assert settings.algorithm_options == {"n_epochs": 3}
+
+
+def test_another_movielens_set_is_refused_before_the_start(monkeypatch, tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,964982703\n")
+    for location in (tmp_path, tmp_path / "missing"):
+        monkeypatch.setenv("MOVIELENS_100K", str(location))
+        with pytest.raises(SettingsError, match=rf"^MOVIELENS_100K='{location}' is not allowed: .* was expected"):
+            RatingsSettings.load().check()
+    monkeypatch.setenv("MOVIELENS_100K", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"MovieLens 100K was expected.*another MovieLens data set"):
+        RatingsSettings.load().check()
+
+
+@pytest.mark.real_data
+def test_movielens_100k_is_accepted(monkeypatch):
+    location = os.environ.get("MOVIELENS_100K") or f"{os.environ['QUARTET_REAL_DATA']}/movielens-100k"
+    monkeypatch.setenv("MOVIELENS_100K", location)
+    RatingsSettings.load().check()
