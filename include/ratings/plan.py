@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.core.errors import DamagedObjectError
-from include.core.storage import Store, read_json
+from include.core.storage import Store, read_as
 from include.ratings import layout
 from include.ratings.data.base import Base
 from include.ratings.data.damage import RESTORE
@@ -64,7 +64,7 @@ def make_plan(run: Run, store: Store, base_data: Base, settings: RatingsSettings
         if cards.read_card(store.path, asked.model) is None:
             raise UnknownVersionError(f"model version {asked.model} does not exist")
         return Plan(run.id, run.by, f"back to model {asked.model}", model=asked.model, asked=True)
-    algorithm = read_json(layout.algorithm_file(store.path)) or {}
+    algorithm = read_as(layout.algorithm_file(store.path), _algorithm) or {}
     ledger = Ledger(layout.training_table(store))
     _check_head(store, ledger)
     files: list[str] = []
@@ -93,6 +93,10 @@ def make_plan(run: Run, store: Store, base_data: Base, settings: RatingsSettings
         files=files,
         counts=counts,
     )
+
+
+def _algorithm(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: found[name] for name in ("algorithm", "options", "dag_run_id")}
 
 
 def _check_head(store: Store, ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from include.core.storage import StoragePath, Store, read_json, write_json
+from include.core.storage import StoragePath, Store, read_as, read_json, write_json
 from include.ratings import layout
 from include.ratings.data import landing
 from include.ratings.layout import Job
@@ -47,8 +47,8 @@ def read(root: StoragePath, job: Job, dag_run_id: str) -> Mapping[str, Any] | No
 
 def finished(root: StoragePath, job: Job, dag_run_id: str) -> Report | None:
     """Return the report of a run that has done something; clearing the run later does not change it."""
-    found = read(root, job, dag_run_id)
-    return Report(**found) if found and found["made"] != "nothing" else None
+    found = read_as(layout.report_file(root, job, dag_run_id), lambda found: Report(**found))
+    return found if found and found.made != "nothing" else None
 
 
 def queue_metrics(root: StoragePath, now: float) -> dict[str, float]:

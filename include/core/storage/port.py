@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from include.core.errors import DamagedObjectError
 from include.core.storage import local, s3
 from include.core.storage.objects import StoragePath, StoredObject, Tagged
 from include.core.web import Trouble
+
+T = TypeVar("T")
 
 
 def _reach(path: StoragePath) -> tuple[Any, Any]:
@@ -69,6 +72,22 @@ def read_json(path: StoragePath) -> Any:
         return parse_json(path, read_bytes(path))
     except FileNotFoundError:
         return None
+
+
+def read_as(path: StoragePath, build: Callable[[Any], T]) -> T | None:
+    """
+    Read JSON from *path* and return what *build* makes of it; `None` when there is no such object.
+
+    Raises:
+        DamagedObjectError: the object is not JSON, or has another form than *build* expects.
+    """
+    found = read_json(path)
+    if found is None:
+        return None
+    try:
+        return build(found)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DamagedObjectError(f"{path} has another form than was written: {error!r}") from error
 
 
 def parse_json(path: StoragePath, data: bytes) -> Any:

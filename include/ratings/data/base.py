@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from include.core.errors import BadDataError
-from include.core.storage import StoragePath, read_bytes, read_json, write_json, write_whole
+from include.core.storage import StoragePath, read_as, read_bytes, read_json, write_json, write_whole
 from include.ratings import layout
 from include.ratings.data.rows import Rating
 
@@ -137,7 +137,7 @@ def store(root: StoragePath, data: bytes, source: str) -> None:
 
 def stored_source(root: StoragePath) -> str | None:
     """Return where the stored base data came from; `None`: there are none."""
-    return (read_json(layout.base_record(root)) or {}).get("source")
+    return read_as(layout.base_record(root), lambda found: found["source"])
 
 
 def load(root: StoragePath, sha256: str | None = None) -> Base:
@@ -152,7 +152,7 @@ def load(root: StoragePath, sha256: str | None = None) -> Base:
         BadDataError: no base data are stored.
         DamagedObjectError: the stored file is not what was stored.
     """
-    record = read_json(layout.base_record(root))
+    record = read_as(layout.base_record(root), lambda found: {name: found[name] for name in ("sha256", "source")})
     if record is None:
         raise BadDataError("there are no base data yet: set MOVIELENS_100K to a folder or zip file with MovieLens 100K")
     wanted = sha256 or record["sha256"]

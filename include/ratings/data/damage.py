@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from include.core.errors import DamagedObjectError
 from include.core.storage import Store, StoredObject, list_objects, read_bytes
@@ -30,13 +30,15 @@ def naming_damage(store: Store) -> Iterator[None]:
     """Raise `DamagedObjectError` instead of an error of Delta if a file of the log is damaged, and of a panic."""
     try:
         yield
+    except CommitFailedError:  # another run was faster
+        raise
     except BaseException as error:
         if not isinstance(error, DeltaError | OSError | ValueError) and not is_panic(error):
             raise
         if found := _damaged_log_file(store, str(error)):
             raise DamagedObjectError(found) from error
         if is_panic(error):  # it is no `Exception`, and nothing would handle it
-            raise DamagedObjectError(f"{store.url}: Delta cannot read the table: {error}; {RESTORE}") from error
+            raise DamagedObjectError(f"{store.url}: Delta cannot handle the table: {error}; {RESTORE}") from error
         raise
 
 

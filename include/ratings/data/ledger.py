@@ -205,17 +205,19 @@ class Ledger:
         if any(self._table.transaction_version(file) is not None for file in files):
             return None
         try:
-            write_deltalake(
-                self._table,
-                pa.table(columns, schema=SCHEMA),
-                mode="append",
-                commit_properties=CommitProperties(
-                    custom_metadata=metadata,
-                    app_transactions=[
-                        Transaction(file, _mark(contents[file]) if file in contents else 1) for file in sorted(files)
-                    ],
-                ),
-            )
+            with naming_damage(self.store):
+                write_deltalake(
+                    self._table,
+                    pa.table(columns, schema=SCHEMA),
+                    mode="append",
+                    commit_properties=CommitProperties(
+                        custom_metadata=metadata,
+                        app_transactions=[
+                            Transaction(file, _mark(contents[file]) if file in contents else 1)
+                            for file in sorted(files)
+                        ],
+                    ),
+                )
         except CommitFailedError:
             return None
         return self._version_of(sorted(files)[0])
@@ -232,7 +234,8 @@ class Ledger:
         """
         self.check_version(version)
         metadata = {"restored_to": str(version), "dag_run_id": run, "by": by or ""}
-        self._table.restore(version, commit_properties=CommitProperties(custom_metadata=metadata))
+        with naming_damage(self.store):
+            self._table.restore(version, commit_properties=CommitProperties(custom_metadata=metadata))
         return self.newest()
 
     def restored_by(self, run: str) -> int | None:
@@ -277,8 +280,9 @@ class Ledger:
         self.newest()
         merged = 0
         if not dry_run:
-            merged = self._table.optimize.compact()["numFilesRemoved"]
-            self._table.create_checkpoint()
+            with naming_damage(self.store):
+                merged = self._table.optimize.compact()["numFilesRemoved"]
+                self._table.create_checkpoint()
         removed: dict[str, int] = {}
         if retention_days is not None:
             present = list_objects(self.store.path)

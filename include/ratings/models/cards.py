@@ -8,7 +8,7 @@ from logging import getLogger
 
 from include.core.errors import BadDataError, DamagedObjectError
 from include.core.registry import ModelVersion
-from include.core.storage import StoragePath, list_objects, read_json, write_json
+from include.core.storage import StoragePath, list_objects, read_as, write_json
 from include.ratings import layout
 
 log = getLogger(__name__)
@@ -41,8 +41,7 @@ def write_card(root: StoragePath, card: ModelVersion) -> None:
 
 def read_card(root: StoragePath, version: int) -> ModelVersion | None:
     """Read the card of *version*; `None`: there is no such version."""
-    found = read_json(layout.card_file(root, version))
-    return ModelVersion(**found) if found else None
+    return read_as(layout.card_file(root, version), lambda found: ModelVersion(**found))
 
 
 def training_version(card: ModelVersion) -> int:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from include.core.registry import ModelVersion
-from include.core.storage import StoragePath, list_objects, read_json, write_json
+from include.core.storage import StoragePath, list_objects, read_as, read_json, write_json
 from include.ratings import layout
 
 MAX_PREVIOUS = 50
@@ -28,8 +28,9 @@ class Champion:
 
 def read_champion(root: StoragePath) -> Champion | None:
     """Read the champion; `None`: there is none yet."""
-    found: dict[str, Any] | None = read_json(layout.champion_file(root))
-    return Champion(**{**found, "previous": tuple(found["previous"])}) if found else None
+    return read_as(
+        layout.champion_file(root), lambda found: Champion(**{**found, "previous": tuple(found["previous"])})
+    )
 
 
 def promote(

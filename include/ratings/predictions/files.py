@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from include.core.storage import StoragePath, list_objects, read_bytes, read_json, write_json, write_whole
+from include.core.storage import StoragePath, list_objects, read_as, read_bytes, read_json, write_json, write_whole
 from include.ratings import layout
 
 
@@ -79,4 +79,4 @@ def clear_failure(root: StoragePath, version: int) -> None:
 
 def failure(root: StoragePath, version: int) -> str | None:
     """Return why the model *version* cannot predict; `None`: no failure is known."""
-    return (read_json(layout.failure_file(root, version)) or {}).get("error")
+    return read_as(layout.failure_file(root, version), lambda found: found["error"])

@@ -605,3 +605,14 @@ def test_a_training_table_that_lost_its_end_is_not_trained_on(platform):
     platform.drop("b.txt", "1 2 1 1\n")
     with pytest.raises(DamagedObjectError, match="ends with version 0, but version 1 has been trained on"):
         platform.run()
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", '"text"', '{"version": 1}', "{"])
+@pytest.mark.parametrize("name", ["champion.json", "models/1.json", "algorithm.json", "base/base.json"])
+def test_a_record_of_another_form_is_named(platform, name, text):
+    platform.run()
+    platform.drop("a.txt", "1 1 1 1\n")
+    record = platform.store.path / name
+    record.write_text(text)
+    with pytest.raises(DamagedObjectError, match=rf"{name} (has another form than was written|is not JSON)"):
+        platform.run()

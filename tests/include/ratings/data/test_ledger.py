@@ -221,5 +221,14 @@ def test_a_panic_of_delta_is_bad_data(ledger, monkeypatch):
         raise PanicException("called `Option::unwrap()` on a `None` value")
 
     monkeypatch.setattr("include.ratings.data.ledger.DeltaTable", panic)
-    with pytest.raises(DamagedObjectError, match="Delta cannot read the table"):
+    with pytest.raises(DamagedObjectError, match="Delta cannot handle the table"):
         Ledger(ledger.store)
+
+
+def test_a_panic_of_a_commit_is_bad_data(ledger, monkeypatch):
+    def panic(*_, **__):
+        raise PanicException("called `Option::unwrap()` on a `None` value")
+
+    monkeypatch.setattr("include.ratings.data.ledger.write_deltalake", panic)
+    with pytest.raises(DamagedObjectError, match="Delta cannot handle the table"):
+        ledger.append({"a": [A]}, 0, "run")
