@@ -61,6 +61,7 @@ class DatabaseReader:
     def __init__(self, next_step: str) -> None:
         self._next_step = next_step
         self._threads, self._ping_thread = anyio.CapacityLimiter(THREADS), anyio.CapacityLimiter(1)
+        self._reads: set[asyncio.Task[Any]] = set()
         self._ping: tuple[asyncio.Task[None], float] | None = None
         self._opening = threading.Lock()
         self._opened: Engine | None = None
@@ -73,10 +74,12 @@ class DatabaseReader:
         Raises:
             UnavailableError: it failed, took longer than `ANSWER_SECONDS`, or too many others wait.
         """
-        if self._threads.statistics().tasks_waiting >= MAX_WAITING:
+        if len(self._reads) >= THREADS + MAX_WAITING:
             raise UnavailableError("the database of recommendations is busy")
         until = time.monotonic() + ANSWER_SECONDS
         task = asyncio.create_task(self._in_thread(self._threads, until, read, *arguments))
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
         return await _within(ANSWER_SECONDS, task)
 
     async def ping(self, ping: Callable[[Engine], None]) -> None:
