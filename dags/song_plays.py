@@ -39,7 +39,7 @@ from quartet.sensors.download import DownloadSensor
 SETTINGS = SongSettings.load()
 FIRST = datetime.combine(SETTINGS.start_date, datetime.min.time()) if SETTINGS.start_date else datetime(2015, 1, 1)
 TEXT = ["null", "string"]
-DAY = "{{ ti.xcom_pull(task_ids='open_day', map_indexes=-1) }}"
+DAY = "{{ ti.xcom_pull(task_ids='open_day') }}"
 WAITING = {"day": DAY, "poll_seconds": "{{ params.poll_seconds }}", "timeout": SETTINGS.deadline_seconds}
 
 

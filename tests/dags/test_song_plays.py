@@ -62,13 +62,6 @@ def test_a_wrong_parameter_is_refused(monkeypatch, wrong):
         params.update(wrong)
 
 
-def test_the_triggerer_can_render_what_is_awaited(monkeypatch):
-    """The triggerer of Airflow 3.3 cannot read the XComs of all indexes, which is what `xcom_pull` does by default."""
-    for name in ("spins", "listeners"):
-        kwargs = load(monkeypatch).get_task(name).start_trigger_args.trigger_kwargs
-        assert "xcom_pull(task_ids='open_day', map_indexes=-1)" in kwargs["arguments"]["day"]
-
-
 def test_a_free_worker_takes_a_prediction_first_and_a_backlog_of_songs_last():
     tasks = {name: dag.tasks for name, dag in DagBag(str(FILE.parent)).dags.items()}
     assert {task.weight_rule for each in tasks.values() for task in each} == {"absolute"}

@@ -7,9 +7,8 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
-from airflow.triggers.base import StartTriggerArgs
 
-from include.core.errors import BadDataError, TransientError
+from include.core.errors import BadDataError, NothingToDoError, TransientError
 from include.core.remote import IncompleteError, UnreachableError
 from include.core.storage import StoredObject
 from quartet.triggers.remote import MAX_PAUSE_POLLS, Awaited, RemoteTrigger, look, make_awaited
@@ -30,12 +29,13 @@ class RemoteSensor(BaseSensorOperator):
     """
     Wait until a remote file exists, without a worker; then process it, and return the result.
 
-    The task begins in the triggerer, which looks at the file; a worker only takes it. A file that is missing, or could
-    not be checked because of a transient error, is waited for until `timeout`; after a last look the task fails, and
-    names the address. A file that is gone again when it is taken is waited for again, until the same deadline; an
-    incomplete one until it has changed, with looks that become rarer. What is refused fails at once, and a task that
-    has nothing to wait for is skipped. `soft_fail` and `never_fail` are those of every sensor; the time counts from the
-    beginning of each try. `execution_timeout` is added to it, since Airflow counts the wait as execution.
+    A worker looks once, so that a file that is there is taken at once; each request of a look has a time limit. A file
+    that is missing, or could not be checked because of a transient error, is waited for in the triggerer until
+    `timeout`; after a last look the task fails, and names the address. A file that is gone again when it is taken is
+    waited for again, until the same deadline; an incomplete one until it has changed, with looks that become rarer.
+    What is refused fails at once, and a task that has nothing to wait for is skipped. `soft_fail` and `never_fail` are
+    those of every sensor; the time counts from the beginning of each try. `execution_timeout` is added to it, since
+    Airflow counts the wait as execution.
 
     :param awaited: dotted name of a class of `Awaited`: the file, and how it is taken.
     :param arguments: its keyword arguments, no secrets; templated.
@@ -46,7 +46,6 @@ class RemoteSensor(BaseSensorOperator):
 
     template_fields: Collection[str] = ("arguments", "poll_seconds")
     ui_color = "#dbeee3"
-    start_from_trigger = True
 
     def __init__(
         self,
@@ -66,24 +65,30 @@ class RemoteSensor(BaseSensorOperator):
         self.max_failures = max_failures
         if self.execution_timeout:
             self.execution_timeout += timedelta(seconds=self.timeout)
-        names = ("awaited", "arguments", "poll_seconds", "settle_seconds", "max_failures")
-        self.start_trigger_args = StartTriggerArgs(
-            trigger_cls="quartet.triggers.remote.RemoteTrigger",
-            trigger_kwargs={name: getattr(self, name) for name in names},
-            next_method="resume",
-            next_kwargs={"fetches": 0},  # without any, Airflow forgets when the task began
-            timeout=timedelta(seconds=self.timeout),
-        )
 
-    def execute(self, context: Context) -> NoReturn:
-        """Defer: the part of the triggerer where Airflow begins the task in a worker nevertheless."""
-        self._wait(time.time() + self.timeout)
+    def execute(self, context: Context) -> Any:
+        """Look once, and process the file if it is there; otherwise the triggerer waits for it."""
+        awaited, deadline = self._make(), time.time() + self.timeout
+        try:
+            awaited.check()
+            found = look(awaited, self.settle_seconds)
+        except NothingToDoError as nothing:
+            raise AirflowSkipException(str(nothing)) from None
+        except BadDataError:
+            raise
+        except TransientError as error:
+            self.log.info("Not ready: %s", error)
+        except Exception as error:
+            self.log.warning("%s: the look failed, the trigger looks again: %r", awaited, error)
+        else:
+            return self._take(awaited, found, deadline)
+        self._wait(deadline)
 
-    def resume(self, context: Context, event: dict[str, Any], deadline: float | None = None, fetches: int = 0) -> Any:
+    def resume(self, context: Context, event: dict[str, Any], deadline: float, fetches: int = 0) -> Any:
         """
         Process the file that the trigger found, or wait again.
 
-        :param deadline: of the wait, in seconds since 1970; `None`: `timeout` after the beginning of the task.
+        :param deadline: of the wait, in seconds since 1970.
         :param fetches: number of times that it was fetched before, in vain.
         :raises RemoteError: the looks failed.
         :raises BadDataError: no look can succeed.
@@ -94,9 +99,6 @@ class RemoteSensor(BaseSensorOperator):
             raise BadDataError(event["refused"])
         if "error" in event:
             raise RemoteError(event["error"])
-        if deadline is None:
-            began = context["ti"].start_date  # pyright: ignore[reportTypedDictNotRequiredAccess]
-            deadline = began.timestamp() + self.timeout
         return self._take(self._make(), event, deadline, fetches)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, Context
@@ -12,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 
 from include.core.errors import BadDataError
 from include.core.lease import Lease, LeaseHeldError
+from include.core.remote.web import LOOK_SECONDS
 from include.core.storage import write_whole
 from include.songs import layout
 from include.songs.downloads import download
@@ -66,27 +66,26 @@ def make(kind, **arguments):
 
 
 def played(task: RemoteSensor):
-    """Run a task to its end: it begins in the triggerer, until the first event."""
+    """Run a task to its end: in a worker, in the triggerer until the first event, and in a worker again."""
 
     async def event(trigger) -> dict:
         async for each in trigger.run():
             return each.payload
         raise AssertionError("no event")
 
-    start = task.start_trigger_args
-    assert start
-    assert start.trigger_cls == "quartet.triggers.remote.RemoteTrigger"
-    context = Context(ti=SimpleNamespace(start_date=datetime.now(UTC)))  # pyright: ignore[reportArgumentType]
-    trigger = RemoteTrigger(**start.trigger_kwargs or {})
-    kwargs = (start.next_kwargs or {}) | {"event": asyncio.run(event(trigger))}
-    return task.resume_execution(start.next_method, kwargs, context)
+    try:
+        return task.execute(CONTEXT)
+    except TaskDeferred as deferred:
+        arguments = deferred.trigger.serialize()[1] | {"rest_seconds": 0}
+        kwargs = (deferred.kwargs or {}) | {"event": asyncio.run(event(RemoteTrigger(**arguments)))}
+        return task.resume_execution(deferred.method_name, kwargs, CONTEXT)
 
 
 def not_ready(task: RemoteSensor, caplog) -> str:
     """Look once; return the log."""
 
     async def look() -> None:
-        trigger = RemoteTrigger(**(task.start_trigger_args.trigger_kwargs or {}) | {"poll_seconds": 60})  # pyright: ignore
+        trigger = RemoteTrigger(task.awaited, task.arguments, poll_seconds=60, max_failures=task.max_failures)
         waiting = asyncio.create_task(anext(trigger.run()))  # pyright: ignore[reportArgumentType]
         while not caplog.text:
             await asyncio.sleep(0.01)
@@ -114,33 +113,27 @@ def test_what_is_there_is_downloaded_at_once(web, name, capsys):
     assert "secret" not in capsys.readouterr().out
 
 
-def test_the_task_begins_in_the_triggerer():
-    """A server that does not answer would hold a worker, and Airflow kills a task that is resumed within seconds."""
-    task = sensor(settle_seconds=1, max_failures=4, execution_timeout=timedelta(hours=1))
-    start = task.start_trigger_args
-    assert task.start_from_trigger
-    assert start
-    assert start.trigger_kwargs == {
-        "awaited": "quartet.workflows.songs.Download",
-        "arguments": {"name": "spins", "day": "2019-02-08", "run_id": "run", "base": ""},
-        "poll_seconds": 3,
-        "settle_seconds": 1,
-        "max_failures": 4,
-    }
-    assert set(task.template_fields) <= set(start.trigger_kwargs or {})
-    assert start.next_kwargs, "without any, Airflow forgets when the task began"
-    assert start.timeout == timedelta(hours=2)
-    assert task.execution_timeout == timedelta(hours=3)
+def test_a_file_that_is_there_is_taken_at_once(web):
+    web.files[PATH] = DATA
+    assert sensor().execute(CONTEXT)
+    assert [method for method, _ in web.requests] == ["HEAD", "GET"]
 
 
-def test_a_task_that_begins_in_a_worker_is_deferred_long_enough_to_be_resumed(web, capsys):
+def test_one_that_is_not_there_is_left_to_the_triggerer_for_long_enough_to_be_resumed(web, capsys):
     with pytest.raises(TaskDeferred) as deferred:
-        sensor().execute(CONTEXT)
-    assert web.requests == []
+        sensor(execution_timeout=timedelta(hours=1)).execute(CONTEXT)
     assert deferred.value.timeout
     assert deferred.value.timeout.total_seconds() == pytest.approx(7200, abs=5)
     assert deferred.value.trigger.serialize()[1]["rest_seconds"] == 10
     assert "with a look every 3.0 s" in capsys.readouterr().out
+
+
+def test_a_server_that_does_not_answer_holds_few_workers_and_not_for_long():
+    task = sensor(execution_timeout=timedelta(hours=1))
+    assert task.pool in WORKFLOW.pools
+    assert WORKFLOW.pools[task.pool].slots == 2
+    assert LOOK_SECONDS <= 15
+    assert task.execution_timeout == timedelta(hours=3)
 
 
 @pytest.mark.parametrize(
@@ -272,14 +265,6 @@ def test_what_is_awaited_is_a_template(web):
     task.render_template_fields({"params": {"day": "2019-02-08", "poll_seconds": 5}, "run_id": "manual"})  # pyright: ignore[reportArgumentType]
     assert task.arguments == {"name": "spins", "day": "2019-02-08", "run_id": "manual", "base": ""}
     assert task.poll_seconds == "5"
-
-
-def test_the_deadline_counts_from_the_beginning_of_the_task(web):
-    began = datetime.now(UTC) - timedelta(hours=1)
-    context = Context(ti=SimpleNamespace(start_date=began))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TaskDeferred) as deferred:
-        sensor().resume_execution("resume", {"event": EVENT["event"], "fetches": 0}, context)
-    assert deferred.value.kwargs == {"deadline": began.timestamp() + 7200}
 
 
 def test_a_download_is_fetched_under_the_lease(web):
