@@ -23,7 +23,9 @@ its row says why. `evaluate` is mapped and runs in the pool `ratings_selection`,
 **Does not guard against** overfitting of the choice: the best of many on the same folds is a little too good there.
 """
 
-from airflow.sdk import Param, dag, get_current_context, task
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
 from dags.common import DEFAULTS, deadline
 from include.ratings.request import MAX_FOLDS
@@ -31,10 +33,14 @@ from include.ratings.settings import RatingsSettings
 from quartet.alerts.failure import run_failed
 
 SETTINGS = RatingsSettings.load()
+NOTHING_MADE_UP = timedelta(0)
+"""A platform that is new on the day of a selection waits for the next one: it would slow all else for minutes."""
 
 
 @dag(
-    schedule=None if SETTINGS.selection_cron == "never" else SETTINGS.selection_cron,
+    schedule=None
+    if SETTINGS.selection_cron == "never"
+    else CronTriggerTimetable(SETTINGS.selection_cron, timezone="UTC", run_immediately=NOTHING_MADE_UP),
     max_active_runs=1,
     deadline=deadline(),
     on_failure_callback=run_failed,
