@@ -127,12 +127,17 @@ def test_former_champions_are_listed_only_as_far_as_needed(asked, listed):
     assert sorted(listed) == ["59", "60", "refused_streaming", "streaming"]
 
 
-def test_a_look_for_new_files_lists_no_predictions(asked, listed):
+def answered_before_a_new_champion(asked) -> None:
+    """Drop three files of pairs, answer them, and have another model promoted."""
     for number in range(3):
         asked.drop(f"q{number}.txt", "1 1\n", "streaming")
     asked.predict()
     asked.drop("a.txt", "1 1 1 1\n")
     asked.run()
+
+
+def test_a_look_for_new_files_lists_no_predictions(asked, listed):
+    answered_before_a_new_champion(asked)
     ticks = iter(range(1000))
     listed.clear()
     assert asked.predict(lambda: NOW + next(ticks)).counts == {"files_computed": 4}
@@ -160,11 +165,7 @@ def test_a_refusal_is_read_once(asked, monkeypatch):
 
 
 def test_old_answers_give_way_to_a_new_file(asked):
-    for number in range(3):
-        asked.drop(f"q{number}.txt", "1 1\n", "streaming")
-    asked.predict()
-    asked.drop("a.txt", "1 1 1 1\n")
-    asked.run()
+    answered_before_a_new_champion(asked)
     ticks = iter(range(1000))
 
     def clock() -> float:
