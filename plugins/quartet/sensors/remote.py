@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, Airfl
 from include.core.errors import BadDataError, NothingToDoError, TransientError
 from include.core.remote import IncompleteError, UnreachableError
 from include.core.storage import StoredObject
-from quartet.triggers.remote import MAX_PAUSE_POLLS, Awaited, RemoteTrigger, look, make_awaited
+from quartet.triggers.remote import Awaited, RemoteTrigger, growth, look, make_awaited
 
 NOTHING_KNOWN = StoredObject("", size=-1, changed=0.0).fingerprint
 """Of a file whose server tells neither size nor time nor ETag: nobody can see whether it has changed."""
@@ -130,7 +130,7 @@ class RemoteSensor(BaseSensorOperator):
             if not isinstance(error, UnreachableError):
                 self._wait(deadline, rest_seconds)
             incomplete = isinstance(error, IncompleteError) and found["fingerprint"] != NOTHING_KNOWN
-        rest_seconds *= min(2**fetches, MAX_PAUSE_POLLS)
+        rest_seconds *= growth(fetches)
         self._wait(deadline, rest_seconds, found["fingerprint"] if incomplete else "", fetches + 1)
 
     def _wait(self, deadline: float, rest_seconds: float = 0, incomplete: str = "", fetches: int = 0) -> NoReturn:

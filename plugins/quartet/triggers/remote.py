@@ -141,7 +141,7 @@ class RemoteTrigger(BaseTrigger):
                 return
             except UnreachableError as error:
                 outage.note(error)
-                pause *= _growth(outage.failures)
+                pause *= growth(outage.failures)
             except NotReadyError as error:
                 failures = 0
                 outage.end()
@@ -164,7 +164,7 @@ class RemoteTrigger(BaseTrigger):
                     return
                 unchanged = unchanged + 1 if found["fingerprint"] == self.incomplete else 0
                 seen = found["fingerprint"]
-                pause *= _growth(unchanged)
+                pause *= growth(unchanged)
             await asyncio.sleep(pause)
             waited += pause
 
@@ -177,6 +177,6 @@ class RemoteTrigger(BaseTrigger):
         return fingerprint == seen  # else it is being written
 
 
-def _growth(times: int) -> int:
+def growth(times: int) -> int:
     """Return by how much a pause grows when nothing has changed so many times."""
     return min(MAX_PAUSE_POLLS, 2 ** min(times, 16))
