@@ -11,8 +11,8 @@ from quartet.api.articles.dependencies import InvalidParameterError
 from quartet.api.articles.reader import UnavailableError
 from quartet.api.articles.schemas import Message
 from quartet.api.articles.service import UnknownModelError
+from quartet.api.common.errors import RETRY_LATER
 
-RETRY_SECONDS = 5
 _DESCRIPTIONS = {
     400: "A parameter is not valid",
     401: "No token, or an expired one",
@@ -55,4 +55,4 @@ async def _not_found(_: Request, error: Any) -> JSONResponse:
 
 
 async def _unavailable(_: Request, error: Any) -> JSONResponse:
-    return error_response(503, str(error), {"Retry-After": str(RETRY_SECONDS)})
+    return error_response(503, str(error), RETRY_LATER)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from fastapi import Depends, HTTPException
 
-RETRY_SECONDS = 5
+from quartet.api.common.errors import RETRY_LATER
 
 
 class RequestSlots:
@@ -54,7 +54,7 @@ class RequestSlots:
         return HTTPException(
             503,
             "too many requests are being worked on, perhaps because a database or the storage is slow; try again later",
-            {"Retry-After": str(RETRY_SECONDS)},
+            RETRY_LATER,
         )
 
 

@@ -20,6 +20,8 @@ from include.core.text import excerpt
 
 log = logging.getLogger(__name__)
 
+RETRY_LATER = {"Retry-After": "5"}
+"""Header of answers with 503: seconds after which another attempt may succeed."""
 MAX_ERRORS = 10
 """Maximum number of bad rows listed; `detail` counts all of them."""
 
@@ -147,4 +149,4 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
         raise error  # the storage works; a missing or taken name is for the route to handle
     what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
     log.error("%s %s: the %s is unavailable", request.method, request.url.path, what, exc_info=error)
-    return error_response(503, f"the {what} is unavailable ({type(error).__name__})", headers={"Retry-After": "5"})
+    return error_response(503, f"the {what} is unavailable ({type(error).__name__})", headers=RETRY_LATER)
