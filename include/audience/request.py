@@ -24,6 +24,7 @@ TIME = re.compile(
     r"([Tt ]([0-9]{2}:[0-9]{2}(:[0-9]{2})?)([.,][0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
 """A date, or a date and a time with an optional offset; JSON schema knows neither flags nor names of groups."""
+MAX_RULES_CHARACTERS = 900_000
 YEARS = range(1000, 9999)
 """Years that MariaDB can store, without the last one."""
 
@@ -99,8 +100,8 @@ OptionalTime = Annotated[
 ]
 
 
-class LabelingRequest(BaseModel):
-    """What to label. Every field has a default."""
+class PostsRequest(BaseModel):
+    """Posts of a time range, and the kind of rules for them. Every field has a default."""
 
     model_type: Annotated[Text, _enum(*MODEL_TYPES)] = Field(default="keyword_model", description="kind of the rules")
     predict_type: Annotated[Text, _enum("author_name", "author", *PREDICT_TYPES[1:])] = Field(
@@ -114,11 +115,28 @@ class LabelingRequest(BaseModel):
     )
     target_schema: Identifier = Field(default="", description="source schema; default: INPUT_SCHEMA")
     target_table: Identifier = Field(default="ts_page_content", description="source table")
+
+
+class LabelingRequest(PostsRequest):
+    """What to label. Every field has a default."""
+
     output_schema: Identifier = Field(default="", description="schema of the results; default: OUTPUT_SCHEMA")
     countdown: Annotated[int, BeforeValidator(_no_truth_value)] = Field(
         default=5, ge=0, le=86_400, description="seconds between labeling and production"
     )
     queue: Text = Field(default="queue1", max_length=256, description="stored with the request")
+
+
+class PreviewRequest(PostsRequest):
+    """New rules, and the posts on which they are compared with those in force. Every field has a default."""
+
+    rules: Text = Field(default="", max_length=MAX_RULES_CHARACTERS, description="the new rules, as in a rules file")
+    folder: Annotated[str, Field(pattern=f"^({IDENTIFIER.pattern})?$")] = Field(
+        default="", description="folder of the new rules below AUDIENCE_RULES_DIR, instead of `rules`"
+    )
+    sample_posts: Annotated[int, BeforeValidator(_no_truth_value)] = Field(
+        default=50_000, ge=0, description="draw random windows with about as many posts; 0: read all posts"
+    )
 
 
 class RunParams(LabelingRequest):

@@ -7,7 +7,7 @@ ten million for 1.7 million authors.
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,22 @@ class AuthorHashes:
         self._unsorted += len(hashes)
         if self._unsorted > MAX_UNSORTED:
             self.distinct()
+
+    def add_sources(self, tables_of: Sequence[tuple[int, ...]], hashes: np.ndarray, source_of: np.ndarray) -> None:
+        """
+        Add authors to all tables of their sources.
+
+        Args:
+            tables_of: tables of each source.
+            hashes: the authors, shape (n,).
+            source_of: index of the source of each author, shape (n,).
+        """
+        by_table: dict[int, list[int]] = {}
+        for source, tables in enumerate(tables_of):
+            for table in tables:
+                by_table.setdefault(table, []).append(source)
+        for table, sources in by_table.items():
+            self.add(table, hashes[np.isin(source_of, sources)])
 
     def update(self, other: "AuthorHashes") -> None:
         """Add the authors of another part."""

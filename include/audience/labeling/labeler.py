@@ -68,12 +68,12 @@ class Labeler:
             One row per labelled post and table with the columns `COLUMNS`, `group` and `votes` (1); `group` is
             `window * len(tables) + table`.
         """
-        text_of, texts = _factorize(posts.texts)
+        text_of, texts = factorize(posts.texts)
         hits = self._matcher.match(texts.tolist())
         findings.received += len(posts.ids)
         findings.coverage.add(hits, np.bincount(text_of, minlength=len(texts)), self.rules)
-        source_of, sources = _factorize(posts.s_ids)
-        name_of, names, name_source = _source_authors(posts, source_of, sources)
+        source_of, sources = factorize(posts.s_ids)
+        name_of, names, name_source = source_authors(posts, source_of, sources)
         tables_of = [self.tables.tables_of(s_id) for s_id in sources]
         self._count_authors(names, name_source, tables_of, findings)
 
@@ -115,12 +115,7 @@ class Labeler:
         self, names: np.ndarray, name_source: np.ndarray, tables_of: list[tuple[int, ...]], findings: Findings
     ) -> None:
         hashes = hash_array(names, categorize=False)  # pyright: ignore[reportCallIssue]  # pandas.util has no types
-        by_table: dict[int, list[int]] = {}
-        for source, tables in enumerate(tables_of):
-            for table in tables:
-                by_table.setdefault(table, []).append(source)
-        for table, sources in by_table.items():
-            findings.authors.add(table, hashes[np.isin(name_source, sources)])
+        findings.authors.add_sources(tables_of, hashes, name_source)
 
 
 def _count_unstorable(posts: Posts, rows: np.ndarray, oddities: Oddities) -> None:
@@ -130,18 +125,18 @@ def _count_unstorable(posts: Posts, rows: np.ndarray, oddities: Oddities) -> Non
     oddities.add(ID, len(np.unique(rows)), f"{excerpt(posts.ids[first])}, of the post in {written}")
 
 
-def _factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the index of each value among the distinct values, and the distinct values."""
     places, distinct = pd.factorize(values)
     return places, np.asarray(distinct)
 
 
-def _source_authors(
+def source_authors(
     posts: Posts, source_of: np.ndarray, sources: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the index of each row's name, the distinct names, and the index of each name's source."""
-    author_of, authors = _factorize(posts.authors)
-    pair_of, pairs = _factorize(source_of.astype(np.int64) * len(authors) + author_of)
+    author_of, authors = factorize(posts.authors)
+    pair_of, pairs = factorize(source_of.astype(np.int64) * len(authors) + author_of)
     name_source, name_author = np.divmod(pairs, max(1, len(authors)))
     names = np.empty(len(pairs), dtype=object)
     names[:] = [

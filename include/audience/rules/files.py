@@ -30,6 +30,10 @@ MAX_PANEL_CHARACTERS = 199
 NOT_IN_PANELS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+class MissingRulesError(RulesError):
+    """There are no rules of these types."""
+
+
 def read(folder: Path, model_type: str, predict_type: str) -> Rules:
     """
     Read a rule set from its CSV file or, without one, from a text file per panel.
@@ -50,7 +54,8 @@ def read(folder: Path, model_type: str, predict_type: str) -> Rules:
         rows = ((number, _fields_of(line, label, model_type)) for number, line in enumerate(lines, 1) if line.strip())
         patterns.extend(_patterns(rows, model_type, part))
     if not labels:
-        raise RulesError(f"{name}: a rule set was expected, found neither it nor {model_type}/*/{predict_type}.txt")
+        found = f"{model_type}/*/{predict_type}.txt"
+        raise MissingRulesError(f"{name}: a rule set was expected, found neither it nor {found}")
     return _rules(model_type, predict_type, patterns, f"{model_type}/*/{predict_type}.txt")
 
 

@@ -1,0 +1,1 @@
+"""Preview of a rule change: how the results of a task would differ, without writing any."""
