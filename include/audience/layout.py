@@ -5,6 +5,8 @@ Paths of the audience workflow below its folder in storage.
     tasks/<task id>/rules.csv           its rules, pinned
     tasks/<task id>/source_map.json     its source map, pinned
     tasks/<task id>/authors/<n>.npz     hashes of the authors in batch n
+    previews/<preview id>.json          report of a preview of rules
+    previews/<preview id>.csv           its new rules
 """
 
 import re
@@ -25,6 +27,21 @@ def tasks(root: StoragePath) -> StoragePath:
 def task_folder(root: StoragePath, task_id: str) -> StoragePath:
     """Return the folder of a task."""
     return tasks(root) / task_id
+
+
+def previews(root: StoragePath) -> StoragePath:
+    """Return the folder of the reports of previews."""
+    return root / "previews"
+
+
+def preview_file(root: StoragePath, preview_id: str) -> StoragePath:
+    """Return the report of a preview."""
+    return previews(root) / f"{preview_id}.json"
+
+
+def preview_rules_file(root: StoragePath, preview_id: str) -> StoragePath:
+    """Return the new rules of a preview that runs in the background."""
+    return previews(root) / f"{preview_id}.csv"
 
 
 def plan_file(folder: StoragePath) -> StoragePath:

@@ -139,6 +139,14 @@ class PreviewRequest(PostsRequest):
     )
 
 
+class PreviewParams(PreviewRequest):
+    """Params of the DAG `audience_rules_preview`."""
+
+    preview_id: str | None = Field(
+        default=None, pattern="^[0-9a-f]{32}$", description="id of the preview; empty: a new one is generated"
+    )
+
+
 class RunParams(LabelingRequest):
     """Params of the DAG `audience_labeling`."""
 

@@ -105,23 +105,36 @@ def is_over(row: "Row[Any] | None") -> bool:
     return row is None or row.stat == Stat.BREAK or (row.stat == Stat.SUCCESS and row.prod_stat is not None)
 
 
+def clean_previews(folder: StoragePath, sweeper: Sweeper, before: float | None) -> Removed:
+    """Remove reports of previews that were written *before* a time; `None`: keep them."""
+    if before is None:
+        return Removed()
+    old = {name: stored for name, stored in walk_objects(folder).items() if stored.changed < before}
+    return sweeper.sweep(folder, old, "reports of previews") if old else Removed()
+
+
 class AudienceRetention(RetentionSettings):
     """Retention of the files of labeling tasks."""
 
     authors_days: float = days_kept(90, "author hashes of ended labeling tasks")
+    previews_days: float = days_kept(30, "reports of previews of rules, which quote posts")
     tasks_days: float = days_kept(0, "plan and rules of ended labeling tasks, which the coverage report reads")
 
 
 def clean_audience(cleaning: Cleaning) -> Counts:
-    """Remove files of ended labeling tasks."""
+    """Remove files of ended labeling tasks, and reports of previews."""
     settings, labeling = AudienceRetention.load(), AudienceSettings.load()
-    return clean_tasks(
+    previews = clean_previews(
+        layout.previews(cleaning.store.path), cleaning.sweeper, cleaning.before(settings, "previews_days")
+    )
+    done = clean_tasks(
         layout.tasks(cleaning.store.path),
         cleaning.sweeper,
         lambda task: has_ended(labeling, task),
         authors_before=cleaning.before(settings, "authors_days"),
         plans_before=cleaning.before(settings, "tasks_days"),
-    ).as_json()
+    )
+    return (previews + done).as_json()
 
 
 RETENTION = Retention(
@@ -132,6 +145,7 @@ RETENTION = Retention(
             clean_audience,
             (
                 Removal("author hashes of ended tasks", "90, `AUTHORS_DAYS`", "tasks that can be resumed"),
+                Removal("reports of previews of rules", "30, `PREVIEWS_DAYS`", "younger ones"),
                 Removal("plan and rules of ended tasks", "forever, `TASKS_DAYS`", "tasks that can be resumed"),
             ),
         ),

@@ -86,6 +86,9 @@ class AudienceSettings(Settings):
     rules_dir: Path = Field(
         default=RULES, description="folder of the rules, with files `<model type>/<predict type>.csv`"
     )
+    preview_seconds: int = Field(
+        default=60, ge=1, le=600, description="maximum duration of a preview of rules that the API answers, in seconds"
+    )
     source_map: Path = Field(default=SOURCE_MAP, description="JSON file that assigns sources to result tables")
     window_hours: int = Field(default=6, ge=1, le=8784, description="length of a labeling window in hours, 1 to 8784")
     batch_rows: int = Field(

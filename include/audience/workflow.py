@@ -25,6 +25,7 @@ WORKFLOW = Workflow(
     title="Audience labeling",
     dags=(
         "audience_labeling",
+        "audience_rules_preview",
         "audience_schemas",
     ),
     settings=AudienceSettings,

@@ -40,7 +40,7 @@ class Changes:
 def posts_of(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[Move, int]]:
     """Yield panel before and after with the number of their posts; shape (n,) each."""
     pairs, counts = np.unique(np.stack([before, after]), axis=1, return_counts=True)
-    for (old, new), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+    for (old, new), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):  # noqa: UP028  # tuples, not lists
         yield (old, new), count
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from include.audience.plan import STRETCH_ROWS
@@ -23,6 +23,8 @@ from include.core.database.engine import open_engine
 log = logging.getLogger(__name__)
 
 PART_ROWS = 20_000
+MAX_DRAWN = 1_000
+"""Maximum number of windows in a sample: with very few posts in each, it is smaller than requested."""
 
 
 def run(
@@ -75,14 +77,15 @@ def rules_of(request: PreviewRequest, settings: AudienceSettings) -> tuple[Rules
 
 def _compare(comparison: Comparison, source: Source, sample_posts: int) -> dict[str, Any]:
     windows = comparison.windows
+    last = len(windows) - 1
     source.check()
-    rows = source.count(windows)
-    total = sum(rows.values())
-    drawn = _draw(rows, sample_posts, comparison.after.rules.checksum) if 0 < sample_posts < total else None
-    if drawn is None:
-        spans = list(stretches((0, len(windows) - 1), rows, STRETCH_ROWS))
-    else:
+    total = source.total(windows.span((0, last)))
+    drawn = None
+    if 0 < sample_posts < total:
+        drawn = _draw(source, windows, sample_posts, comparison.after.rules.checksum)
         spans = [(window, window) for window in drawn]
+    else:
+        spans = stretches((0, last), source.count(windows), STRETCH_ROWS)
     for stretch in spans:
         for posts in source.read(windows.span(stretch), PART_ROWS):
             comparison.add(posts)
@@ -91,15 +94,13 @@ def _compare(comparison: Comparison, source: Source, sample_posts: int) -> dict[
     return report.describe(comparison, drawn, total)
 
 
-def _draw(rows: Mapping[int, int], limit: int, seed: str) -> dict[int, int]:
+def _draw(source: Source, windows: Windows, limit: int, seed: str) -> dict[int, int]:
     """Draw windows at random, the same ones for the same rules, until they have *limit* rows; return their rows."""
-    numbers = sorted(rows)
-    random.Random(seed).shuffle(numbers)  # noqa: S311  # not for secrets
+    numbers = list(range(len(windows)))
+    random.Random(seed).shuffle(numbers)  # not for secrets
     drawn: dict[int, int] = {}
-    count = 0
-    for number in numbers:
-        if count >= limit and len(drawn) > 1:
+    for number in numbers[:MAX_DRAWN]:
+        if sum(drawn.values()) >= limit and len(drawn) > 1:
             break
-        drawn[number] = rows[number]
-        count += rows[number]
+        drawn[number] = source.total(windows.span((number, number)))
     return dict(sorted(drawn.items()))

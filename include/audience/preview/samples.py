@@ -44,12 +44,13 @@ class Samples:
         if not len(changed):
             return
         draws = hash_array(posts.ids[rows[changed]], categorize=False)  # pyright: ignore[reportCallIssue]
+        columns = posts.ids, posts.s_ids, posts.authors, posts.texts
         pairs = np.stack([before[changed], after[changed]])
         for move in np.unique(pairs, axis=1).T.tolist():
             own = np.flatnonzero((pairs[0] == move[0]) & (pairs[1] == move[1]))
             lowest = own[np.argsort(draws[own], kind="stable")[: self._size]]
             found = [
-                Sampled(int(draws[each]), posts.ids[row], posts.s_ids[row], posts.authors[row], posts.texts[row])
+                Sampled(int(draws[each]), *(str(column[row]) for column in columns))
                 for each, row in zip(lowest.tolist(), rows[changed[lowest]].tolist(), strict=True)
             ]
             key = (move[0], move[1])

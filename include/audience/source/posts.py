@@ -120,6 +120,11 @@ class Source:
             self._add_lost(oddities, and_(self._time.lost(windows), self._known()))
         return rows
 
+    def total(self, span: Span) -> int:
+        """Count the rows of a time span, including rows without an author; quicker than `count`."""
+        with self.engine.connect() as connection:
+            return connection.scalar(self._select(func.count()).where(self._within(span))) or 0
+
     def _posts(self, columns: Columns, times: np.ndarray, oddities: Oddities) -> Posts:
         broken: set[int] = set()
         found = {name: _texts(values, broken) for name, values in zip(self._names, columns, strict=True)}

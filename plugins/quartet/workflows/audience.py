@@ -3,17 +3,20 @@
 import time
 import uuid
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from airflow.sdk.log import mask_secret
 
-from include.audience import failures, schedule
+from include.audience import failures, layout, schedule
 from include.audience.pipeline import Dependencies, Pipeline
+from include.audience.request import PreviewParams, validated
 from include.audience.settings import AudienceSettings
 from include.audience.task import task_of_params
+from include.core.database.errors import classify_errors
 from include.core.errors import BadDataError
+from include.core.storage import read_bytes, write_json
 from quartet.hooks import metrics
 from quartet.hooks.airflow_api import AirflowApiHook
 from quartet.hooks.storage import StorageHook
@@ -34,10 +37,8 @@ def audience_run(context: MutableMapping[str, Any]) -> Iterator[Pipeline]:
         BadDataError: the params are invalid; the task is listed as failed.
     """
     run, settings = context["dag_run"], AudienceSettings.load()
-    for secret in (settings.input_password, settings.output_password):
-        mask_secret(secret.get_secret_value())
-    # without an id in the params it is derived from the run, so that it is the same in every attempt
-    own_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{run.dag_id} {run.run_id} {run.run_after}").hex
+    _mask_passwords(settings)
+    own_id = _id_of(run)
     dependencies = Dependencies(
         settings=settings,
         root=StorageHook().path("audience"),
@@ -61,3 +62,33 @@ def requests(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     run = context["dag_run"]
     instant = run.run_after.astimezone(AudienceSettings.load().zone).replace(tzinfo=None)
     return schedule.requests(context["params"], instant, run.run_id)
+
+
+def preview(context: Mapping[str, Any]) -> str:
+    """Compare new rules with those in force, write the report to storage, and return the id of the preview."""
+    from include.audience.preview import preview as comparison
+
+    run, settings = context["dag_run"], AudienceSettings.load()
+    _mask_passwords(settings)
+    params = {name: value for name, value in context["params"].items() if value is not None}
+    request = validated(PreviewParams, params)
+    preview_id = request.preview_id or _id_of(run)
+    root = StorageHook().path("audience")
+    with suppress(FileNotFoundError):
+        request.rules = read_bytes(layout.preview_rules_file(root, preview_id)).decode()
+    with classify_errors():
+        report = comparison.run(request, settings)
+    write_json(layout.preview_file(root, preview_id), report)
+    changed = f"{report['posts_changed']} posts and {report['authors_changed']} authors change"
+    AirflowApiHook().note(context, f"preview {preview_id}: {changed} their panel, of {report['received']} posts")
+    return preview_id
+
+
+def _mask_passwords(settings: AudienceSettings) -> None:
+    for secret in (settings.input_password, settings.output_password):
+        mask_secret(secret.get_secret_value())
+
+
+def _id_of(run: Any) -> str:
+    """Return an id derived from a run, so that it is the same in every attempt."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{run.dag_id} {run.run_id} {run.run_after}").hex

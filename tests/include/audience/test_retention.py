@@ -10,6 +10,7 @@ from include.audience.results import state
 from include.audience.settings import UnknownSchemaError
 from include.core.database.engine import open_engine
 from include.core.retention import Removed, Sweeper
+from include.core.storage import write_json
 from tests.support.labeling import Lab, post
 
 LATER, EARLIER = time.time() + 86_400, time.time() - 86_400
@@ -105,3 +106,13 @@ def test_a_task_of_a_schema_that_is_gone_keeps_its_files(lab):
         retention.has_ended(lab.settings, lab.task("1"))
     assert clean(lab) == Removed()
     assert [name for name in files(lab, "1") if "/" not in name] == PINNED
+
+
+def test_old_reports_of_previews(tmp_path):
+    folder = layout.previews(tmp_path)
+    for preview_id in ("1" * 32, "2" * 32):
+        write_json(layout.preview_file(tmp_path, preview_id), {})
+    for before in (None, EARLIER):
+        assert retention.clean_previews(folder, Sweeper(folder), before) == Removed()
+    assert retention.clean_previews(folder, Sweeper(folder), LATER).objects == 2
+    assert list(folder.iterdir()) == []

@@ -1,16 +1,18 @@
 """Routes of the audience API. Each path answers with and without a slash at its end; one of both is documented."""
 
 import logging
+import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
 from include.audience.request import LabelingRequest
 from include.audience.results.state import Stat
-from quartet.api.audience.schemas import Coverage, Created, Sample, Status, TaskList
+from quartet.api.audience import preview
+from quartet.api.audience.schemas import Coverage, Created, Preview, PreviewBody, Sample, Status, TaskList
 from quartet.api.audience.service import RESULT_TABLES, RUN_PREFIX, AudienceService
 from quartet.api.common import runs
 from quartet.api.common.auth import may_read, may_run
@@ -19,6 +21,7 @@ from quartet.api.common.errors import ApiError, documented
 log = logging.getLogger(__name__)
 
 DAG = "audience_labeling"
+PREVIEW_DAG = "audience_rules_preview"
 READ, WRITE = [may_read(DAG)], [may_run(DAG)]
 
 router = APIRouter()
@@ -129,6 +132,31 @@ async def abort(request: Request, task_id: str, service: Service) -> Status:
         except Exception:
             log.warning("task %s was aborted, but its run %s was not ended", task_id, run_id, exc_info=True)
     return status
+
+
+@router.post("/api/rules/preview/", dependencies=[may_run(PREVIEW_DAG)], include_in_schema=False)
+@router.post("/api/rules/preview", dependencies=[may_run(PREVIEW_DAG)], responses=documented(413))
+async def preview_rules(request: Request, body: PreviewBody, service: Service) -> Preview:
+    """
+    Compare new rules with those in force on the posts of a time range; no result is written.
+
+    `rules` is the text of a rules file, `folder` the name of a folder with rules below AUDIENCE_RULES_DIR. With
+    `background`, the answer is a `preview_id` with `error_code` 202, for the other route. Rejected with `error_code`
+    400 (rules, range or schema), 503 (no database, or not ready in AUDIENCE_PREVIEW_SECONDS) or 500.
+    """
+    if not body.background:
+        return await run_in_threadpool(preview.run, body, service.settings)
+    preview_id = uuid.uuid4().hex
+    conf = await run_in_threadpool(preview.pin, body, preview_id)
+    await runs.trigger(request, PREVIEW_DAG, conf, f"api__{preview_id}")
+    return Preview(error_code=202, error_message="started", content=None, preview_id=preview_id)
+
+
+@router.get("/api/rules/preview/{preview_id}/", dependencies=[may_read(PREVIEW_DAG)], include_in_schema=False)
+@router.get("/api/rules/preview/{preview_id}", dependencies=[may_read(PREVIEW_DAG)])
+def preview_report(preview_id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")]) -> Preview:
+    """Return the report of a preview in the background; `error_code` 404 if it is not ready or no longer kept."""
+    return preview.read(preview_id)
 
 
 @router.get("/api/tasks/{task_id}/coverage/", dependencies=READ, include_in_schema=False)

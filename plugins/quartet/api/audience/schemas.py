@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from include.audience.request import PreviewRequest
+
 TASK = "8fec5762412c11ec836d04ea56825baa"
 REQUEST = {
     "model_type": "keyword_model",
@@ -232,3 +234,140 @@ class Coverage(BaseModel):
     error_code: int
     error_message: str
     content: CoverageContent | None
+
+
+class PreviewBody(PreviewRequest):
+    """New rules, the posts to compare them on, and whether to wait for the report."""
+
+    background: bool = Field(default=False, description="start a run of `audience_rules_preview` and do not wait")
+
+
+class PanelChange(BaseModel):
+    """What a panel gains and loses, without what moves from or to another panel."""
+
+    panel: str
+    posts_before: int
+    posts_after: int
+    posts_gained: int
+    posts_lost: int
+    authors_before: int = Field(description="rows of all result tables")
+    authors_after: int
+    authors_gained: int
+    authors_lost: int
+
+
+class PanelMove(BaseModel):
+    """What moves from one panel to another."""
+
+    model_config = {"populate_by_name": True}
+
+    source: str = Field(alias="from")
+    to: str
+    posts: int
+    authors: int
+
+
+class TableChange(BaseModel):
+    """Change of a result table."""
+
+    table: str
+    authors: int
+    rows_before: int
+    rows_after: int
+    rate_before: float = Field(description="`rate_of_label` with the rules in force, in percent")
+    rate_after: float
+    rate_change: float
+
+
+class SwallowedPattern(SilentPattern):
+    """A pattern that matched only posts that another one matched, too."""
+
+    by: SilentPattern
+
+
+class PanelConflict(BaseModel):
+    """Posts that patterns of both panels match."""
+
+    panels: list[str]
+    posts_before: int
+    posts_after: int
+
+
+class Match(BaseModel):
+    """A pattern in the text of a sample."""
+
+    rules: str = Field(description="`before` or `after`")
+    panel: str
+    pattern: str
+    start: int = Field(description="first character in the whole text")
+    end: int = Field(description="the character after the last")
+
+
+class ChangedPost(BaseModel):
+    """A post whose panel changes."""
+
+    id: str
+    s_id: str
+    author: str
+    text: str = Field(description="the text around the matches")
+    offset: int = Field(description="where `text` begins in the whole text")
+    matches: list[Match]
+
+
+class SampledChange(BaseModel):
+    """Up to 20 random posts of one kind of change; null stands for no panel."""
+
+    before: str | None
+    after: str | None
+    posts: list[ChangedPost]
+
+
+class EstimatedMove(BaseModel):
+    """Estimated posts of one kind of change in the whole range, with the bounds of an interval of 95 %."""
+
+    model_config = {"populate_by_name": True}
+
+    source: str | None = Field(alias="from")
+    to: str | None
+    posts: int
+    low: int
+    high: int
+
+
+class PreviewSample(BaseModel):
+    """Which posts were read, and what that means for the whole range."""
+
+    windows: int
+    rows: int
+    of_rows: int
+    posts: list[EstimatedMove]
+
+
+class PreviewContent(BaseModel):
+    """Difference of two full runs; of a sample of windows, all counts are those of the sample."""
+
+    exact: bool
+    received: int
+    posts_changed: int
+    authors_changed: int
+    panels: list[PanelChange]
+    moved: list[PanelMove]
+    tables: list[TableChange]
+    patterns: list[PatternCoverage]
+    never_fired: list[SilentPattern]
+    swallowed: list[SwallowedPattern]
+    conflicts: list[PanelConflict]
+    samples: list[SampledChange]
+    sample: PreviewSample | None = None
+    warnings: list[str]
+    rules_before: str = Field(description="checksum of the rules in force")
+    rules_after: str
+
+
+class Preview(BaseModel):
+    """Report of a preview, the id of one in the background (202), or `error_code` 400, 404, 500 or 503."""
+
+    error_code: int
+    error_message: str
+    content: PreviewContent | None
+    preview_id: str | None = None

@@ -3,6 +3,7 @@
 from tests.support.example import Example
 
 TASK = {"task_id": "8fec5762412c11ec836d04ea56825baa"}
+PREVIEW = {"preview_id": "8fec5762412c11ec836d04ea56825baa"}
 FBFANS = {"table_name": "wh_panel_mapping_fbfans"}
 
 EXAMPLES = {
@@ -16,6 +17,10 @@ EXAMPLES = {
     "GET /audience/api/tasks/{task_id}/sample": Example(path=TASK, query=FBFANS),
     "POST /audience/api/tasks/{task_id}/abort": Example(path=TASK),
     "POST /audience/api/tasks/{task_id}/abort/": Example(path=TASK),
+    "POST /audience/api/rules/preview": Example({}),
+    "POST /audience/api/rules/preview/": Example({}),
+    "GET /audience/api/rules/preview/{preview_id}": Example(path=PREVIEW),
+    "GET /audience/api/rules/preview/{preview_id}/": Example(path=PREVIEW),
     "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
     "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
 }

@@ -69,6 +69,8 @@ def test_no_path_is_redirected_and_the_documents_name_each_once(client):
         "/api/tasks/{task_id}": ["get"],
         "/api/tasks/{task_id}/sample/": ["get"],
         "/api/tasks/{task_id}/abort": ["post"],
+        "/api/rules/preview": ["post"],
+        "/api/rules/preview/{preview_id}": ["get"],
         "/api/tasks/{task_id}/coverage": ["get"],
     }
     assert client.get("/docs/").status_code == 404
