@@ -43,7 +43,7 @@ class Site(BaseModel):
         requests_per_second: maximum rate, redirects and retries included.
         concurrent_requests: maximum number of requests in flight.
         attempts: maximum number of requests per article.
-        timeout_seconds: limit of one request.
+        timeout_seconds: limit of one request; redirects share the time of the attempts, see `article_seconds`.
         max_wait_seconds: maximum wait between two attempts, whatever the site asks for.
         user_agent: value of the `User-Agent` header.
         run_timeout_minutes: time after which a run has failed.
@@ -76,6 +76,11 @@ class Site(BaseModel):
     def dag_id(self) -> str:
         """Id of its DAG."""
         return f"article_recs__{self.name.replace('-', '_')}"
+
+    @property
+    def article_seconds(self) -> float:
+        """Limit of all requests for an article together: what the attempts may take that are not redirected."""
+        return self.attempts * self.timeout_seconds + (self.attempts - 1) * self.max_wait_seconds
 
     @property
     def all_hosts(self) -> list[str]:

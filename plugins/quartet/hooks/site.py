@@ -136,8 +136,16 @@ class Visit:
             wait=self._wait,
             reraise=True,
         )
+        url, limit = f"{self.base_url}{request.target}", asyncio.timeout(self.site.article_seconds)
         try:
-            response = await attempts(self._follow, f"{self.base_url}{request.target}")
+            async with limit:
+                response = await attempts(self._follow, url, limit)
+        except TimeoutError:
+            self._refusals += 1
+            return PageError(
+                "timeout",
+                f"{url}: no page in {self.site.article_seconds:g} s, with its redirects and the waits between attempts",
+            )
         except PageError as error:
             refused = error.kind in ("http_status", "timeout", "connection")
             self._refusals = self._refusals + 1 if refused else 0
@@ -150,8 +158,8 @@ class Visit:
         requested = error.wait_seconds if isinstance(error, TransientPageError) else 0
         return max(self._backoff(state), requested)
 
-    async def _follow(self, url: str) -> PageResponse:
-        """Send a request and follow its redirects."""
+    async def _follow(self, url: str, limit: asyncio.Timeout) -> PageResponse:
+        """Send a request and follow its redirects; *limit* is that of all requests for the article."""
         try:
             request = self.client.build_request("GET", url)
         except httpx.InvalidURL as error:
@@ -163,7 +171,7 @@ class Visit:
             if not self._is_ours(request.url):
                 raise PageError("redirect_elsewhere", f"{url} led to {request.url}")
             seen.add(request.url)
-            response, body = await self._exchange(request)
+            response, body = await self._exchange(request, limit)
             if response.next_request is None:
                 break
             request = response.next_request
@@ -177,8 +185,8 @@ class Visit:
         of_site = not self._is_copy and is_below(host, [self.site.domain, *self.site.hosts])
         return url.scheme in ("http", "https") and (host == self._host or of_site)
 
-    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        await self._turn()
+    async def _exchange(self, request: httpx.Request, limit: asyncio.Timeout) -> tuple[httpx.Response, bytes]:
+        await self._turn(limit)
         try:
             async with asyncio.timeout(self.site.timeout_seconds):
                 response = await self.client.send(request, stream=True)
@@ -195,13 +203,17 @@ class Visit:
         except (httpx.InvalidURL, ValueError) as error:  # in a redirect
             raise PageError("bad_url", f"{request.url} led to no address: {error}") from None
 
-    async def _turn(self) -> None:
-        """Wait until another request may be sent."""
+    async def _turn(self, limit: asyncio.Timeout) -> None:
+        """Wait until another request may be sent; this wait does not count towards *limit*."""
+        now, deadline = asyncio.get_running_loop().time, limit.when()
+        began = now()
+        limit.reschedule(None)
         await self._limiter.acquire()
-        while (wait := self._quiet_until - asyncio.get_running_loop().time()) > 0:
+        while (wait := self._quiet_until - now()) > 0:
             await asyncio.sleep(wait)
             await self._limiter.acquire()
         self.requests += 1
+        limit.reschedule(None if deadline is None else deadline + now() - began)
 
     def _check_status(self, response: httpx.Response) -> None:
         if response.is_success or response.next_request:

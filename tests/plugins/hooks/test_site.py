@@ -247,6 +247,23 @@ def test_a_page_that_takes_too_long_is_given_up(fake, slow):
     assert len(fake.requests) == 2
 
 
+def test_redirects_share_the_time_of_the_attempts(fake):
+    for number in range(9):
+        fake.behaviours[f"/{number}"] = [page(b"", 302, seconds=0.15, Location=f"/{number + 1}")]
+    began = time.monotonic()
+    [answer] = ask(fake, "/0", timeout_seconds=0.5, attempts=1).values()
+    assert isinstance(answer, PageError)
+    assert (answer.kind, "/0: no page in 0.5 s, with its redirects" in str(answer)) == ("timeout", True)
+    assert time.monotonic() - began < 1.2  # nine redirects take 1.35 s
+    assert len(fake.requests) <= 4
+
+
+def test_the_wait_for_a_turn_is_no_part_of_the_limit(fake):
+    fake.behaviours["/0"] = [page(status=503, Retry_After="9"), page()]
+    answers = ask(fake, "/0", "/1", timeout_seconds=0.2, attempts=2, max_wait_seconds=0.5, concurrent_requests=2)
+    assert [type(answer) for answer in answers.values()] == [PageResponse, PageResponse]
+
+
 def test_a_site_that_is_not_there_is_a_failed_connection(fake):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
