@@ -1,6 +1,8 @@
 """Checks of regular expressions that Python accepts and nobody means."""
 
 import re
+from re import _constants as codes  # pyright: ignore[reportAttributeAccessIssue]
+from re import _parser as parser  # pyright: ignore[reportAttributeAccessIssue]
 
 from include.core.text import excerpt
 
@@ -34,3 +36,24 @@ def fault(text: str) -> str | None:
 def matches_all(text: str) -> bool:
     """Check whether a regular expression seems to match every text that is not empty."""
     return all(map(re.compile(text, re.IGNORECASE).search, PROBES))
+
+
+def matches_nothing(text: str) -> bool:
+    """Check whether a regular expression seems to match no text: it needs a character before `^`, or after `$`."""
+    parsed = parser.parse(text, re.IGNORECASE)
+    if parsed.state.flags & (re.MULTILINE | re.DOTALL):
+        return False
+    begun = ended = False
+    for code, argument in parsed:
+        if code is codes.AT and argument in (codes.AT_BEGINNING, codes.AT_BEGINNING_STRING):
+            if begun:
+                return True
+        elif code is codes.AT and argument in (codes.AT_END, codes.AT_END_STRING):
+            ended = True
+        elif code in (codes.LITERAL, codes.NOT_LITERAL, codes.IN, codes.ANY):
+            if ended and (code is codes.ANY or (code is codes.LITERAL and argument != ord("\n"))):
+                return True
+            begun = True
+        elif code is codes.ASSERT_NOT and not argument[1]:
+            return True
+    return False

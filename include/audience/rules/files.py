@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from include.audience.rules import expressions
+from include.audience.rules import expressions, reading
 from include.audience.rules.ruleset import (
     HEADERS,
     MATCH_TYPES,
@@ -75,11 +75,13 @@ def parse_csv(text: str, model_type: str, predict_type: str, name: str) -> Rules
     predict_type = check_types(model_type, predict_type)
     rows = _records(text.removeprefix("\ufeff"), name)
     line, header = next(rows, (1, []))
-    if header != (expected := HEADERS[model_type]):
+    places = reading.order(header, expected := HEADERS[model_type])
+    if places is None:
         raise RulesError(
             f"{name}, line {line}: the header {','.join(expected)} was expected, found {excerpt(','.join(header))}"
             f"{_cause(header, expected)}"
         )
+    rows = ((number, _ordered(fields, places)) for number, fields in rows)
     return _rules(model_type, predict_type, _patterns(rows, model_type, name), name)
 
 
@@ -91,17 +93,15 @@ def _text(folder: Path, name: str) -> str | None:
         return None
     except OSError as error:
         raise RulesError(f"{name}: a readable file was expected, found: {error.strerror}") from None
-    try:
-        return content.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"{content[error.start]:#04x}"
-        raise RulesError(f"{name}, line {line}: UTF-8 text was expected, found the byte {found}") from None
+    return reading.decoded(content, name)
 
 
 def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of its first line, fields) of each record that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    """Yield (number of its first line, fields) of each record that is not blank, nor states the separator."""
+    stated = reading.separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=stated or ",")
+    if stated:
+        next(reader)
     while True:
         line = reader.line_num + 1
         try:
@@ -112,6 +112,11 @@ def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             raise RulesError(f"{name}, line {line}: CSV was expected: {error}") from None
         if len(fields) > 1 or "".join(fields).strip():
             yield line, fields
+
+
+def _ordered(fields: list[str], places: list[int]) -> list[str]:
+    """Return fields in the usual order; a record with too few or too many is returned as it is."""
+    return [fields[place] for place in places] if len(fields) == len(places) else fields
 
 
 def _fields_of(line: str, label: str, model_type: str) -> list[str]:
@@ -136,9 +141,6 @@ def _cause(fields: list[str], expected: list[str]) -> str:
         return ": it ends with commas, as spreadsheets write them for empty columns; delete these columns"
     if fields in HEADERS.values():
         return ": this is the header of the other model"
-    found = [field.strip().lower() for field in fields]
-    if sorted(found) == sorted(expected):
-        return ": the columns are in another order" if found != expected else ": write it in lower case, without blanks"
     return ""
 
 
@@ -149,7 +151,7 @@ def _pattern(fields: list[str], model_type: str) -> Pattern:
             f"{len(names)} fields ({', '.join(names)}) were expected, found {len(fields)}{_cause(fields, names)}"
         )
     panel, text, *types = fields
-    panel = panel.removeprefix("/")
+    panel = reading.panel_name(panel)
     if panel != panel.strip() or not 0 < len(panel) <= MAX_PANEL_CHARACTERS or NOT_IN_PANELS.search(panel):
         raise RulesError(
             f"panel: 1 to {MAX_PANEL_CHARACTERS} characters without line breaks and outer blanks were expected, "
@@ -166,7 +168,7 @@ def _pattern(fields: list[str], model_type: str) -> Pattern:
 
 def _match_types(text: str) -> tuple[str, ...]:
     found = set()
-    for word in map(str.strip, text.split(",")):
+    for word in map(str.strip, reading.plain(text).split(",")):
         match_type = SYNONYMS.get(word, word)
         if match_type not in MATCH_TYPES:
             raise RulesError(f"match type {either((*MATCH_TYPES, 'absolutely'))} was expected, found {excerpt(word)}")

@@ -5,8 +5,9 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property
+from unicodedata import normalize
 
-from include.audience.rules.expressions import matches_all
+from include.audience.rules.expressions import matches_all, matches_nothing
 from include.core.errors import BadDataError
 from include.core.text import excerpt
 
@@ -18,6 +19,8 @@ HEADERS = {"keyword_model": ["panel", "keyword", "match_type"], "rule_model": ["
 SYNONYMS = {"author": "author_name", "absolutely": "exactly"}
 """Synonyms of predict types and match types."""
 
+MAX_WARNINGS = 5
+"""Warnings of one kind that are written out."""
 
 SIGMA, FINAL_SIGMA, DOT = "\u03c3", "\u03c2", "\u0307"
 
@@ -60,11 +63,31 @@ class Rules:
         spelled: dict[str, list[str]] = {}
         for panel in self.panels:
             spelled.setdefault(fold(panel), []).append(panel)
-        twins = [f"the panels {', '.join(names)} differ in case only" for names in spelled.values() if len(names) > 1]
+        found = [f"the panels {', '.join(names)} differ in case only" for names in spelled.values() if len(names) > 1]
+        found += self._shared()
         if self.model_type == "keyword_model":
-            return twins
+            odd = [each for each in self.patterns if normalize("NFC", each.text) != each.text]
+            return found + _listed(odd, "has letters that are not composed (NFC), as few texts have them")
         wide = [each for each in self.patterns if matches_all(each.text)]
-        return twins + [f"the rule {excerpt(each.text)} of /{each.panel} matches every text" for each in wide]
+        none = [each for each in self.patterns if matches_nothing(each.text)]
+        return found + _listed(wide, "matches every text") + _listed(none, "matches no text")
+
+    def _shared(self) -> list[str]:
+        """Return warnings of patterns that several panels have: only the first panel can win."""
+        panels: dict[tuple[str, str], list[str]] = {}
+        keywords = self.model_type == "keyword_model"
+        for each in self.patterns:
+            for match_type in each.match_types or ("",):
+                known = panels.setdefault((fold(each.text) if keywords else each.text, match_type), [])
+                if each.panel not in known:
+                    known.append(each.panel)
+        shared = {text: names for (text, _), names in panels.items() if len(names) > 1}
+        return _cut(
+            [
+                f"the rule {excerpt(text)} belongs to {', '.join(f'/{name}' for name in sorted(names))}"
+                for text, names in shared.items()
+            ]
+        )
 
     @property
     def checksum(self) -> str:
@@ -113,3 +136,13 @@ def fold(text: str) -> str:
 def either(names: tuple[str, ...]) -> str:
     """Return names as `a, b or c`."""
     return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _listed(patterns: list[Pattern], what: str) -> list[str]:
+    return _cut([f"the rule {excerpt(each.text)} of /{each.panel} {what}" for each in patterns])
+
+
+def _cut(warnings: list[str]) -> list[str]:
+    """Return the first few warnings of a kind, and how many there are more."""
+    rest = len(warnings) - MAX_WARNINGS
+    return warnings if rest <= 0 else [*warnings[:MAX_WARNINGS], f"{rest} more rules of this kind"]

@@ -112,7 +112,7 @@ def test_blank_lines_are_skipped_and_line_ends_do_not_matter():
         ("/,b,start\n", "line 2: panel: "),
         (f"/{'p' * 200},b,start\n", "line 2: panel: "),
         ('"/ma\nle",b,start\n', "line 2: panel: "),
-        ("male ,b,start\n", "line 2: panel: .* found 'male '"),
+        (" male,b,start\n", "line 2: panel: .* found ' male'"),
         ("/male,b\n", r"line 2: 3 fields \(panel, keyword, match_type\) were expected, found 2"),
         ("/male,b,start,end\n", "line 2: 3 fields .* found 4"),
         ('\n/male,"x\ny\nz",start\n\n/male,"b\nc",never\n', "line 7: match type"),
@@ -137,7 +137,7 @@ def test_an_empty_regular_expression_is_refused():
         regexes("/young,\n")
 
 
-@pytest.mark.parametrize("text", ["", "/male,tom,start\n", "keyword,panel,match_type\n", "panel,pattern\n"])
+@pytest.mark.parametrize("text", ["", "/male,tom,start\n", "keyword,panel,match\n", "panel,pattern\n"])
 def test_the_header_is_needed(text):
     with pytest.raises(RulesError, match="line 1: the header panel,keyword,match_type was expected, found "):
         parse_csv(text, "keyword_model", "author_name", "rules.csv")
@@ -280,9 +280,6 @@ def test_only_known_files_are_shipped():
     [
         ("panel;keyword;match_type", "fields are separated by semicolons"),
         ("panel\tkeyword\tmatch_type", "fields are separated by tabs"),
-        ("keyword,panel,match_type", "the columns are in another order"),
-        ("Panel,Keyword,match_type", "write it in lower case"),
-        ("panel, keyword, match_type", "write it in lower case, without blanks"),
         ("panel,keyword,match_type,,", "it ends with commas, as spreadsheets write them"),
         ("panel,pattern", "this is the header of the other model"),
         ("panel,keyword,match_type\nfemale,ann,start,,", "line 2: .*found 5: it ends with commas"),
@@ -326,3 +323,63 @@ def test_what_is_probably_not_meant_is_told():
     assert parse_csv("panel,pattern\nx,.+\n", "rule_model", "content", "rules.csv").warnings == [
         "the rule '.+' of /x matches every text"
     ]
+
+
+LILY = Pattern("female", " lily", ("start", "end"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'\xef\xbb\xbfpanel,keyword,match_type\r\nfemale, lily,"start,end"\r\n',
+        'panel,keyword,match_type\nfemale, lily,"start,end"\n'.encode("utf-16"),
+        '\ufeffpanel,keyword,match_type\nfemale, lily,"start,end"\n'.encode("utf-16-be"),
+        b"sep=;\r\npanel;keyword;match_type\r\nfemale; lily;start,end\r\n",
+        b"\xef\xbb\xbfsep=\t\npanel\tkeyword\tmatch_type\nfemale\t lily\tstart,end\n",
+        b'"sep=,"\npanel,keyword,match_type\nfemale, lily,"start,end"\n',
+        b'Keyword, match_type,PANEL\n lily,"start,end",/female\n',
+        'ｐａｎｅｌ,ｋｅｙｗｏｒｄ,match_type\n／female\u3000, lily,"ｓｔａｒｔ，end "\n'.encode(),  # noqa: RUF001
+    ],
+    ids=["bom", "utf-16", "utf-16-be", "semicolons", "tabs", "commas", "order", "full width"],
+)
+def test_other_forms_of_a_file_are_read(tmp_path, content):
+    (tmp_path / "keyword_model").mkdir()
+    (tmp_path / "keyword_model/author_name.csv").write_bytes(content)
+    assert read(tmp_path, "keyword_model", "author_name").patterns == (LILY,)
+
+
+def test_the_line_of_the_separator_counts():
+    with pytest.raises(RulesError, match="line 3: match type"):
+        parse_csv("sep=;\npanel;keyword;match_type\nfemale;a;x\n", "keyword_model", "author", "rules.csv")
+
+
+def test_half_a_character_of_utf_16_is_named(tmp_path):
+    (tmp_path / "keyword_model").mkdir()
+    content = "panel,keyword,match_type\n".encode("utf-16") + b"a"
+    (tmp_path / "keyword_model/author_name.csv").write_bytes(content)
+    with pytest.raises(RulesError, match=r"line 2: UTF-16 text was expected, found the byte 0x61"):
+        read(tmp_path, "keyword_model", "author_name")
+
+
+def test_letters_of_a_panel_are_composed_and_those_of_a_keyword_are_not():
+    rules = keywords("cafe\u0301,cafe\u0301,end\ncafé,the,end\n")
+    assert rules.panels == ("/café",)
+    assert rules.patterns[0].text == "cafe\u0301"
+    [warning] = rules.warnings
+    assert "not composed" in warning
+
+
+def test_a_keyword_of_two_panels_is_warned_of():
+    rules = keywords("".join(f"f,a{n},end\nm,A{n},end\n" for n in range(7)) + "m,b,start\nf,b,end\n")
+    assert rules.warnings[0] == "the rule 'a0' belongs to /f, /m"
+    assert rules.warnings[5:] == ["2 more rules of this kind"]
+
+
+@pytest.mark.parametrize("text", ["$a", "a^", "x$.", "(?!)"])
+def test_an_expression_that_matches_nothing_is_warned_of(text):
+    assert regexes(f"x,{text}\n").warnings == [f"the rule {text!r} of /x matches no text"]
+
+
+@pytest.mark.parametrize("text", ["^a$", "a*^b", "a$\\s", "(a^|b)", "a$|b", "(?m)a$\\n^b"])
+def test_an_expression_that_may_match_is_not(text):
+    assert regexes(f"x,{text}\n").warnings == []
