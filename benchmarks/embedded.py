@@ -6,8 +6,12 @@ make bench, or: python benchmarks/embedded.py [start|idle|creates] …
 import statistics
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
@@ -38,14 +42,24 @@ def idle(running: Platform) -> None:
     running.wait(running.idle)
     time.sleep(10)
     processes = running.processes()
-    memory = sum(process.memory_full_info().pss for process in processes)
-    before = {process.pid: sum(process.cpu_times()[:4]) for process in processes}
+    memory = 0
+    for process in processes:
+        with suppress(psutil.Error):  # it has ended
+            memory += process.memory_full_info().pss
+    before = seconds(processes)
     time.sleep(IDLE_SECONDS)
-    used = 0.0
-    for process in running.processes():
-        used += sum(process.cpu_times()[:4]) - before.get(process.pid, 0)
+    used = seconds(running.processes()) - before
     line("memory while idle, proportional to sharing", f"{memory / 1e9:.2f} GB", "<= 1.0 GB")
     line("processor while idle, of a core", f"{used / IDLE_SECONDS:.0%}", "<= 10 %")
+
+
+def seconds(processes: Iterable[psutil.Process]) -> float:
+    """Return the processor time of processes that include all their children: of those, too, that have ended."""
+    used = 0.0
+    for process in processes:
+        with suppress(psutil.Error):  # it has ended, and its time is its parent's
+            used += sum(process.cpu_times()[:4])
+    return used
 
 
 def creates(running: Platform) -> None:

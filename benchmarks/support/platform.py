@@ -60,15 +60,15 @@ class Platform:
         return not self.get("/api/v2/dags/~/dagRuns", state=["queued", "running"], limit=1)["total_entries"]
 
     def processes(self) -> list[psutil.Process]:
-        """Return the processes of this platform."""
-        found = []
+        """Return the processes of this platform; those of PostgreSQL hide their environment, but have a parent."""
+        found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             try:
                 if process.environ().get("QUARTET_HOME") == str(self.home):
-                    found.append(process)
+                    found |= {each.pid: each for each in [process, *process.children(recursive=True)]}
             except psutil.Error:
                 continue
-        return found
+        return list(found.values())
 
 
 @contextmanager

@@ -6,6 +6,9 @@ starts.
 Tasks are forked from the scheduler, so they need not load again what it has loaded, which saves a training four
 seconds. Only libraries are preloaded, because our own code may change while the platform is running.
 
+Scheduler, its tasks and the DAG processor yield to the API server and the database, so that calls are answered while
+tasks keep all cores busy.
+
 At startup, millions of objects are created that live as long as the process; the garbage collector would look at them
 again and again, for a fifth of the time.
 """
@@ -29,6 +32,8 @@ ARGUMENTS = {
 
 GARBAGE_COLLECTION = (50_000, 20, 100)
 """Thresholds; Python's are 700, 10 and 10."""
+NICENESS = {"scheduler": 5, "dag-processor": 5}
+"""Priority on the processor below that of the others, as of `nice`; child processes inherit it."""
 PRELOADED = {"scheduler": ["deltalake", "httpx", "mlflow.pyfunc", "pyarrow.dataset", "surprise"]}
 
 
@@ -48,6 +53,7 @@ def main(component: str) -> None:
         line = cluster.command()
         os.execv(line[0], line)
     line = command(component)
+    os.nice(NICENESS.get(component, 0))
     gc.set_threshold(*GARBAGE_COLLECTION)
     for library in PRELOADED.get(component, ()):
         import_module(library)

@@ -47,6 +47,25 @@ def test_the_socket_is_only_for_its_owner(config):
     assert not config.has_section("inet_http_server")
 
 
+def test_the_api_server_and_the_database_come_before_tasks():
+    niceness = {name: component.NICENESS.get(name, 0) for name in (DATABASE, *COMPONENTS)}
+    assert niceness == {"database": 0, "api-server": 0, "scheduler": 5, "dag-processor": 5, "triggerer": 0}
+
+
+def test_a_component_has_its_priority_before_airflow_starts(monkeypatch):
+    started = []
+    monkeypatch.setenv("QUARTET_INSTANCE", "none")
+    monkeypatch.setattr(component, "sweep", lambda *_, **__: 0)
+    monkeypatch.setattr(component, "PRELOADED", {})
+    monkeypatch.setattr(component.gc, "freeze", lambda: None)
+    monkeypatch.setattr(component.gc, "set_threshold", lambda *_: None)
+    monkeypatch.setattr(component.sys, "argv", [])
+    monkeypatch.setattr(component.os, "nice", started.append)
+    monkeypatch.setattr(component.runpy, "run_module", lambda name, **_: started.append(name))
+    component.main("scheduler")
+    assert started == [5, "airflow"]
+
+
 def test_components_serve_no_logs_and_do_not_import_from_the_working_directory():
     assert {name: component.command(name)[1:] for name in COMPONENTS} == {
         "api-server": ["-P", "-m", "airflow", "api-server"],

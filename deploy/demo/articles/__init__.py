@@ -34,7 +34,7 @@ def run(platform: Platform, progress: Callable[[str], None]) -> list[Result]:
     if site is None:
         raise DemoError("the demo's news site does not exist: python -m deploy.demo.articles makes it")
     progress("articles: waiting until the platform knows the site")
-    # DAG files are parsed every 20 s, and the site may have just been added
+    # DAG files are parsed every 40 s, and the site may have just been added
     dag = platform.wait(lambda: _dag(platform), 120, f"the DAG {DAG}")
     if dag["is_paused"]:
         raise DemoError(f"the DAG {DAG} is paused; its switch is at {platform.url}/dags/{DAG}")
