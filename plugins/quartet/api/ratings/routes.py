@@ -8,6 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from include.ratings.layout import Job
 from quartet.api.common import runs
 from quartet.api.common.auth import may_read, may_run
+from quartet.api.common.bounds import MAX_LISTED, Offset, part
+from quartet.api.common.bounds import Limit as ListLimit
 from quartet.api.common.errors import ApiError, documented
 from quartet.api.ratings.schemas import (
     MAX_INTEGER,
@@ -97,10 +99,18 @@ def diff(older: Version, newer: Version, service: Service) -> dict[str, Any]:
     return service.difference(older, newer)
 
 
-@router.get("/commits/{version}/used-by", dependencies=[may_read(TRAIN)], responses=documented(404, 422))
-def commit_used_by(version: Version, service: Service) -> CommitUsers:
+@router.get(
+    "/commits/{version}/used-by",
+    dependencies=[may_read(TRAIN)],
+    response_model_exclude_none=True,
+    responses=documented(404, 422),
+)
+def commit_used_by(
+    version: Version, service: Service, limit: ListLimit = MAX_LISTED, offset: Offset = 0
+) -> CommitUsers:
     """List the models that were trained on a version of the training data."""
-    return CommitUsers(version=version, models=service.models_trained_on(version))
+    listed, more = part(service.models_trained_on(version), limit, offset)
+    return CommitUsers(version=version, models=listed, more=more)
 
 
 @router.get("/models", dependencies=[may_read(TRAIN)], responses=documented(422))
@@ -109,15 +119,26 @@ def models(service: Service, limit: Limit = 50) -> Models:
     return Models(**service.models(limit))
 
 
-@router.get("/models/{version}/used-by", dependencies=[may_read(TRAIN)], responses=documented(404, 422))
-def model_used_by(version: Version, service: Service) -> ModelUsers:
+@router.get(
+    "/models/{version}/used-by",
+    dependencies=[may_read(TRAIN)],
+    response_model_exclude_none=True,
+    responses=documented(404, 422),
+)
+def model_used_by(version: Version, service: Service, limit: ListLimit = MAX_LISTED, offset: Offset = 0) -> ModelUsers:
     """List the files that a model has predicted."""
-    return ModelUsers(version=version, predictions=service.predicted_by(version))
+    listed, more = part(service.predicted_by(version), limit, offset)
+    return ModelUsers(version=version, predictions=listed, more=more)
 
 
-@router.get("/jobs", dependencies=[may_read(TRAIN)], responses=documented(422))
-async def jobs(request: Request, service: Service, limit: Limit = 20) -> Jobs:
-    """List the runs and what they did, newest first, and the refused files."""
+@router.get("/jobs", dependencies=[may_read(TRAIN)], response_model_exclude_unset=True, responses=documented(422))
+async def jobs(
+    request: Request,
+    service: Service,
+    limit: Limit = 20,
+    offset: Annotated[Offset, Query(description="refused files to pass over, to read on")] = 0,
+) -> Jobs:
+    """List the runs and what they did, newest first, and the refused files, at most 1,000 of them."""
     found: list[tuple[Job, dict[str, Any]]] = []
     for job, dag_id in DAGS.items():
         try:
@@ -129,7 +150,7 @@ async def jobs(request: Request, service: Service, limit: Limit = 20) -> Jobs:
         for run in listed:
             found.append((job, run))
     found.sort(key=lambda each: each[1]["run_after"], reverse=True)
-    return Jobs(**await run_in_threadpool(service.jobs, found[:limit]))
+    return Jobs(**await run_in_threadpool(service.jobs, found[:limit], offset))
 
 
 @router.post("/rollback", status_code=202, dependencies=[may_run(TRAIN)], responses=documented(404, 413, 422))

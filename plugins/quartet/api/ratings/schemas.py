@@ -4,6 +4,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr, model_validator
 
+from quartet.api.common.bounds import More
+
 MAX_INTEGER = 2**53
 """Above all versions; JSON clients keep integers below it exact."""
 
@@ -76,6 +78,7 @@ class CommitUsers(BaseModel):
 
     version: int
     models: list[int] = Field(description="model versions trained on it, newest first")
+    more: More = None
 
 
 class Models(BaseModel):
@@ -91,6 +94,7 @@ class ModelUsers(BaseModel):
 
     version: int
     predictions: list[str] = Field(description="names of the files that it has predicted")
+    more: More = None
 
 
 class Jobs(BaseModel):
@@ -98,3 +102,4 @@ class Jobs(BaseModel):
 
     jobs: list[dict[str, Any]] = Field(description="newest first")
     refused: list[dict[str, Any]] = Field(description="files with a bad line, and why they were refused")
+    more: More = None

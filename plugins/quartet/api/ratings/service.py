@@ -20,12 +20,17 @@ from include.ratings.models import cards, champion
 from include.ratings.models.champion import read_champion
 from include.ratings.predictions import files
 from include.ratings.settings import RatingsSettings
+from quartet.api.common.bounds import bound_lists, part
 from quartet.api.ratings.schemas import Result
 from quartet.hooks.storage import StorageHook
 
 _unpredicted: TTLCache[tuple[str, str, int], bool] = TTLCache(maxsize=10_000, ttl=30)
 """Folder, file and champion, where no former champion has predicted the file: whoever waits asks often."""
 _unpredicted_lock = Lock()
+
+
+TRACED = (("training", "files"), ("dag_runs", "ingest"), ("unknown", "users"), ("unknown", "movies"))
+"""Lists of a traced prediction that grow with the data."""
 
 
 class InvalidRequestError(BadDataError):
@@ -107,7 +112,7 @@ class RatingsService:
         ledger = self._existing_ledger()
         if found is None or ledger is None:
             raise UnknownPredictionError(f"there is no prediction for {filename} yet")
-        return provenance.why(self.root, ledger, filename, found[0], line)
+        return bound_lists(provenance.why(self.root, ledger, filename, found[0], line), TRACED)
 
     def _versions(self, name: str, model: int | None) -> list[int]:
         """Return the model versions that may have predicted the file *name*, the preferred one first."""
@@ -163,21 +168,28 @@ class RatingsService:
         """Raise `UnknownVersionError` unless the version of the training data exists."""
         self._ledger().check_version(version)
 
-    def jobs(self, runs: Iterable[tuple[Job, Mapping[str, Any]]]) -> dict[str, Any]:
-        """Return what each of these DAG runs, as Airflow describes them, has done, and files refused and ignored."""
-        return {
+    def jobs(self, runs: Iterable[tuple[Job, Mapping[str, Any]]], offset: int = 0) -> dict[str, Any]:
+        """
+        Return what each of these DAG runs, as Airflow describes them, has done, and files refused and ignored.
+
+        Of the files, the first *offset* are passed over, and at most 1,000 are listed.
+        """
+        refused = [
+            {"pipeline": job, "file": refusal["file"], "reason": refusal["reason"]}
+            for job, repo in layout.REPOS.items()
+            for refusal in landing.refusals(self.root, repo).values()
+        ]
+        ignored = [
+            {"pipeline": job, "file": name, "reason": landing.IGNORED}
+            for job, repo in layout.REPOS.items()
+            for name in landing.ignored(self.root, repo)
+        ]
+        listed, more = part(refused + ignored, offset=offset)
+        found = {
             "jobs": [_job(job, run, report.read(self.root, job, run["dag_run_id"]) or {}) for job, run in runs],
-            "refused": [
-                {"pipeline": job, "file": refusal["file"], "reason": refusal["reason"]}
-                for job, repo in layout.REPOS.items()
-                for refusal in landing.refusals(self.root, repo).values()
-            ]
-            + [
-                {"pipeline": job, "file": name, "reason": landing.IGNORED}
-                for job, repo in layout.REPOS.items()
-                for name in landing.ignored(self.root, repo)
-            ],
+            "refused": listed,
         }
+        return found | ({"more": more} if more else {})
 
     def _existing_ledger(self) -> Ledger | None:
         return Ledger.existing(layout.training_table(self.storage.store("ratings")))

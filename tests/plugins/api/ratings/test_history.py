@@ -51,6 +51,8 @@ def test_users_of_data_and_models_are_listed(client, predicted):
     assert client.get("/commits/1/used-by").json() == {"version": 1, "models": [2]}
     assert client.get("/models/2/used-by").json() == {"version": 2, "predictions": [predicted]}
     assert client.get("/models/9/used-by").status_code == 404
+    assert client.get("/models/2/used-by?offset=1").json() == {"version": 2, "predictions": []}
+    assert client.get("/models/2/used-by?limit=1001").status_code == 422
 
 
 def test_a_line_leads_back_to_what_made_it(client, predicted):

@@ -74,3 +74,17 @@ def test_jobs_tell_what_each_run_did_and_what_was_refused(client, platform, monk
     }
     assert [each["file"] for each in found["refused"]] == ["bad.txt", "half.txt.part"]
     assert found["refused"][1]["reason"].startswith("ignored")
+
+
+def test_of_many_refused_files_the_first_are_listed_and_the_others_counted(client, platform, monkeypatch):
+    async def list_runs(request, dag_id, limit):
+        return []
+
+    monkeypatch.setattr("quartet.api.common.runs.list_runs", list_runs)
+    for number in range(1_002):
+        platform.drop(f"{number:04}.part", "")
+    found = client.get("/jobs").json()
+    assert (len(found["refused"]), found["more"]) == (1_000, 2)
+    rest = client.get("/jobs", params={"offset": 1_000}).json()
+    assert [each["file"] for each in rest["refused"]] == ["1000.part", "1001.part"]
+    assert rest.keys() == {"jobs", "refused"}
