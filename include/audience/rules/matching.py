@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
+from include.audience.rules.linear import LinearSearch, Untranslatable, accepts, translate
 from include.audience.rules.ruleset import DOT, FINAL_SIGMA, SIGMA, Rules, RulesError, fold
 from include.audience.rules.stalls import StalledError, stall_guard
 from include.core.text import excerpt
@@ -90,13 +91,22 @@ class KeywordMatcher:
 
 
 class RegexMatcher:
-    """Searches for each regular expression in turn."""
+    """
+    Searches for all regular expressions in one pass with RE2; for those that it lacks, with Python, one by one.
+
+    RE2 takes linear time. Texts with lone surrogates, which are not Unicode, are left to Python.
+    """
 
     def __init__(self, rules: Rules, between: Callable[[], object] = lambda: None) -> None:
         """Build a matcher; *between* is called before each part, and every few seconds within one."""
         self._patterns = rules.patterns
         self._searches = [re.compile(pattern.text, re.IGNORECASE).search for pattern in rules.patterns]
         self._between = between
+        always, ascii_only, slow = _engines([pattern.text for pattern in rules.patterns])
+        self._always, self._ascii = list(always), list(ascii_only)
+        self._linear = LinearSearch([*always.values()])
+        self._linear_ascii = LinearSearch([*always.values(), *ascii_only.values()])
+        self._slow, self._slow_beyond_ascii = slow, sorted([*slow, *ascii_only])
 
     def match(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """
@@ -112,20 +122,44 @@ class RegexMatcher:
         return found
 
     def _match(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        following, searches = iter(list(map(fold, texts))), self._searches
+        folded = list(map(fold, texts))
+        found = list(map(self._search_fast, folded))
+        left = [place for place, (_, slow) in enumerate(found) if slow]
+        following = iter(left)
+        more: list[tuple[int, ...]] = []
         try:
             with stall_guard(lambda: length_hint(following), self._between, STALL_SECONDS):
-                return [tuple(n for n, search in enumerate(searches) if search(text)) for text in following]
+                for place in following:
+                    more.append(self._search_slowly(folded[place], found[place][1]))
         except StalledError:
-            return [self._match_slowly(text) for text in map(fold, texts)]
+            more = [self._search_guarded(folded[place], found[place][1]) for place in left]
+        hits = [fast for fast, _ in found]
+        for place, slow in zip(left, more, strict=True):
+            if slow:
+                hits[place] = tuple(sorted([*hits[place], *slow]))
+        return hits
 
-    def _match_slowly(self, text: str) -> tuple[int, ...]:
+    def _search_fast(self, text: str) -> tuple[tuple[int, ...], Sequence[int]]:
+        """Return the patterns that RE2 finds, and those that it cannot decide."""
+        numbers, search, slow = self._always, self._linear, self._slow_beyond_ascii
+        if text.isascii():
+            numbers, search, slow = [*self._always, *self._ascii], self._linear_ascii, self._slow
+        found = search.search(text)
+        if found is None:
+            return (), range(len(self._patterns))
+        return tuple(sorted(numbers[each] for each in found)), slow
+
+    def _search_slowly(self, text: str, numbers: Sequence[int]) -> tuple[int, ...]:
+        searches = self._searches
+        return tuple(number for number in numbers if searches[number](text))
+
+    def _search_guarded(self, text: str, numbers: Sequence[int]) -> tuple[int, ...]:
         """Search with a limit for each pattern, of which many may only together have taken long."""
         found = []
-        for index, search in enumerate(self._searches):
+        for index in numbers:
             try:
                 with stall_guard(lambda: 0, self._between, STALL_SECONDS):
-                    if search(text):
+                    if self._searches[index](text):
                         found.append(index)
             except StalledError:
                 pattern = self._patterns[index]
@@ -135,6 +169,30 @@ class RegexMatcher:
                     "within a repetition, such as (a+)+"
                 ) from None
         return tuple(found)
+
+
+def _engines(texts: Sequence[str]) -> tuple[dict[int, str], dict[int, str], list[int]]:
+    """
+    Decide how each expression is searched for.
+
+    Returns:
+        Number → expression for RE2, for those that it decides for all texts, and for texts in ASCII; the numbers of
+        those that only Python decides.
+    """
+    always: dict[int, str] = {}
+    ascii_only: dict[int, str] = {}
+    slow: list[int] = []
+    for number, text in enumerate(texts):
+        try:
+            expression, everywhere = translate(text)
+        except Untranslatable:
+            slow.append(number)
+            continue
+        if not accepts(expression):
+            slow.append(number)
+        else:
+            (always if everywhere else ascii_only)[number] = expression
+    return always, ascii_only, slow
 
 
 def panels(hits: Sequence[tuple[int, ...]], rules: Rules) -> np.ndarray:

@@ -142,7 +142,7 @@ ENDLESS = {"model_type": "rule_model", "predict_type": "content"}
 
 
 def load_endless(lab: Lab) -> None:
-    lab.rules("panel,pattern\nx,(a+)+$\n", **ENDLESS)
+    lab.rules("panel,pattern\nx,(?!y)(a+)+$\n", **ENDLESS)
     lab.load(post("a", "Lily", "00:00:00", content="a" * 600 + "!"))
 
 
@@ -151,13 +151,13 @@ def test_a_rule_that_does_not_come_to_an_end_fails_the_task_at_once(lab, monkeyp
     load_endless(lab)
     steps = lab.pipeline(**ENDLESS)
     steps.open_task()
-    with pytest.raises(BadDataError, match=r"the rule '\(a\+\)\+\$' of /x does not come to an end"):
+    with pytest.raises(BadDataError, match=r"the rule '\(\?!y\)\(a\+\)\+\$' of /x does not come to an end"):
         steps.label(0)
     with pytest.raises(LabelingFailedError):
         steps.close_labeling()
     found = lab.outcome().state
     assert found["stat"] == "FAILURE"
-    assert "the rule '(a+)+$' of /x" in found["error_message"]
+    assert "the rule '(?!y)(a+)+$' of /x" in found["error_message"]
 
 
 def test_an_abort_ends_a_search(lab, monkeypatch):

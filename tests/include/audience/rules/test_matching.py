@@ -1,19 +1,22 @@
 """Which patterns match which texts."""
 
+import re
 import signal
 import sys
 import time
+from _sre import unicode_tolower  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.audience.results.state import TaskAbortedError
 from include.audience.rules import matching
 from include.audience.rules.files import read
+from include.audience.rules.linear import LinearSearch, Untranslatable, translate
 from include.audience.rules.matching import KeywordMatcher, Matcher, RegexMatcher, build, panels
 from include.audience.rules.ruleset import MATCH_TYPES, Pattern, Rules, RulesError, fold
 from include.audience.settings import RULES
@@ -211,11 +214,20 @@ def test_the_first_panel_in_alphabetical_order_wins():
     assert panels([], rules).shape == (0,)
 
 
+def valid(pattern: str) -> bool:
+    """Check whether Python accepts an expression."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
 def regexes(*patterns: str) -> Rules:
     return Rules("rule_model", "content", tuple(Pattern(f"p{number}", text) for number, text in enumerate(patterns)))
 
 
-@pytest.mark.parametrize("endless", [r"(a+)+$", r"^(\w+\s?)*$", r"(a|aa)+$"])
+@pytest.mark.parametrize("endless", [r"(?!y)(a+)+$", r"^(?!y)(\w+\s?)*$", r"(?!y)(a|aa)+$"])
 @pytest.mark.parametrize("before", [0, 700])
 def test_a_rule_that_does_not_come_to_an_end_is_named(endless, before, monkeypatch):
     monkeypatch.setattr(matching, "STALL_SECONDS", 0.2)
@@ -231,7 +243,7 @@ def test_a_rule_that_does_not_come_to_an_end_is_named(endless, before, monkeypat
 
 def test_many_rules_that_take_long_together_are_all_searched_for(monkeypatch):
     monkeypatch.setattr(matching, "STALL_SECONDS", 0.2)
-    slow = r"(a+)+$"  # a tenth of a second with 20 letters
+    slow = r"(?!y)(a+)+$"  # a tenth of a second with 20 letters
     text = "a" * 20 + "!"
     rules = regexes(*(f"{slow}|{number}" for number in range(40)), "!")
     assert build(rules).match(["x", text, "7"])[1] == (40,)
@@ -247,7 +259,7 @@ def test_searching_can_be_ended_by_an_abort(monkeypatch):
             raise TaskAbortedError
 
     with pytest.raises(TaskAbortedError):
-        build(regexes(r"(a+)+$"), between).match(["a" * 60 + "!"])
+        build(regexes(r"(?!y)(a+)+$"), between).match(["a" * 60 + "!"])
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
     assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
 
@@ -262,3 +274,62 @@ def test_other_threads_search_without_a_limit():
 )
 def test_regular_expressions_ignore_the_same_cases(pattern, text):
     assert build(regexes(pattern)).match([text, "x"]) == [(0,), ()]
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"^(\w+\s?)*$", r"(a|aa)+$", r"(x+x+)+y"])
+def test_a_repetition_within_a_repetition_takes_linear_time(pattern):
+    began = time.process_time()
+    assert build(regexes(pattern)).match(["a" * 5_000 + "!", "x" * 5_000 + "!"]) == [(), ()]
+    assert time.process_time() - began < 2
+
+
+EXPRESSIONS = st.recursive(
+    st.sampled_from(
+        ["a", "B", "σ", "Σ", "İ", "ſ", "k", "ß", "王", ".", r"\d", r"\w", r"\W", r"\s", r"\S", r"\b", r"\B", "^", "$",  # noqa: RUF001
+         r"\Z", "[a-k]", "[^a]", r"[^\w]", r"[\s\d]", "[Α-Ω]", r"\n", "(?=a)", "(?!b)", "(?i:K)", r"(a)\1"]  # noqa: RUF001
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=4).map("".join),
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"({'|'.join(parts)})"),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "{2}", "{0,2}", "+?"])).map(lambda each: f"(?:{each[0]}){each[1]}"),  # noqa: E501
+    ),
+    max_leaves=6,
+)  # fmt: skip
+TEXTS = st.lists(
+    st.text("aAbBkKſsσςΣİiı王1_ \n!\u212a\u0307ß٣\ud800", max_size=6) | st.text(max_size=4),  # noqa: RUF001
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(st.lists(EXPRESSIONS.filter(valid), min_size=1, max_size=5), TEXTS)
+@settings(max_examples=300, deadline=None)
+def test_expressions_match_what_they_match_in_python(patterns, texts):
+    searches = [re.compile(pattern, re.IGNORECASE).search for pattern in patterns]
+    expected = [tuple(n for n, search in enumerate(searches) if search(fold(text))) for text in texts]
+    assert build(regexes(*patterns)).match(texts) == expected
+
+
+def test_folding_leaves_no_letter_in_upper_case():
+    """The letters of expressions are translated for texts in which no letter has a lower case of its own."""
+    letters = {letter for number in range(sys.maxunicode + 1) for letter in fold(chr(number))}
+    assert [letter for letter in letters if unicode_tolower(ord(letter)) != ord(letter)] == []
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?=a)", r"(a)\1", "(?>a)", "a++", "(?s).", "(?-i:a)", "$a", "a{1001}", "(?<!a)b", r"\B"]
+)
+def test_what_only_python_decides(pattern):
+    with pytest.raises(Untranslatable):
+        translate(pattern)
+
+
+def test_boundaries_are_left_to_python_beyond_ascii():
+    assert translate(r"\bann\b")[1] is False
+    assert build(regexes(r"\bann\b", "ann")).match(["ann!", "ann王", "王 Ann", "annx"]) == [(0, 1), (1,), (0, 1), (1,)]
+
+
+def test_without_memory_python_decides(monkeypatch):
+    matcher = build(regexes("a", "b"))
+    monkeypatch.setattr(LinearSearch, "search", lambda *_: None)
+    assert matcher.match(["ab", "b", "c"]) == [(0, 1), (1,), ()]

@@ -64,7 +64,7 @@ def test_bad_input(local, body, text):
 
 def test_an_endless_expression_is_given_up(local, environment, home, open_client):
     environment.setenv("AUDIENCE_PREVIEW_SECONDS", "1")
-    body = {"model_type": "rule_model", "rules": "panel,pattern\nx,(a+)+$\n", "predict_type": "author_name"}
+    body = {"model_type": "rule_model", "rules": "panel,pattern\nx,(?!y)(a+)+$\n", "predict_type": "author_name"}
     engine = create_engine(AudienceSettings.load().source_url("wh_demo"))
     with engine.begin() as connection:
         row = post("3", "a" * 60 + "!", "03:00")
