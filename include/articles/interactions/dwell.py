@@ -45,14 +45,15 @@ def time_activities(events: pd.DataFrame) -> pd.DataFrame:
     """
     readers, _ = coded(events["client_id"])
     paths, _ = coded(events["landing_page_path"])
-    micros = _micros_of(events["activity_time"])
+    micros = micros_of(events["activity_time"])
     order = np.lexsort((micros, paths, readers))
     readers, paths, micros = readers[order], paths[order], micros[order]
     followed = np.flatnonzero((readers[1:] == readers[:-1]) & (paths[1:] == paths[:-1]))
     return events.iloc[order[followed]].assign(duration=(micros[followed + 1] - micros[followed]) / 1e6)
 
 
-def _micros_of(instants: pd.Series) -> np.ndarray:
+def micros_of(instants: pd.Series) -> np.ndarray:
+    """Return instants as microseconds since 1970."""
     return instants.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
 
 
