@@ -55,7 +55,7 @@ def run(
         articles: columns `external_id` (text), `article_id` and `published_at` (with zone).
         run_at: with zone; nothing later counts.
         days: UTC dates read, which end with that of *run_at*.
-        model: `als`, `cooccurrence` or `blend`.
+        model: `als`, `cooccurrence`, `blend` or `next`, which has its default settings.
         damping: of the latter two: the weight of the readers that each article is given for itself.
         topics, topic_share: of `blend`: the number of eigenvectors and their weight.
 
@@ -81,6 +81,7 @@ def run(
     df["external_id"] = df["path"].str.extract(rule, expand=False).str.replace(r"^0+(?=\d)", "", regex=True)
     df = df[df["external_id"].isin(articles.loc[articles["published_at"].notna(), "external_id"])]
     df = core(df, min_articles_per_reader, min_readers_per_article)
+    events = df
     done("filter")
 
     df = df.sort_values(["client_id", "path", "time"])
@@ -117,6 +118,8 @@ def run(
     times["log"] = np.log1p(times["decayed"])
     times["scaled"] = times["log"] / times.groupby("external_id")["log"].transform("max")
     readers, ids = sorted(times["client_id"].unique()), sorted(times["external_id"].unique())
+    if model == "next":
+        ids = sorted(events["external_id"].unique())
     rows = times["client_id"].map({reader: row for row, reader in enumerate(readers)})
     cols = times["external_id"].map({external_id: column for column, external_id in enumerate(ids)})
     confidence = sparse.csr_matrix((1 + times["scaled"], (rows, cols)), shape=(len(readers), len(ids)))
@@ -130,8 +133,11 @@ def run(
         similarity = by_readers(confidence, damping) + topic_share * by_topics(confidence, topics)
         lengths = np.sqrt(similarity.diagonal())
         similarity = similarity / lengths[:, None] / lengths[None, :]
+    elif model == "next":
+        similar = (by_readers(confidence, damping) + topic_share * by_topics(confidence, topics)) / (1 + topic_share)
+        similarity = 0.9 * by_sessions(events, ids, run_at) + 0.1 * similar
     else:
-        raise ValueError(f"als, cooccurrence or blend was expected, found {model!r}")
+        raise ValueError(f"als, cooccurrence, blend or next was expected, found {model!r}")
     done("train")
 
     ranked = similarity * (0.5 ** (age / recs_half_life_days)).loc[ids].to_numpy()[None, :]
@@ -174,6 +180,7 @@ def by_readers(confidence: sparse.csr_matrix, damping: float) -> np.ndarray:
     weighted = sparse.diags(1 / np.sqrt(np.log(1 + read_by_reader))) @ confidence
     common = (weighted.T @ weighted).toarray()
     lengths = np.sqrt(common.diagonal() + damping)
+    lengths[lengths == 0] = 1  # of an article without dwell
     similarity = common / lengths[:, None] / lengths[None, :]
     np.fill_diagonal(similarity, 1)
     return similarity
@@ -185,6 +192,44 @@ def by_topics(confidence: sparse.csr_matrix, topics: int) -> np.ndarray:
     first = max(len(common) - topics, 0)
     values, vectors = linalg.eigh(common, subset_by_index=[first, len(common) - 1])
     return cosines(vectors * values)
+
+
+def by_sessions(events: pd.DataFrame, ids: list[str], run_at: datetime) -> np.ndarray:
+    """Score all articles by what followed them in sessions and what is popular now."""
+    sessions: list[list[tuple[str, float]]] = []
+    for _, own in events.sort_values(["client_id", "time", "external_id"]).groupby("client_id"):
+        opened, last_article, last_event = None, "", None
+        for article, time_ in zip(own["external_id"], own["time"], strict=True):
+            pause = last_event is None or (time_ - last_event).total_seconds() > 1800
+            if pause or article != last_article:
+                if opened is None or (time_ - opened).total_seconds() > 1800:
+                    sessions.append([])
+                opened = time_
+                if article not in [each for each, _ in sessions[-1]]:
+                    sessions[-1].append((article, (run_at - time_).total_seconds() / 3600))
+            last_article, last_event = article, time_
+    ages = {article: sorted(a for session in sessions for each, a in session if each == article) for article in ids}
+    every = sorted(age for of_article in ages.values() for age in of_article)
+    taus = {article: max(3.0, found[:50][-1]) for article, found in ages.items()}
+    half_life = max(0.5, every[:1000][-1])
+    recent = {article: sum(0.5 ** (age / half_life) for age in found) for article, found in ages.items()}
+    usual = len(every) / every[-1] * half_life / np.log(2) * (1 - 0.5 ** (every[-1] / half_life))
+    shares = {article: value / max(sum(recent.values()), usual) for article, value in recent.items()}
+    held = min(1.0, sum(sorted(shares.values())[-20:]) / 0.6) ** 3
+    popular = [shares[i] * min(1.0, shares[i] / (4 * len(ages[i]) / len(every))) * held for i in ids]
+    scores = np.zeros((len(ids), len(ids))) + 150 * np.array(popular)
+    total = np.full(len(ids), 150.0)
+    for session in sessions:
+        for one, (source, age) in enumerate(session):
+            if age > ages[source][:500][-1]:
+                continue
+            weight = np.exp(-age / taus[source])
+            total[ids.index(source)] += weight
+            for two in range(one + 1, min(one + 11, len(session))):
+                target, later = session[two]
+                if later < age:
+                    scores[ids.index(source), ids.index(target)] += weight * np.exp(-(two - one - 1) / 2)
+    return scores / total[:, None]
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:

@@ -10,22 +10,29 @@ of that list, otherwise 0.
   cannot be answered by any model. They are left out and counted.
 - Lists do not depend on the reader and may contain articles already read. This holds for popularity too.
 - The publication times of these articles are unknown, so all weights are 1.
+- `next` also sees when articles were opened.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from include.articles.interactions import dwell, filters
+from include.articles.events import archive
+from include.articles.events.hosts import Hosts
+from include.articles.interactions import dwell, filters, identity, readings
 from include.articles.models import matrix
 from include.articles.models.ranking import rank_recommendations
-from include.articles.models.training import MODELS
+from include.articles.models.sequence import Readings
+from include.articles.models.training import MODELS, OF_READINGS
 from include.articles.models.weights import get_weights
 from include.articles.settings import ArticleSettings
+from include.articles.sites.adapters import adapter_of
+from include.articles.sites.configuration import shipped_sites
 
 TOP = 10
 IDLE_MS = 600_000
@@ -42,12 +49,16 @@ class Sample:
         matrix: scaled dwell, shape (readers, articles).
         questions: one row per reader with a question; columns `source` and `target`.
         left_out: number of questions that no model can answer.
+        opened: columns `client_id`, `external_id` and `read_at`, as of `find_readings`.
+        run_at: the instant of the run; by default that of the last reading.
     """
 
     articles: np.ndarray
     matrix: sparse.csr_matrix
     questions: pd.DataFrame
     left_out: int
+    opened: pd.DataFrame
+    run_at: pd.Timestamp | None = None
 
 
 def load_globo(folder: Path) -> pd.DataFrame:
@@ -82,7 +93,8 @@ def hold_out_last(clicks: pd.DataFrame) -> Sample:
     sources = first.drop(held.index).groupby("reader").tail(1)
     pairs = pd.MultiIndex.from_frame(clicks[["reader", "article"]])
     held_pairs = pd.MultiIndex.from_frame(held[["reader", "article"]])
-    return _sample(_interactions(clicks[~pairs.isin(held_pairs)]), held, sources)
+    rest = clicks[~pairs.isin(held_pairs)]
+    return _sample(interactions_of(rest), held, sources, rest)
 
 
 def hold_out_future(clicks: pd.DataFrame, share: float = 0.8) -> Sample:
@@ -91,10 +103,11 @@ def hold_out_future(clicks: pd.DataFrame, share: float = 0.8) -> Sample:
     instant = first["ms"].quantile(share)
     before = first[first["ms"] < instant]
     held = first[first["ms"] >= instant].groupby("reader").head(1)
-    return _sample(_interactions(clicks[clicks["ms"] < instant]), held, before.groupby("reader").tail(1))
+    rest = clicks[clicks["ms"] < instant]
+    return _sample(interactions_of(rest), held, before.groupby("reader").tail(1), rest)
 
 
-def _interactions(clicks: pd.DataFrame) -> pd.DataFrame:
+def interactions_of(clicks: pd.DataFrame) -> pd.DataFrame:
     """Build interactions with the steps of a run; an article is read until the next click, 600 s at most."""
     following = clicks["ms"].shift(-1).where(clicks["reader"].eq(clicks["reader"].shift(-1)), np.inf)
     until = np.minimum(following, clicks["ms"] + IDLE_MS).astype(np.int64)
@@ -116,20 +129,29 @@ def _interactions(clicks: pd.DataFrame) -> pd.DataFrame:
     return dwell.build_interactions(filters.filter_articles(timed))
 
 
-def _sample(interactions: pd.DataFrame, held: pd.DataFrame, sources: pd.DataFrame) -> Sample:
+def open_articles(clicks: pd.DataFrame) -> pd.DataFrame:
+    """Return clicks as events whose readings `next` learns from."""
+    times = pd.to_datetime(clicks["ms"], unit="ms", utc=True)
+    events = pd.DataFrame({"client_id": clicks["reader"], "external_id": clicks["article"], "activity_time": times})
+    return readings.find_readings(events.astype({"client_id": "category", "external_id": "category"}))
+
+
+def _sample(interactions: pd.DataFrame, held: pd.DataFrame, sources: pd.DataFrame, clicks: pd.DataFrame) -> Sample:
     last = interactions["session_date"].max()
     _, articles, seconds = matrix.aggregate_times(interactions, last, SETTINGS.dwell_half_life_days)
     questions = held.merge(sources, on="reader", suffixes=("_held", "_source"))
     questions = questions.rename(columns={"article_source": "source", "article_held": "target"})[["source", "target"]]
     known = questions["source"].isin(articles) & questions["target"].isin(articles)
-    return Sample(articles, matrix.scale_matrix(seconds), questions[known], int((~known).sum()))
+    opened = open_articles(clicks[clicks["article"].isin(articles)])
+    return Sample(articles, matrix.scale_matrix(seconds), questions[known], int((~known).sum()), opened)
 
 
 def load_lastfm(path: Path, seed: int) -> Sample:
     """
     Read the play counts of last.fm listeners, 2011, with plays in place of seconds.
 
-    There are no times: one artist of each listener, chosen by *seed*, is held out, and another one is the source.
+    There are no times: one artist of each listener, chosen by *seed*, is held out, and another one is the source; all
+    was played at once.
     """
     plays = pd.read_csv(path, sep="\t").astype({"userID": str, "artistID": str})
     plays = plays.rename(columns={"userID": "reader", "artistID": "article"}).sample(frac=1, random_state=seed)
@@ -137,15 +159,16 @@ def load_lastfm(path: Path, seed: int) -> Sample:
     held = enough.groupby("reader").tail(1)
     sources = enough.drop(held.index).groupby("reader").tail(1)
     names = {"reader": "client_id", "article": "external_id", "weight": "dwell_seconds"}
-    interactions = filters.filter_articles(plays.drop(held.index).rename(columns=names))
-    return _sample(interactions.assign(session_date=pd.Timestamp("2011-01-01")), held, sources)
+    rest = plays.drop(held.index)
+    interactions = filters.filter_articles(rest.rename(columns=names))
+    return _sample(interactions.assign(session_date=pd.Timestamp("2011-01-01")), held, sources, rest.assign(ms=0))
 
 
 def load_planted(folder: Path, run_at: pd.Timestamp) -> tuple[Sample, pd.Series, pd.Series]:
     """
     Read a generated archive's truth: a sample without questions, and topics and weights of the articles.
 
-    The interactions are the generator's own and go through the filters of a run.
+    The interactions are the generator's own and go through the filters of a run; readings are read from its events.
     """
     read = pd.read_csv(folder / "truth" / "interactions.csv.gz", dtype={"client_id": str, "external_id": str})
     read = filters.filter_articles(read.assign(duration=read["dwell_seconds"]))
@@ -156,13 +179,28 @@ def load_planted(folder: Path, run_at: pd.Timestamp) -> tuple[Sample, pd.Series,
     articles = pd.read_json(folder / "truth" / "articles.jsonl", lines=True, dtype={"external_id": str})
     articles = articles.set_index("external_id").loc[ids]
     weights = get_weights(articles["published_at"], run_at, SETTINGS.recs_half_life_days)
-    sample = Sample(ids, matrix.scale_matrix(seconds), pd.DataFrame({"source": [], "target": []}), 0)
-    return sample, articles["topic"], weights
+    opened = _read_events(folder, run_at)
+    opened = readings.find_readings(opened[opened["external_id"].isin(ids)])
+    nothing = pd.DataFrame({"source": [], "target": []})
+    return Sample(ids, matrix.scale_matrix(seconds), nothing, 0, opened, run_at), articles["topic"], weights
+
+
+def _read_events(folder: Path, run_at: pd.Timestamp) -> pd.DataFrame:
+    """Read the events of a generated archive as the first steps of a run do."""
+    site = shipped_sites()["washington-city-paper"]
+    hosts, instant = Hosts(site.all_hosts), run_at.to_pydatetime()
+    with TemporaryDirectory() as extracts:
+        manifest = archive.collect(folder, Path(extracts), instant, SETTINGS, hosts=hosts)
+        found = archive.load(folder, Path(extracts), manifest, instant, SETTINGS, hosts)
+    return identity.add_external_ids(filters.filter_emailnewsletter(found), adapter_of(site))
 
 
 def related(sample: Sample, model: str, weights: pd.Series | None = None, length: int = TOP) -> pd.DataFrame:
     """Return the list of each article after training *model*: columns `source`, `target`, `rank`."""
-    vectors = MODELS[model](sample.matrix, SETTINGS)
+    run_at = sample.run_at or sample.opened["read_at"].max()
+    coded = readings.code_readings(sample.opened, sample.articles)
+    opened = Readings(*coded, round(run_at.timestamp() * 1e6)) if model in OF_READINGS else None
+    vectors = MODELS[model](sample.matrix, SETTINGS, opened)
     weight = np.ones(len(sample.articles)) if weights is None else weights.to_numpy()
     return rank_recommendations(vectors, sample.articles.tolist(), weight, length)
 

@@ -122,6 +122,11 @@ class RunFiles:
         return self.folder / "interactions.parquet"
 
     @property
+    def readings(self) -> StoragePath:
+        """When readers opened articles."""
+        return self.folder / "readings.parquet"
+
+    @property
     def gaps(self) -> StoragePath:
         """Figure of the gaps between events."""
         return self.folder / "gaps.png"
@@ -148,8 +153,13 @@ class RunFiles:
 
     @property
     def vectors(self) -> StoragePath:
-        """Vectors of the articles."""
+        """Vectors of the articles; as targets, if a model has others for sources."""
         return self.folder / "article_vectors.npz"
+
+    @property
+    def source_vectors(self) -> StoragePath:
+        """Vectors of the articles as sources, of a model that has such."""
+        return self.folder / "source_vectors.npz"
 
     @property
     def weights(self) -> StoragePath:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import pandas as pd
+from scipy import sparse
 from sqlalchemy import Engine
 
 from include.articles import plan as plans
@@ -23,11 +24,13 @@ from include.articles.database.tables import DEFAULT_SOURCE
 from include.articles.events import archive
 from include.articles.events.archive import events_url
 from include.articles.events.hosts import Hosts
-from include.articles.interactions import dwell, filters, identity
+from include.articles.interactions import dwell, filters, identity, readings
 from include.articles.interactions.columns import without_unused
 from include.articles.layout import RunFiles
 from include.articles.models import matrix, popularity, ranking
-from include.articles.models.training import MODELS
+from include.articles.models.sequence import Readings
+from include.articles.models.training import MODELS, OF_READINGS
+from include.articles.models.vectors import Scores, Vectors
 from include.articles.models.weights import get_weights
 from include.articles.plan import NoPlanError, Plan
 from include.articles.publishing import ARTICLE, POPULARITY, publish
@@ -172,7 +175,9 @@ class Pipeline:
         articles = read_frame(self.files.articles)
         found = identity.join_articles(read_frame(self.files.events), articles)
         counts["with_metadata"] = report.size(found)
-        found = dwell.time_activities(dwell.fix_dtypes(self._core(found)))
+        found = self._core(found)
+        write_frame(self.files.readings, readings.find_readings(found))
+        found = dwell.time_activities(dwell.fix_dtypes(found))
         counts["timed"] = len(found)
         if settings.save_figures:
             from include.articles import figures  # importing matplotlib takes a second
@@ -211,10 +216,19 @@ class Pipeline:
         readers, articles, seconds = matrix.aggregate_times(
             read_frame(self.files.interactions), plan.run_at.date(), plan.settings.dwell_half_life_days
         )
-        vectors = MODELS[plan.settings.model](matrix.scale_matrix(seconds), plan.settings)
+        opened = None
+        if plan.settings.model in OF_READINGS:
+            found = read_frame(self.files.readings)
+            articles, seconds = matrix.add_articles(articles, seconds, found["external_id"].astype(str).unique())
+            coded = readings.code_readings(found, articles)
+            opened = Readings(*coded, round(plan.run_at.timestamp() * 1e6))
+        vectors = MODELS[plan.settings.model](matrix.scale_matrix(seconds), plan.settings, opened)
         write_matrix(self.files.matrix, seconds)
         write_frame(self.files.readers, pd.DataFrame({"client_id": readers.astype(str)}))
         write_frame(self.files.sources, pd.DataFrame({"external_id": articles.astype(str)}))
+        if isinstance(vectors, Scores):
+            write_matrix(self.files.source_vectors, vectors.sources)
+            vectors = vectors.targets
         write_matrix(self.files.vectors, vectors)
         counts = {
             "readers": len(readers),
@@ -230,7 +244,7 @@ class Pipeline:
         sources = read_frame(self.files.sources)["external_id"]
         weights = self._weights(plan.settings.recs_half_life_days).reindex(sources)
         lists = ranking.rank_recommendations(
-            read_matrix(self.files.vectors),
+            self._vectors(),
             sources.tolist(),
             weights.to_numpy(),
             plan.settings.max_recs,
@@ -312,6 +326,12 @@ class Pipeline:
         articles = read_frame(self.files.articles, ["external_id", "published_at"])
         published = articles.set_index(articles["external_id"].astype(str))["published_at"]
         return get_weights(published, self.plan.run_at, half_life_days)
+
+    def _vectors(self) -> Vectors | Scores:
+        vectors = read_matrix(self.files.vectors)
+        if self.plan.settings.model not in OF_READINGS:
+            return vectors
+        return Scores(sparse.csr_matrix(read_matrix(self.files.source_vectors)), sparse.csr_matrix(vectors))
 
     def _publish(self, kind: str, lists: pd.DataFrame, max_shrink: float | None = None) -> Counts:
         with self.dependencies.open_database() as engine:

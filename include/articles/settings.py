@@ -74,10 +74,10 @@ class ArticleSettings(Settings):
         min_length=1,
         description="location of the events: `s3://bucket/prefix`, `file:///path`, or the name of an S3 bucket",
     )
-    model: Literal["als", "blend", "cooccurrence"] = Field(
-        default="blend",
-        description="model of related articles: `blend` (common readers and topics), `cooccurrence` (common readers) "
-        "or `als` (matrix factorisation)",
+    model: Literal["als", "blend", "cooccurrence", "next"] = Field(
+        default="next",
+        description="model of related articles: `next` (what readers open next, and what is popular now), `blend` "
+        "(common readers and topics), `cooccurrence` (common readers) or `als` (matrix factorisation)",
     )
     days_of_data: int = Field(
         default=28, ge=1, le=3660, description="number of UTC dates whose events are read, including the run's"
@@ -112,6 +112,34 @@ class ArticleSettings(Settings):
     regularization: float = Field(default=2.319952, gt=0, description="regularisation of the matrix factorisation")
     epochs: int = Field(default=2, ge=1, le=1000, description="passes of the matrix factorisation over the data")
     random_seed: int = Field(default=42, ge=0, lt=2**32, description="random seed of the matrix factorisation")
+    next_idle_minutes: float = Field(
+        default=30, gt=0, le=1440, description="model `next`: a reader's pause that ends a session, in minutes"
+    )
+    next_sessions: int = Field(
+        default=500, ge=1, le=100_000, description="model `next`: number of latest sessions of an article that count"
+    )
+    next_age_hours: float = Field(
+        default=3,
+        gt=0,
+        description="model `next`: hours after which a session counts 1/e; longer for articles with few sessions",
+    )
+    next_steps: float = Field(
+        default=2, gt=0, description="model `next`: steps further in a session after which an article counts 1/e"
+    )
+    next_popularity: float = Field(
+        default=150,
+        gt=0,
+        description="model `next`: weight of what is popular now, in sessions; more: lists resemble each other",
+    )
+    next_popularity_half_life_hours: float = Field(
+        default=0.5,
+        gt=0,
+        description="model `next`: half-life of a reading as a sign of what is popular now, in hours; "
+        "longer where little is read",
+    )
+    next_blend: float = Field(
+        default=0.1, ge=0, lt=1, description="model `next`: share of the similarity of `blend` in a score, 0 to 1"
+    )
     metadata_refresh_hours: float = Field(
         default=24, ge=0, description="maximum age, in hours since publication, of articles that are fetched again"
     )

@@ -52,3 +52,24 @@ def scale_matrix(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     np.maximum.at(largest, scaled.indices, scaled.data)
     scaled.data /= largest[scaled.indices]
     return scaled
+
+
+def add_articles(
+    external_ids: np.ndarray, matrix: sparse.csr_matrix, others: np.ndarray
+) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """
+    Add articles without dwell.
+
+    Args:
+        external_ids: the articles of the matrix, distinct text.
+        matrix: shape (readers, articles).
+        others: further articles, or some of the same.
+
+    Returns:
+        All articles, ascending as text, and the matrix with a column for each.
+    """
+    together = np.array(sorted({*external_ids, *others}), dtype=object)
+    places = pd.Index(together).get_indexer(pd.Index(external_ids))
+    found = matrix.tocoo()
+    shape = matrix.shape[0], len(together)
+    return together, sparse.csr_matrix((found.data, (found.row, places[found.col])), shape=shape)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from include.articles.models.vectors import Vectors, unit_rows
+from include.articles.models.vectors import Scores, Vectors, unit_rows
 
 BLOCK_ROWS, BLOCK_CELLS = 2_000, 2**24
 """Largest number of sources, and of values (8 bytes each), for which similarities are computed at once."""
@@ -15,7 +15,7 @@ DECIMALS = 12
 
 
 def rank_recommendations(
-    article_vectors: Vectors,
+    article_vectors: Vectors | Scores,
     external_ids: Sequence[str],
     weights: Sequence[float] | np.ndarray,
     max_recs: int,
@@ -28,7 +28,7 @@ def rank_recommendations(
     external id. The list of each source has min(max_recs, articles - 1) rows.
 
     Args:
-        article_vectors: shape (articles, factors), dense or sparse.
+        article_vectors: shape (articles, factors), dense or sparse; or scores, which take the place of cosines.
         external_ids: the articles, distinct, in the order of the vectors.
         weights: weight of each article as a target, 0 to 1, in the same order.
         max_recs: maximum number of rows of a list.
@@ -43,7 +43,12 @@ def rank_recommendations(
     """
     ids = np.array([str(each) for each in external_ids], dtype=object)
     order = np.argsort(ids, kind="stable")  # so that positions are in the order of external ids
-    ids, parts = ids[order], _parts(unit_rows(article_vectors)[order])
+    ids = ids[order]
+    if isinstance(article_vectors, Scores):
+        parts = _parts(article_vectors.sources[order], article_vectors.targets[order])
+    else:
+        unit = unit_rows(article_vectors)[order]
+        parts = _parts(unit, unit)
     weight = np.asarray(weights, dtype=float)[order]
     if not np.isfinite(weight).all():
         raise ValueError(f"a finite weight was expected of article {ids[~np.isfinite(weight)][0]}")
@@ -70,20 +75,20 @@ def rank_recommendations(
     )
 
 
-def _parts(unit: Vectors) -> list[Vectors]:
-    """Split the columns: well-filled ones are multiplied far faster as a dense matrix."""
-    if not sparse.issparse(unit):
-        return [unit]
-    rows = unit.tocsc()
-    full = np.diff(rows.indptr) > rows.shape[0] / 4
-    return [rows[:, ~full].tocsr(), rows[:, full].toarray()]
+def _parts(sources: Vectors, targets: Vectors) -> list[tuple[Vectors, Vectors]]:
+    """Split the columns: well-filled ones are multiplied far faster as dense matrices."""
+    if not (sparse.issparse(sources) and sparse.issparse(targets)):
+        return [(sources, targets)]
+    left, right = sources.tocsc(), targets.tocsc()
+    full = np.diff(right.indptr) > right.shape[0] / 4
+    return [(left[:, ~full].tocsr(), right[:, ~full].tocsr()), (left[:, full].toarray(), right[:, full].toarray())]
 
 
-def _similarities(parts: list[Vectors], block: slice) -> np.ndarray:
-    """Return the cosines of the articles in *block* with all articles, shape (block, articles)."""
-    total = np.zeros((block.stop - block.start, parts[0].shape[0]))
-    for part in parts:
-        product = part[block] @ part.T
+def _similarities(parts: list[tuple[Vectors, Vectors]], block: slice) -> np.ndarray:
+    """Return the products of the articles in *block* with all articles, shape (block, articles)."""
+    total = np.zeros((block.stop - block.start, parts[0][1].shape[0]))
+    for sources, targets in parts:
+        product = sources[block] @ targets.T
         total += product if isinstance(product, np.ndarray) else product.toarray()
     return total.round(DECIMALS, out=total)
 

@@ -1,5 +1,6 @@
 """Vectors that describe articles; the cosine of two is the similarity of the articles."""
 
+from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
@@ -7,6 +8,20 @@ from scipy import sparse
 
 Vectors = np.ndarray | sparse.csr_matrix
 """One row per article, dense or sparse."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """
+    Vectors whose products are scores, 1 at most: one of a source and one of a target, in place of a cosine of equals.
+
+    Attributes:
+        sources: one row per article, as the source of a list.
+        targets: one row per article, as a target.
+    """
+
+    sources: sparse.csr_matrix
+    targets: sparse.csr_matrix
 
 
 @overload

@@ -12,10 +12,12 @@ from include.articles.events.records import transform_raw_data
 from include.articles.interactions.dwell import build_interactions, fix_dtypes, time_activities
 from include.articles.interactions.filters import filter_activities, filter_articles, filter_emailnewsletter
 from include.articles.interactions.identity import add_external_ids, join_articles
-from include.articles.models.matrix import aggregate_times, scale_matrix
+from include.articles.interactions.readings import code_readings, find_readings
+from include.articles.models.matrix import add_articles, aggregate_times, scale_matrix
 from include.articles.models.popularity import calculate_defaults, rank_defaults
 from include.articles.models.ranking import rank_recommendations
-from include.articles.models.training import MODELS
+from include.articles.models.sequence import Readings
+from include.articles.models.training import MODELS, OF_READINGS
 from include.articles.models.weights import get_weights
 from include.articles.settings import ArticleSettings
 from include.articles.sites.adapters import adapter_of
@@ -86,9 +88,20 @@ class Outcome:
 
 def interact(found: pd.DataFrame, articles: pd.DataFrame, settings: ArticleSettings, site: Site) -> pd.DataFrame:
     """Go from events to interactions."""
+    return measure(clean(found, articles, settings, site), settings)
+
+
+def clean(found: pd.DataFrame, articles: pd.DataFrame, settings: ArticleSettings, site: Site) -> pd.DataFrame:
+    """Go from events to those of known articles with several readers."""
     core = settings.min_readers_per_article, settings.min_articles_per_reader
     found = filter_articles(add_external_ids(filter_emailnewsletter(found), adapter_of(site)), *core)
-    found = time_activities(fix_dtypes(filter_articles(join_articles(found, articles), *core)))
+    return filter_articles(join_articles(found, articles), *core)
+
+
+def measure(found: pd.DataFrame, settings: ArticleSettings) -> pd.DataFrame:
+    """Go from these events to interactions."""
+    core = settings.min_readers_per_article, settings.min_articles_per_reader
+    found = time_activities(fix_dtypes(found))
     found = filter_articles(filter_activities(found, settings.max_gap_seconds, settings.min_reader_seconds), *core)
     return build_interactions(found)
 
@@ -98,15 +111,21 @@ def follow(
 ) -> Outcome:
     """Run all steps with the settings *given*."""
     settings = ArticleSettings.load(**({"factors": 4} | given))
-    interactions = interact(found, articles, settings, site)
+    cleaned = clean(found, articles, settings, site)
+    interactions = measure(cleaned, settings)
     times = articles.set_index("external_id")["published_at"]
     dwell = calculate_defaults(interactions, settings.defaults_window_interactions, settings.defaults_confidence)
     weights = get_weights(times, run_at, settings.defaults_half_life_days)
     defaults = rank_defaults(dwell, weights, settings.max_recs)
     _, ids, matrix = aggregate_times(interactions, run_at.date(), settings.dwell_half_life_days)
+    opened = None
+    if settings.model in OF_READINGS and len(ids):
+        readings = find_readings(cleaned)
+        ids, matrix = add_articles(ids, matrix, readings["external_id"].astype(str).unique())
+        opened = Readings(*code_readings(readings, ids), round(run_at.timestamp() * 1e6))
     scaled = scale_matrix(matrix)
     with threadpool_limits(1, "openmp"):  # for so little, threads cost more than they save
-        vectors = MODELS[settings.model](scaled, settings) if len(ids) else scaled.T.tocsr()
+        vectors = MODELS[settings.model](scaled, settings, opened) if len(ids) else scaled.T.tocsr()
     weights = get_weights(times, run_at, settings.recs_half_life_days).reindex(ids)
     lists = rank_recommendations(vectors, ids.tolist(), weights.to_numpy(), settings.max_recs)
     return Outcome(interactions, dwell, defaults, lists)

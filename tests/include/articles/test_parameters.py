@@ -60,7 +60,7 @@ def test_each_parameter_is_described_and_takes_null():
         found = parameters.schema(name)
         assert "null" in found["type"]
         assert found["description"]
-    assert parameters.schema("model")["enum"] == ["als", "blend", "cooccurrence", None]
+    assert parameters.schema("model")["enum"] == ["als", "blend", "cooccurrence", "next", None]
     assert parameters.schema("max_recs") == {
         "type": ["integer", "null"],
         "minimum": 1,

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from benchmarks.support import plain_articles
 from deploy.demo.articles import generate
 from include.articles.events.archive import fetch_data
-from include.articles.models.training import MODELS
+from include.articles.models.training import MODELS, OF_READINGS
 from include.core.frames import read_frame
 from tests.include.articles.chain import follow
 from tests.include.articles.runner import END, GAZETTE, STEPS, Runner, site
@@ -62,7 +62,8 @@ def test_the_steps_give_what_a_plain_program_gives(articles, readers, events, se
         given: dict[str, Any] = {"model": model, "factors": 8, "max_recs": 9}
         found = follow(read, table(generated), END, site(), **given)
         plain = plain_articles.run(tmp_path, table(generated), END, 4, domain=generate.DOMAIN, **given)
-        assert found.lists["source"].nunique() == sources
+        count = found.lists["source"].nunique()
+        assert count >= sources if model in OF_READINGS else count == sources  # it counts articles only opened, too
         assert_same_interactions(found.interactions, plain["interactions"], KEYS)
         assert_same_defaults(found.defaults, plain["defaults"])
         assert_same_lists(found.lists, plain["recommendations"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from include.articles.models.matrix import aggregate_times, scale_matrix
+from include.articles.models.matrix import add_articles, aggregate_times, scale_matrix
 from tests.include.articles.archive import RUN_AT
 
 RUN_DATE = RUN_AT.date()
@@ -91,3 +91,9 @@ def test_scaling_leaves_what_it_is_given():
 def test_no_values_scale_to_none():
     for shape in ((0, 0), (0, 3), (2, 3)):
         assert scale_matrix(sparse.csr_matrix(shape)).toarray().tolist() == np.zeros(shape).tolist()
+
+
+def test_articles_without_dwell_have_empty_columns():
+    ids, found = add_articles(np.array(["1", "3"]), sparse.csr_matrix([[5.0, 7.0]]), np.array(["2", "3", "4"]))
+    assert ids.tolist() == ["1", "2", "3", "4"]
+    assert found.toarray().tolist() == [[5, 0, 7, 0]]

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from include.articles.models import ranking
 from include.articles.models.ranking import rank_recommendations
+from include.articles.models.vectors import Scores
 
 VECTORS = st.integers(0, 8).flatmap(
     lambda n: st.lists(
@@ -102,3 +103,20 @@ def test_ids_are_text():
 def test_an_article_without_weight_is_an_error():
     with pytest.raises(ValueError, match="article b"):
         rank_recommendations(np.eye(2), ["a", "b"], [1, np.nan], 1)
+
+
+@given(st.integers(1, 8), st.integers(0, 99), st.integers(1, 9), st.sampled_from([1, 3, 2000]))
+def test_scores_take_the_place_of_cosines(articles, seed, max_recs, block_rows):
+    random = np.random.default_rng(seed)
+    sources, targets = (random.integers(0, 3, (articles, 4)) / 10 for _ in range(2))
+    ids, weights = [str(number) for number in random.permutation(articles)], random.random(articles)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "BLOCK_ROWS", block_rows)
+        scores = Scores(sparse.csr_matrix(sources), sparse.csr_matrix(targets))
+        found = lists(rank_recommendations(scores, ids, weights, max_recs))
+    for source, own in zip(ids, sources, strict=True):
+        values = {target: round(float(own @ other), 12) for target, other in zip(ids, targets, strict=True)}
+        weighted = {target: values[target] * weight for target, weight in zip(ids, weights, strict=True)}
+        expected = sorted((target for target in ids if target != source), key=lambda each: (-weighted[each], each))
+        expected = [(target, pytest.approx(weighted[target], abs=1e-6)) for target in expected[:max_recs]]
+        assert found.get(source, []) == expected
