@@ -49,8 +49,8 @@ class QuartetPlugin(AirflowPlugin):
         """
         Middleware in front of the whole server, Airflow's own routes included.
 
-        It rejects bodies that are too large, requests for unknown host names, as a guard against DNS rebinding, and,
-        where nobody signs in, writing requests from pages of other sites.
+        It rejects bodies that are too large, more passwords than can be checked, requests for unknown host names, as a
+        guard against DNS rebinding, and, where nobody signs in, writing requests from pages of other sites.
         """
         from airflow.configuration import conf
         from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -59,9 +59,11 @@ class QuartetPlugin(AirflowPlugin):
         from include.workflows import WORKFLOWS
         from quartet.api.common.limits import BodyLimit
         from quartet.api.common.origin import SameOrigin
+        from quartet.api.common.sign_in import SignInLimit
 
         own = [f"/{workflow.name}" for workflow in WORKFLOWS]
         found: list[tuple[str, Any, dict[str, Any]]] = [
+            ("Sign-in limit", SignInLimit, {}),
             ("Body limit of tasks", BodyLimit, {"max_bytes": MAX_TASK_BODY_BYTES, "elsewhere": own}),
             ("Body limit", BodyLimit, {"max_bytes": MAX_BODY_BYTES, "elsewhere": [*own, "/execution"]}),
         ]

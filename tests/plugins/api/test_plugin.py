@@ -60,7 +60,7 @@ def test_airflow_tells_what_the_plugin_brings(airflow: Client):
     [ours] = [plugin for plugin in plugins if plugin["name"] == "quartet"]
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == [f"/{workflow.name}" for workflow in WORKFLOWS]
     assert [each["name"] for each in ours["fastapi_root_middlewares"]] == [
-        "Body limit of tasks", "Body limit", "Allowed hosts",
+        "Sign-in limit", "Body limit of tasks", "Body limit", "Allowed hosts",
     ]  # fmt: skip
 
 
