@@ -1,5 +1,6 @@
 """The routes of the articles API."""
 
+import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -27,7 +28,8 @@ Service = Annotated[RecommendationService, Depends(_service)]
 
 
 def _described(body: type, taken: list[dict[str, Any]], *statuses: int) -> dict[str, Any]:
-    responses = {200: {"model": body}, **documented(400, *statuses, 414, 503)}
+    unchanged = {"description": "The client has this response already, by its `If-None-Match`"}
+    responses = {200: {"model": body}, 304: unchanged, **documented(400, *statuses, 414, 503)}
     return {"responses": responses, "openapi_extra": {"parameters": taken}}
 
 
@@ -52,7 +54,7 @@ async def recs(request: Request, service: Service) -> Response:
     """
     site = _site(request, service.settings.site_name) or ""
     query = parameters.recommendation_query(request.query_params, site)
-    return _response(service, await service.recommendations(query))
+    return _response(request, service, await service.recommendations(query))
 
 
 @router.get("/models", **_described(Models, parameters.MODELS))
@@ -63,7 +65,7 @@ async def models(request: Request, service: Service) -> Response:
     if (site := _site(request, _guarded_site(service))) is not None:
         equal["site"] = site
     found = await service.models(equal, parameters.size(query), parameters.order(query, MODEL))
-    return _response(service, found)
+    return _response(request, service, found)
 
 
 @router.get("/models/{model_id}/articles", **_described(Articles, parameters.ARTICLES, 404))
@@ -72,7 +74,7 @@ async def articles(request: Request, service: Service) -> Response:
     model_id = parameters.integer(request.path_params["model_id"])
     if model_id is None:
         raise UnknownModelError
-    return _response(service, await service.articles(model_id, _site(request, _guarded_site(service))))
+    return _response(request, service, await service.articles(model_id, _site(request, _guarded_site(service))))
 
 
 def _guarded_site(service: RecommendationService) -> str | None:
@@ -88,8 +90,14 @@ def _site(request: Request, default: str | None) -> str | None:
     return site
 
 
-def _response(service: RecommendationService, body: bytes) -> Response:
+def _response(request: Request, service: RecommendationService, body: bytes) -> Response:
+    """Return a body that browsers may keep; nothing but its tag, if the client has it already (RFC 9110, 13.1.2)."""
     settings = service.settings
     seconds = int(min(BROWSER_SECONDS, settings.cache_seconds))
     scope = "public" if settings.public else "private"
-    return Response(body, media_type="application/json", headers={"Cache-Control": f"{scope}, max-age={seconds}"})
+    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    headers = {"Cache-Control": f"{scope}, max-age={seconds}", "ETag": tag}
+    known = ",".join(request.headers.getlist("if-none-match"))
+    if known.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)

@@ -82,3 +82,22 @@ def test_browsers_keep_an_answer_for_a_minute_at_most(filled, monkeypatch, queri
         for _ in range(2):
             assert client.get("/recs?source_entity_id=x").headers["Cache-Control"] == header
         assert len(queries) == (4 if seconds == "0" else 2)
+
+
+@pytest.mark.parametrize("path", ["/recs?source_entity_id=x", "/recs", "/models"])
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+def test_what_a_client_has_already_is_not_sent_again(client, filled, path, form):
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": form.format(first.headers["ETag"])})
+    assert (again.status_code, again.content) == (304, b"")
+    assert {name: again.headers[name] for name in ("ETag", "Cache-Control", "Access-Control-Allow-Origin")} == {
+        name: first.headers[name] for name in ("ETag", "Cache-Control", "Access-Control-Allow-Origin")
+    }
+
+
+def test_another_response_has_another_tag(client, filled):
+    tags = [client.get(path).headers["ETag"] for path in ("/recs?size=1", "/recs?size=2", "/recs?size=1")]
+    assert tags[0] == tags[2] != tags[1]
+    for other in ('"other"', tags[1], tags[0].strip('"'), ""):
+        answer = client.get("/recs?size=1", headers={"If-None-Match": other})
+        assert (answer.status_code, len(answer.json()["results"])) == (200, 1)
