@@ -139,10 +139,13 @@ def lock(connection: Connection, task_id: str, *, exclusive: bool = False) -> No
         exclusive: wait for all other transactions that have locked the row, and let them wait for this one.
 
     Raises:
-        TaskAbortedError: the task was aborted.
+        TaskAbortedError: the task was aborted, or deleted.
     """
     statement = select(STATE.c.stat).where(STATE.c.task_id == task_id).with_for_update(read=not exclusive)
-    if connection.execute(statement).scalar() == Stat.BREAK:
+    stat = connection.execute(statement).scalar()
+    if stat is None:
+        raise TaskAbortedError(f"task {task_id} was deleted")
+    if stat == Stat.BREAK:
         raise TaskAbortedError(f"task {task_id} was aborted")
 
 

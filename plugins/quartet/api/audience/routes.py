@@ -53,6 +53,15 @@ async def _close_unopened(request: Request, service: AudienceService) -> bool:
     return closed
 
 
+async def _end_run(request: Request, task_id: str, run_id: str | None) -> None:
+    """End the run of a task that was aborted or deleted. Never fails: nothing more is written for it anyway."""
+    if run_id:
+        try:
+            await runs.fail(request, DAG, run_id)
+        except Exception:
+            log.warning("task %s was aborted, but its run %s was not ended", task_id, run_id, exc_info=True)
+
+
 Service = Annotated[AudienceService, Depends(_service)]
 TableName = Annotated[
     str, AfterValidator(_known_table), WithJsonSchema({"type": "string", "enum": list(RESULT_TABLES)})
@@ -126,11 +135,20 @@ async def abort(request: Request, task_id: str, service: Service) -> Status:
     Rejected with `error_code` 400 if the task does not exist.
     """
     status, run_id = await run_in_threadpool(service.abort, task_id)
-    if run_id:
-        try:
-            await runs.fail(request, DAG, run_id)
-        except Exception:
-            log.warning("task %s was aborted, but its run %s was not ended", task_id, run_id, exc_info=True)
+    await _end_run(request, task_id, run_id)
+    return status
+
+
+@router.delete("/api/tasks/{task_id}/", dependencies=WRITE, response_model_exclude_unset=True, include_in_schema=False)
+@router.delete("/api/tasks/{task_id}", dependencies=WRITE, response_model_exclude_unset=True)
+async def delete_task(request: Request, task_id: str, service: Service) -> Status:
+    """
+    Delete a task for good: its labelled rows, results, counts, files and its row; one that runs is aborted first.
+
+    Rejected with `error_code` 400 if the task does not exist, or something cannot be deleted; then repeat it.
+    """
+    status, run_id = await run_in_threadpool(service.delete, task_id)
+    await _end_run(request, task_id, run_id)
     return status
 
 

@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from include.audience import layout, plan
 from include.audience.report import coverage_report
 from include.audience.request import LabelingRequest
-from include.audience.results import batches, state, tables
+from include.audience.results import batches, deletion, state, tables
 from include.audience.results.adoption import ResultTableError
 from include.audience.results.sampling import sample
 from include.audience.results.state import Stat
+from include.audience.retention import is_over
 from include.audience.rules import files
 from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.source import source_map
@@ -26,6 +27,7 @@ from include.core.database.engine import open_engine
 from include.core.database.errors import is_missing_column, is_timeout, retry
 from include.core.database.mariadb import with_timeouts
 from include.core.errors import BadDataError, DamagedObjectError
+from include.core.retention import Sweeper
 from include.core.text import excerpt
 from quartet.api.audience.messages import ADVICE, ENDED, NEVER_STARTED, NO_ROWS, UNKNOWN
 from quartet.api.audience.schemas import Accepted, Coverage, Created, Sample, Status, TaskList
@@ -163,6 +165,27 @@ class AudienceService:
             return self._status(row, f"the task {ENDED.get(row.stat, 'is finished')}; nothing was changed"), None
         log.info("task %s was aborted, it was %s", task_id, before)
         return self._status(row, "OK"), row.dag_run_id if before == Stat.SUCCESS else None
+
+    def delete(self, task_id: str) -> tuple[Status, str | None]:
+        """
+        Delete a task: its rows in all tables, its files, and last its row in `state`. It can be repeated.
+
+        Returns:
+            The response, and the id of its DAG run if that has not ended.
+        """
+        try:
+            row = self._find(task_id)
+            with self._writing(self.settings.output_schema) as engine:
+                count = retry(ATTEMPTS)(deletion.delete_rows, engine, task_id)
+                if TASK_ID.fullmatch(task_id):  # it becomes part of a path
+                    root = layout.tasks(StorageHook().path("audience"))
+                    Sweeper(root).sweep_away(root / task_id, f"files of the deleted task {task_id}")
+                retry(ATTEMPTS)(deletion.delete_task, engine, task_id)
+        except (*DATABASE_FAULTS, *STORAGE_FAULTS, UnknownTaskError) as error:
+            return self._unknown(error), None
+        log.info("task %s was deleted with %d rows", task_id, count)
+        deleted = Status(error_code=200, error_message="deleted", status=None, prod_status=None, result=None)
+        return deleted, None if is_over(row) or row.stat == Stat.FAILURE else row.dag_run_id
 
     def sample(self, task_id: str, names: list[str]) -> Sample:
         """Draw rows from result tables, or from labelled rows while the task is being labelled."""

@@ -17,6 +17,8 @@ EXAMPLES = {
     "GET /audience/api/tasks/{task_id}/sample": Example(path=TASK, query=FBFANS),
     "POST /audience/api/tasks/{task_id}/abort": Example(path=TASK),
     "POST /audience/api/tasks/{task_id}/abort/": Example(path=TASK),
+    "DELETE /audience/api/tasks/{task_id}": Example(path=TASK),
+    "DELETE /audience/api/tasks/{task_id}/": Example(path=TASK),
     "POST /audience/api/rules/preview": Example({}),
     "POST /audience/api/rules/preview/": Example({}),
     "GET /audience/api/rules/preview/{preview_id}": Example(path=PREVIEW),

@@ -66,7 +66,7 @@ def test_no_path_is_redirected_and_the_documents_name_each_once(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {path: sorted(methods) for path, methods in paths.items()} == {
         "/api/tasks/": ["get", "post"],
-        "/api/tasks/{task_id}": ["get"],
+        "/api/tasks/{task_id}": ["delete", "get"],
         "/api/tasks/{task_id}/sample/": ["get"],
         "/api/tasks/{task_id}/abort": ["post"],
         "/api/rules/preview": ["post"],
