@@ -98,7 +98,7 @@ class Pipeline:
     def __init__(self, site: Site, dependencies: Dependencies) -> None:
         self.site = site
         self.adapter = adapter_of(site)
-        self.hosts = Hosts(site.all_hosts)
+        self.hosts = Hosts(site.all_hosts, site.events.format)
         self.dependencies = dependencies
         self.files = dependencies.files
 

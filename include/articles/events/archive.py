@@ -16,7 +16,7 @@ from include.articles.events import extracts
 from include.articles.events.extracts import Extract
 from include.articles.events.hosts import Hosts
 from include.articles.events.listing import Listing, dates_of, list_events
-from include.articles.events.records import READER, SCHEMA, TEXT, frame
+from include.articles.events.records import READERS, SCHEMA, TEXT, frame
 from include.articles.settings import ArticleSettings, events_root
 from include.core.errors import BadDataError, SettingsError
 from include.core.storage import StoragePath, walk_objects
@@ -185,9 +185,10 @@ def _check(
     if not manifest["rows"]:
         names = ("files", "bad_files", "lines", "anonymous", "foreign", "empty_files", "ignored_files")
         counts = ", ".join(f"{name} {manifest[name]}" for name in names)
+        reader = READERS[hosts.format if hosts else "amp"]
         raise NoEventsError(
             f"no event with a reader and a time was delivered below {root} on {dates[0]} to {dates[-1]}: {counts}. "
-            f"The time is collector_tstamp, the reader is {READER}, the host, if any, is page_urlhost"
+            f"The time is collector_tstamp, the reader is {reader}, the host, if any, is page_urlhost"
             f"{', one of ' + ', '.join(hosts.names) if hosts else ''}; names of objects end in .gz"
         )
 

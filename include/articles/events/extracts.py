@@ -68,6 +68,8 @@ def key_of(name: str, stored: StoredObject, hosts: Hosts | None = None) -> str:
         hosts: the hosts whose lines are read; `None`: all.
     """
     read = f"\n{' '.join(hosts.names)}" if hosts else ""
+    if hosts and hosts.format != "amp":  # which keeps the keys that it has always had
+        read += f"\n{hosts.format}"
     return layout.extract_key(name, f"{FORMAT_VERSION}\n{name}\n{stored.fingerprint}{read}")
 
 
@@ -151,21 +153,24 @@ def _read_with_retries(path: StoragePath) -> bytes:
 
 def _read(data: bytes, hosts: Hosts | None = None) -> tuple[pa.Table, Rows]:
     """Parse gzip, holding only one decompressed block and the rows in memory."""
-    rows = Rows(hosts)
+    format = hosts.format if hosts else "amp"
+    rows = Rows(hosts, format)
     tables = [rows.take()]
-    for lines in _blocks(data):
+    for lines in _blocks(data, format):
         rows.add_lines(lines)
         tables.append(rows.take())
     return pa.concat_tables(tables).unify_dictionaries(), rows
 
 
-def _blocks(data: bytes) -> Iterator[list[bytes]]:
+def _blocks(data: bytes, format: str = "amp") -> Iterator[list[bytes]]:
     rest = b""
     for block in inflate(data, BLOCK_BYTES):
         if block:
             *lines, rest = (rest + block).split(b"\n")
             yield lines
-        elif is_record(rest):  # the last line of a member needs no newline, but a line may go on in the next member
+        elif is_record(
+            rest, format
+        ):  # the last line of a member needs no newline, but a line may go on in the next member
             yield [rest]
             rest = b""
         if len(rest) > MAX_LINE_BYTES:  # input that is not JSON lines must not fill the memory

@@ -17,9 +17,11 @@ class Hosts:
 
     Args:
         names: host names; `www.` does not matter.
+        format: format of the events that have these hosts, one of `records.READERS`.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], format: str = "amp") -> None:
+        self.format = format
         self.names = tuple(sorted({plain_host(name) for name in names} - {""}))
         self.include = lru_cache(MAX_KNOWN)(self._include)  # an event has one of few hosts
 

@@ -1,7 +1,8 @@
 """Records of the event stream: which of them are rows, and the table of the rows.
 
 A record without a readable time is bad; one without a reader is anonymous; any other is a row, page views and pings
-alike.
+alike. The formats are Snowplow's: `amp`, JSON lines whose reader is that of AMP pages; `json`, JSON lines whose reader
+is that of any tracker; `tsv`, the enriched event as 131 fields separated by tabs.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,15 @@ SCHEMA = pa.schema(
 )
 TEXT = {"landing_page_path": "str", "client_id": "str"}
 """Types of the text columns in a small table; in a large one they are categories."""
-READER = "ampClientId of the first of contexts_dev_amp_snowplow_amp_id_1"
+READERS = {
+    "amp": "ampClientId of the first of contexts_dev_amp_snowplow_amp_id_1",
+    "json": "ampClientId as in `amp`, or else domain_userid",
+    "tsv": "domain_userid, the 16th field",
+}
+"""Format → where an event has its reader."""
+TSV_FIELDS = 131
+"""Number of fields of an enriched event; see Snowplow's canonical event model."""
+_TIME, _READER, _HOST, _PATH = 3, 15, 33, 35
 TIME_KEY = b'"collector_tstamp"'
 BOM = b"\xef\xbb\xbf"
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -40,6 +49,7 @@ class Event(msgspec.Struct, gc=False):
     page_urlhost: object = None
     page_urlpath: object = None
     contexts_dev_amp_snowplow_amp_id_1: object = None
+    domain_userid: object = None
 
 
 class Rows:
@@ -48,18 +58,21 @@ class Rows:
 
     Args:
         hosts: hosts whose records are read, besides those without a host; `None`: all.
+        format: one of `READERS`.
     """
 
-    def __init__(self, hosts: Hosts | None = None) -> None:
+    def __init__(self, hosts: Hosts | None = None, format: str = "amp") -> None:
         self.lines = self.bad_lines = self.anonymous = 0
         self._include = hosts.include if hosts else _include_all
+        self._read = _decode_tsv if format == "tsv" else _decode_line
+        self._of_any_tracker = format != "amp"
         self._client_ids: list[str] = []
         self._paths: list[str | None] = []
         self._times: list[int] = []
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
-        """Read JSON lines; blank lines are not counted, a bad line counts as each of the records that it holds."""
-        self._add(_decode_line, filter(bytes.strip, lines))
+        """Read lines; blank lines are not counted, a bad line counts as each of the records that it holds."""
+        self._add(self._read, filter(bytes.strip, lines))
 
     def add_records(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Read records that are already parsed."""
@@ -85,6 +98,8 @@ class Rows:
                     continue
                 own = event.page_urlhost
             client_id = _client_id(event.contexts_dev_amp_snowplow_amp_id_1)
+            if client_id is None and self._of_any_tracker:
+                client_id = _text(event.domain_userid)
             if client_id is None:
                 self.anonymous += 1
                 continue
@@ -119,10 +134,27 @@ def _decode_line(line: bytes) -> Event:
         return _decode(line.removeprefix(BOM))
 
 
-def is_record(line: bytes) -> bool:
+def _decode_tsv(line: bytes) -> Event:
+    """
+    Return the event of a line of `TSV_FIELDS` fields.
+
+    Raises:
+        DecodeError: it has another number of fields, or no readable time.
+    """
+    fields = line.removeprefix(BOM).rstrip(b"\r\n").split(b"\t")
+    if len(fields) != TSV_FIELDS:
+        raise msgspec.DecodeError(f"{TSV_FIELDS} fields were expected, found {len(fields)}")
+    time, reader, host, path = (fields[place].decode() for place in (_TIME, _READER, _HOST, _PATH))
+    try:
+        return Event(datetime.fromisoformat(time), host or None, path or None, domain_userid=reader)
+    except ValueError as error:
+        raise msgspec.DecodeError(f"a time was expected, found {time[:40]!r}") from error
+
+
+def is_record(line: bytes, format: str = "amp") -> bool:
     """Check that a line is a whole record with a readable time."""
     try:
-        _decode_line(line)
+        (_decode_tsv if format == "tsv" else _decode_line)(line)
     except UNREADABLE:
         return False
     return True
@@ -135,10 +167,12 @@ def _convert(record: Any) -> Event:
 def _client_id(contexts: object) -> str | None:
     """Return the reader named by the first context, if any."""
     if isinstance(contexts, list) and contexts and isinstance(contexts[0], dict):
-        client_id = contexts[0].get("ampClientId")
-        if isinstance(client_id, str) and client_id:
-            return client_id
+        return _text(contexts[0].get("ampClientId"))
     return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def transform_raw_data(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

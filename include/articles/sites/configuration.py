@@ -28,6 +28,19 @@ _OF_DAG = ("enabled", "schedule", "run_timeout_minutes", "parameters")
 """Keys that a DAG is built from."""
 
 
+class Events(BaseModel):
+    """
+    The events of a site.
+
+    Attributes:
+        format: `amp`, `json` or `tsv`, see `include/articles/events/records.py`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["amp", "json", "tsv"] = "amp"
+
+
 class Site(BaseModel):
     """
     One site.
@@ -36,6 +49,7 @@ class Site(BaseModel):
         name: key in the file of sites.
         domain: its host name without `www.`.
         hosts: further hosts of its pages, besides `domain` and what is below it; events of others are left out.
+        events: how its events are written.
         kind: how it names and describes its articles; the adapter to use.
         base_url: its URL; default `https://<domain>`.
         enabled: whether it has a schedule.
@@ -57,6 +71,7 @@ class Site(BaseModel):
     name: str = Field(pattern=_NAME)
     domain: str = Field(pattern=_HOST)
     hosts: list[Annotated[str, Field(pattern=_HOST)]] = []
+    events: Events = Events()
     kind: Literal["washington_city_paper", "wordpress"]
     base_url: str = Field(default="", pattern=r"^https?://[^\s/?#@]+[^\s?#@]*$", validate_default=True)
     enabled: bool = False

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from include.articles.events import extracts
 from include.articles.events.extracts import Extract
+from include.articles.events.hosts import Hosts
 from include.articles.events.members import inflate
 from include.articles.events.records import BOM, Rows
 from include.core.storage import StoredObject, read_bytes
@@ -279,3 +280,21 @@ def test_many_short_members_take_no_longer_than_a_long_one():
     parts = list(inflate(gzip.compress(GOOD) * 20_000, 1 << 20))
     assert parts == [GOOD, b""] * 20_000
     assert time.process_time() - began < 3
+
+
+def test_enriched_events_of_members_without_a_final_newline(tmp_path):
+    fields = {4: "2026-03-10 12:00:00", 16: "r", 34: "river.example", 36: "/a/"}
+    line = "\t".join(fields.get(number, "") for number in range(1, 132)).encode()
+    other = line.replace(b"river.example", b"other.example")
+    (tmp_path / "object.gz").write_bytes(gzip.compress(line) + gzip.compress(line + b"\nbad\n" + other))
+    hosts = Hosts(["river.example"], "tsv")
+    extract = extracts.make(tmp_path / "object.gz", f"{DAY}/{'0' * 32}", tmp_path / "extracts", hosts)
+    assert extract is not None
+    assert (*counts(extract), extract.foreign) == (2, 4, 1, 0, 1)
+
+
+def test_another_format_is_another_extract():
+    stored = StoredObject("a.gz", 10, 1.0)
+    keys = {extracts.key_of(name(), stored, Hosts(["x"], each)) for each in ("amp", "json", "tsv")}
+    assert len(keys) == 3
+    assert extracts.key_of(name(), stored, Hosts(["x"])) in keys

@@ -1,8 +1,10 @@
 """Conditions for a record to be a row, and the table of rows."""
 
 import json
+import os
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -24,9 +26,9 @@ SAMPLE = (
 )
 
 
-def read(*given: bytes) -> tuple[list[tuple], int, int, int]:
+def read(*given: bytes, format: str = "amp") -> tuple[list[tuple], int, int, int]:
     """Return rows, lines, bad lines and lines without reader of *given* lines."""
-    rows = Rows()
+    rows = Rows(format=format)
     rows.add_lines(given)
     found = rows.take().select(["client_id", "landing_page_path", "activity_time"]).to_pylist()
     return [tuple(each.values()) for each in found], rows.lines, rows.bad_lines, rows.anonymous
@@ -276,3 +278,61 @@ def test_categories_are_those_that_occur_in_the_order_of_their_text():
     assert found["client_id"].tolist() == ["b", "é", "a", "b"]
     assert found["landing_page_path"].cat.categories.tolist() == ["/", "/x"]
     assert found["landing_page_path"].cat.codes.tolist() == [1, -1, 0, 1]
+
+
+def enriched(**fields: str) -> bytes:
+    """Return a line of an enriched event, by the places of its fields from 1."""
+    return "\t".join(fields.get(f"f{number}", "") for number in range(1, 132)).encode()
+
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+WEB = {"collector_tstamp": "2026-03-10T12:00:00Z", "page_urlpath": "/article/1/a/", "domain_userid": "web-1"}
+
+
+def test_the_reader_of_any_tracker_is_its_domain_userid():
+    amp = {**WEB, CONTEXT: [{"ampClientId": "amp-1"}]}
+    given = [json.dumps(each).encode() for each in (WEB, amp, {**WEB, "domain_userid": ""})]
+    rows, *counts = read(*given, format="json")
+    assert rows == [("web-1", "/article/1/a/", NOON), ("amp-1", "/article/1/a/", NOON)]
+    assert counts == [3, 0, 1]
+    assert read(*given)[1:] == (3, 0, 2)  # in the format `amp`, it is no reader
+
+
+def test_an_enriched_event():
+    line = enriched(f4="2026-03-10 12:00:00.000", f16="web-1", f34="river.example", f36="/article/1/a/")
+    expected = [("web-1", "/article/1/a/", NOON)]
+    assert read(line, b"", line.replace(b"web-1", b""), format="tsv") == (expected, 2, 0, 1)
+    assert read(b"\xef\xbb\xbf" + line, line + b"\r", format="tsv") == (expected * 2, 2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x", b"{}", b"\xff" + enriched(f16="\u00ff")[:40], enriched(f1="app"), enriched(f4="yesterday", f16="r"),
+        enriched(f4="2026-03-10 12:00:00") + b"\t", enriched(f4="2026-03-10 12:00:00")[:-1],
+        enriched(f4="2026-03-10 12:00:00", f16="r").replace(b"\tr\t", b"\t\xff\t"),
+    ],
+)  # fmt: skip
+def test_a_bad_enriched_event_costs_its_line_only(line):
+    good = enriched(f4="2026-03-10 12:00:00", f16="r")
+    assert read(good, line, good, format="tsv") == ([("r", None, NOON)] * 2, 3, 1, 0)
+
+
+@pytest.mark.skipif(not os.environ.get("QUARTET_REAL_DATA"), reason="the real data are not there")
+def test_real_enriched_events():
+    path = Path(os.environ["QUARTET_REAL_DATA"], "snowplow", "scala_sdk_enriched_tsv", "enriched_events.tsv")
+    rows, *counts = read(*path.read_bytes().split(b"\n"), format="tsv")
+    time = datetime(2013, 11, 26, 0, 2, 5, tzinfo=UTC)
+    assert rows == [("bc2e92ec6c204a14", "/product/index.html", time)] * 2
+    assert counts == [2, 0, 0]
+
+
+@pytest.mark.skipif(not os.environ.get("QUARTET_REAL_DATA"), reason="the real data are not there")
+def test_real_events_of_a_web_tracker():
+    path = Path(os.environ["QUARTET_REAL_DATA"], "snowplow", "dbt_web_source", "snowplow_web_events.csv")
+    events = pd.read_csv(path, usecols=["collector_tstamp", "domain_userid", "page_urlhost", "page_urlpath"])
+    given = [json.dumps(each).encode() for each in json.loads(events.to_json(orient="records"))]
+    rows, count, bad, anonymous = read(*given, format="json")
+    assert (count, bad) == (len(events), 0)
+    assert len(rows) == events["domain_userid"].notna().sum() == count - anonymous
+    assert {reader for reader, *_ in rows} == set(events["domain_userid"].dropna())

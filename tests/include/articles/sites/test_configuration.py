@@ -4,16 +4,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.articles.events.records import READERS
 from include.articles.settings import ArticleSettings
 from include.articles.sites.adapters import extract_external_id
-from include.articles.sites.configuration import NEVER, Site, SitesError, find_site, load_sites, schedules
+from include.articles.sites.configuration import NEVER, Events, Site, SitesError, find_site, load_sites, schedules
 
 WCP = "washington-city-paper"
 BLOG: dict[str, Any] = {"kind": "wordpress", "domain": "river.example", "path_pattern": r"/\d{4}/(?P<slug>[^/]+)/?"}
@@ -302,3 +303,13 @@ def test_a_dag_file_may_import_it():
     code = f"import sys, include.articles.sites.configuration; print(*{heavy} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_format_of_the_events_is_one_of_those_that_are_read(own):
+    found = own({"river": BLOG | {"events": {"format": "tsv"}}, "lake": BLOG})
+    assert (found["river"].events.format, found["lake"].events.format) == ("tsv", "amp")
+    assert set(get_args(Events.model_fields["format"].annotation)) == set(READERS)
+    for wrong in ({"format": "csv"}, {"form": "tsv"}, "tsv"):
+        found = own({"river": BLOG | {"events": wrong}})
+        with pytest.raises(SitesError, match=r"river, events"):
+            find_site(found, "river")
