@@ -10,6 +10,7 @@ Everything else is found by convention through the name: its DAGs have it as a t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from include.core.provenance import RowKind
 from include.core.retention import Retention
 from include.core.settings import Settings
 from include.core.telemetry import Metric
@@ -58,6 +59,8 @@ class Workflow:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     database: bool = False
     """Whether it has a database: connection `quartet_<name>`, tables of `include.<name>.database.schema`."""
+    rows: tuple[RowKind, ...] = ()
+    """Rows that `quartet.workflows.<name>.explain(row)` explains."""
     prepared: bool = False
     """Whether `deploy.production.prepare.<name>` has steps to run before the platform starts."""
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from include.core.code import code_version
 from include.core.errors import BadDataError, DamagedObjectError, NothingToDoError
 from include.core.lease import Lease, LeaseHeldError
 from include.core.remote import NotReadyError, RefusedError, RemoteFile
@@ -284,6 +285,7 @@ class Pipeline:
                 spins=spins.as_json() if spins else None,
                 listeners=listeners.as_json() if listeners else None,
                 minrows=metrics.get("minrows"),
+                code=code_version(),
             )
             report.write(self.root, self.day, made)
             checking.complete(self.root, self.day)

@@ -35,6 +35,8 @@ class Report:
     """The `Version` of the listeners, as JSON."""
     minrows: int | None = None
     """Fewest rows of a valid dataset, in that run."""
+    code: str | None = None
+    """Version of the code that ran, as `code_version` returns it."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report in types of JSON."""

@@ -1,5 +1,6 @@
 """Registration of the songs workflow."""
 
+from include.core.provenance import RowKind
 from include.core.telemetry import Metric
 from include.core.workflow import Pool, StateMetrics, Workflow
 from include.songs.retention import RETENTION
@@ -29,5 +30,14 @@ WORKFLOW = Workflow(
     retention=RETENTION,
     metrics=METRICS,
     pools={DOWNLOADS: Pool(2, "song plays: downloads of spins and listeners, which a server may slow down")},
+    rows=(
+        RowKind(("{day}", "dataset", "{line}"), "song_plays", "a line of a day's dataset, from 1"),
+        RowKind(
+            ("{day}", "counts", "{zip}", "{subscription}"),
+            "song_plays",
+            "plays of a day by zip code and subscription type; both may be empty",
+        ),
+        RowKind(("{day}", "spins", "{position}"), "song_plays", "a row of a day's spins, from 0"),
+    ),
     state_metrics=StateMetrics(reads="reports of the days", reports="the time since the end of the newest one"),
 )

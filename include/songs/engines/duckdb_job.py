@@ -63,7 +63,7 @@ FROM pairs
 GROUP BY ALL
 """
 # Offsets such as -05, +05:30 or -04:56:02 (before 1900) are written as hours and minutes.
-_MACROS = r"""
+MACROS = r"""
 CREATE TEMP MACRO one_line(value) AS CASE
     WHEN regexp_matches(value, '[\t\n\r\x00]') THEN translate(value, chr(9) || chr(10) || chr(13) || chr(0), '    ')
     ELSE value
@@ -142,7 +142,7 @@ def run(
     config: dict[str, Any] = {"memory_limit": f"{memory_mb}MB", "temp_directory": str(temp)}
     with closing(duckdb.connect(config=config | {"preserve_insertion_order": False})) as connection:
         with metrics.step("join"):
-            connection.execute(_MACROS)
+            connection.execute(MACROS)
             try:
                 _join(connection, spins, listeners, metrics)
             except duckdb.OutOfMemoryException:
