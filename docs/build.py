@@ -18,6 +18,8 @@ from include.core.workflow import rules_table, state_metrics_table
 from include.workflows import WORKFLOWS, metrics
 
 TITLES = {workflow.name: workflow.title for workflow in WORKFLOWS} | {"platform": "Platform"}
+APPS = {"platform": "quartet"}
+"""Page → folder and prefix of its app, if that is named otherwise."""
 FURTHER_SETTINGS = {"platform": [HOUSEKEEPING]}
 """Page → sections of settings that it has besides the one with its title."""
 TABLES = {"housekeeping": rules_table, "platform_metrics": state_metrics_table}
@@ -59,7 +61,7 @@ def page(workflow: str, title: str) -> str:
         f"# {title}\n",
         *intro,
         *dag_docs(workflow),
-        *api_docs(workflow),
+        *api_docs(APPS.get(workflow, workflow)),
         settings_table(SECTIONS[title]),
     ]
     parts += [

@@ -10,6 +10,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+PLATFORM = "/quartet"
+"""Prefix of the routes that concern no single workflow."""
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 MAX_BODY_BYTES = 16 << 20
 """Limit of a body to Airflow's own routes; our apps have limits of their own."""
@@ -25,7 +27,7 @@ class QuartetPlugin(AirflowPlugin):
     # Airflow reads both attributes from an instance, and needs a plain FastAPI app to run its lifespan
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """One app per workflow, `quartet.api.<name>.app`; each guards its own routes, because Airflow does not."""
+        """An app per workflow, and the platform's; each guards its own routes, because Airflow does not."""
         from include.workflows import WORKFLOWS
 
         return [
@@ -35,7 +37,7 @@ class QuartetPlugin(AirflowPlugin):
                 "app": import_module(f"quartet.api.{workflow.name}.app").create_app(),
             }
             for workflow in WORKFLOWS
-        ]
+        ] + [{"name": "Quartet", "url_prefix": PLATFORM, "app": import_module("quartet.api.quartet.app").create_app()}]
 
     @cached_property
     def deadline_references(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -61,7 +63,7 @@ class QuartetPlugin(AirflowPlugin):
         from quartet.api.common.origin import SameOrigin
         from quartet.api.common.sign_in import SignInLimit
 
-        own = [f"/{workflow.name}" for workflow in WORKFLOWS]
+        own = [*(f"/{workflow.name}" for workflow in WORKFLOWS), PLATFORM]
         found: list[tuple[str, Any, dict[str, Any]]] = [
             ("Sign-in limit", SignInLimit, {}),
             ("Body limit of tasks", BodyLimit, {"max_bytes": MAX_TASK_BODY_BYTES, "elsewhere": own}),

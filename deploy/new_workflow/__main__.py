@@ -21,7 +21,19 @@ from include.workflows import WORKFLOWS
 TEMPLATE = Path(__file__).with_name("template")
 SUFFIX = ".txt"
 """Suffix of templates, so that no tool mistakes them for Python."""
-TAKEN = {"common", "core", "workflows", "housekeeping", "platform", "platform_metrics", "auth", "api", "ui", "static"}
+TAKEN = {
+    "common",
+    "core",
+    "workflows",
+    "housekeeping",
+    "platform",
+    "platform_metrics",
+    "quartet",
+    "auth",
+    "api",
+    "ui",
+    "static",
+}
 """Names that are used by a package, a DAG or a route of the platform."""
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from include.core.provenance import Record, Row
 from include.core.remote import RefusedError, RemoteFile
 from include.core.web import redact
 from include.songs import report
@@ -109,6 +110,13 @@ class Download:
 def measure_state() -> None:
     """Report how long ago the newest completed day ended."""
     metrics.send("songs", report.lag(StorageHook().path("songs"), datetime.now(UTC), SongSettings.load().zone))
+
+
+def explain(row: Row) -> Record:
+    """Explain a row of a day; see `include.songs.provenance.explain`."""
+    from include.songs import provenance  # only here: tasks start faster without DuckDB
+
+    return provenance.explain(StorageHook().path("songs"), row)
 
 
 def _pipeline(settings: SongSettings, request: RunRequest) -> Pipeline:

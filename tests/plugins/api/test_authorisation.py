@@ -20,10 +20,11 @@ from quartet_plugin import QuartetPlugin
 from tests.support.api_client import Client
 from tests.support.example import Example
 
+NAMES = [*(workflow.name for workflow in WORKFLOWS), "quartet"]
 EXAMPLES: dict[str, Example] = {
     call: example
-    for workflow in WORKFLOWS
-    for call, example in import_module(f"tests.plugins.api.{workflow.name}.examples").EXAMPLES.items()
+    for name in NAMES
+    for call, example in import_module(f"tests.plugins.api.{name}.examples").EXAMPLES.items()
 }
 """App and route as declared → what to put into the body, the path and the query."""
 
@@ -92,7 +93,7 @@ def test_all_routes_are_known_in_kind():
     assert {getattr(route, "path", repr(route)) for route in odd} <= DOCUMENTATION
 
 
-@pytest.mark.parametrize("path", [f"/{workflow.name}/{page}" for workflow in WORKFLOWS for page in ("docs", "redoc")])
+@pytest.mark.parametrize("path", [f"/{name}/{page}" for name in NAMES for page in ("docs", "redoc")])
 def test_the_documentation_needs_no_internet(airflow: Client, path: str):
     page = airflow.get(path).text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)

@@ -19,6 +19,7 @@ from quartet_plugin import QuartetPlugin
 from tests.plugins.api.conftest import ROOT
 from tests.support.api_client import Client
 
+PREFIXES = [*(f"/{workflow.name}" for workflow in WORKFLOWS), "/quartet"]
 LOAD = """
 import json, sys
 import airflow.sdk
@@ -50,7 +51,7 @@ def test_each_app_is_a_fastapi_app_of_its_own():
     """Of other kinds Airflow would not run the lifespan."""
     plugin = QuartetPlugin()
     prefixes = [app["url_prefix"] for app in plugin.fastapi_apps]
-    assert prefixes == [f"/{workflow.name}" for workflow in WORKFLOWS]
+    assert prefixes == PREFIXES
     assert all(isinstance(app["app"], FastAPI) for app in plugin.fastapi_apps)
     assert plugin.fastapi_apps is plugin.fastapi_apps
 
@@ -58,7 +59,7 @@ def test_each_app_is_a_fastapi_app_of_its_own():
 def test_airflow_tells_what_the_plugin_brings(airflow: Client):
     plugins = airflow.get("/api/v2/plugins", headers=airflow.as_user("admin")).json()["plugins"]
     [ours] = [plugin for plugin in plugins if plugin["name"] == "quartet"]
-    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == [f"/{workflow.name}" for workflow in WORKFLOWS]
+    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == PREFIXES
     assert [each["name"] for each in ours["fastapi_root_middlewares"]] == [
         "Sign-in limit", "Body limit of tasks", "Body limit", "Allowed hosts",
     ]  # fmt: skip

@@ -58,10 +58,13 @@ class RequestSlots:
         )
 
 
-def limited() -> Any:
+def limited(slots: int = 8) -> Any:
     """
     Return the dependency of an app that limits its requests, to be its first.
 
     A request has a slot neither while its body is received nor while its response is sent, so slow clients hold none.
+
+    Args:
+        slots: requests at a time.
     """
-    return Depends(RequestSlots(), scope="function")
+    return Depends(RequestSlots(slots), scope="function")

@@ -1,0 +1,1 @@
+"""The API of the platform itself: what concerns all workflows."""

@@ -1,0 +1,45 @@
+"""Service behind the routes of the platform's API; independent of HTTP."""
+
+from importlib import import_module
+
+from include.core.provenance import SCHEME, Record, Row, RowError, RowKind, explain_deep, parse_row
+from include.core.workflow import Workflow
+from include.workflows import WORKFLOWS
+
+
+def find_kind(row: Row) -> RowKind:
+    """
+    Return the kind of a row.
+
+    Raises:
+        RowError: no workflow explains such rows.
+    """
+    workflows = {workflow.name: workflow for workflow in WORKFLOWS}
+    for kind in workflows[row.workflow].rows if row.workflow in workflows else ():
+        if kind.matches(row):
+            return kind
+    known = ", ".join(pattern(workflow, kind) for workflow in WORKFLOWS for kind in workflow.rows)
+    raise RowError(f"one of {known} was expected, found {str(row)[:200]!r}")
+
+
+def pattern(workflow: Workflow, kind: RowKind) -> str:
+    """Return the URIs of a kind of rows, with a name in braces for each part that varies."""
+    return f"{SCHEME}://{workflow.name}/{'/'.join(kind.pattern)}"
+
+
+def why(uri: str, depth: int) -> Record:
+    """
+    Explain a row.
+
+    Args:
+        uri: of the row.
+        depth: see `explain_deep`.
+
+    Raises:
+        RowError: no workflow explains such rows.
+        UnknownRowError: there is no such row.
+    """
+    row = parse_row(uri)
+    find_kind(row)
+    explain = import_module(f"quartet.workflows.{row.workflow}").explain
+    return explain_deep(explain, row, depth)
