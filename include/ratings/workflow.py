@@ -1,5 +1,6 @@
 """Registration of the ratings workflow."""
 
+from include.core.provenance import RowKind
 from include.core.telemetry import Metric
 from include.core.workflow import Pool, StateMetrics, Workflow
 from include.ratings.retention import RETENTION
@@ -34,6 +35,11 @@ WORKFLOW = Workflow(
     state_metrics=StateMetrics(
         reads="landed files, answers, training table, champion",
         reports="waiting files, age of the data, error of the model",
+    ),
+    rows=(
+        RowKind(("predictions", "{model}", "{file}", "{line}"), "ratings_predict", "a prediction, by its line from 1"),
+        RowKind(("models", "{model}"), "ratings_train", "a model version"),
+        RowKind(("ratings", "{model}", "{user}", "{movie}"), "ratings_train", "a rating that a model was trained on"),
     ),
     pools={"ratings_selection": Pool(2, "model selection: fits of eleven algorithms, about one core each")},
     prepared=True,

@@ -22,6 +22,10 @@ class PredictionRecord:
     dag_run_id: str
     at: str
     """UTC, ISO 8601."""
+    code: str | None = None
+    """Version of the code that ran, as `code_version` returns it."""
+    sha256: str | None = None
+    """Checksum of the prediction file."""
 
 
 def write(root: StoragePath, record: PredictionRecord, content: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Prediction: for every landed file of pairs one file of ratings, for each model version that predicts."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from logging import getLogger
 from typing import TYPE_CHECKING
 
+from include.core.code import code_version
 from include.core.errors import TransientError
 from include.core.storage import StoragePath, StoredObject, list_objects
 from include.ratings import layout
@@ -155,6 +157,7 @@ def predict_file(root: StoragePath, stored: StoredObject, model: "AlgoBase", ver
     if opened.outcome != "good":
         return opened.outcome
     pairs, trainset = opened.rows, model.trainset
+    content = "".join(lines(model, pairs)).encode()
     record = PredictionRecord(
         file=stored.name,
         model=version,
@@ -164,8 +167,9 @@ def predict_file(root: StoragePath, stored: StoredObject, model: "AlgoBase", ver
         unknown_movies=sorted({pair.movie for pair in pairs if pair.movie not in trainset._raw2inner_id_items}),
         dag_run_id=run,
         at=at,
+        code=code_version(),
+        sha256=hashlib.sha256(content).hexdigest(),
     )
-    content = "".join(lines(model, pairs)).encode()
     return "computed" if files.write(root, record, content) else "reused"
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from include.core.provenance import Record, Row
 from include.ratings import leftover, report
 from include.ratings.pipeline import Dependencies, Pipeline
 from include.ratings.request import Run
@@ -51,6 +52,14 @@ def unanswered(min_seconds: float) -> list[str]:
 def untrained(min_seconds: float) -> list[str]:
     """Return the files and versions of ratings that have waited for a training for *min_seconds*."""
     return leftover.untrained(StorageHook().store("ratings"), time.time(), min_seconds)
+
+
+def explain(row: Row) -> Record:
+    """Explain a prediction, a model or a rating; see `include.ratings.explanation.explain`."""
+    from include.ratings import explanation  # only here: predicting starts faster without Delta
+
+    storage = StorageHook()
+    return explanation.explain(storage.store("ratings"), storage.path, row)
 
 
 def measure_state() -> None:
