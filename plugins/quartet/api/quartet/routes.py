@@ -1,8 +1,9 @@
 """The routes of the platform's API."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
 
 from include.core.provenance import RowError, parse_row
 from include.workflows import WORKFLOWS
@@ -42,12 +43,14 @@ def rows() -> RowKinds:
     "/why",
     dependencies=[may_read_chosen(DAG, _dag_of)],
     response_model=Why,
-    response_model_exclude_unset=True,
     responses=documented(404, 422),
 )
 def why(
     row: Annotated[str, Query(max_length=2000, examples=["quartet://songs/2019-02-08/dataset/1"])],
     depth: Annotated[int, Query(ge=1, le=10, description="1: the row's own sources; 2: also theirs, and so on")] = 1,
-) -> dict[str, Any]:
+    form: Annotated[
+        service.Form, Query(alias="format", description="`prov`: W3C PROV-JSON; `openlineage`: a list of its events")
+    ] = "json",
+) -> JSONResponse:
     """Explain why a row is there: the run that made it, and the rows and files that it was made from."""
-    return service.why(row, depth).as_json()
+    return JSONResponse(service.rendered(service.why(row, depth), form))

@@ -1,10 +1,15 @@
 """Service behind the routes of the platform's API; independent of HTTP."""
 
+from datetime import UTC, datetime
 from importlib import import_module
+from typing import Any, Literal
 
+from include.core.lineage import as_openlineage, as_prov
 from include.core.provenance import SCHEME, Record, Row, RowError, RowKind, explain_deep, parse_row
 from include.core.workflow import Workflow
 from include.workflows import WORKFLOWS
+
+Form = Literal["json", "prov", "openlineage"]
 
 
 def find_kind(row: Row) -> RowKind:
@@ -43,3 +48,12 @@ def why(uri: str, depth: int) -> Record:
     find_kind(row)
     explain = import_module(f"quartet.workflows.{row.workflow}").explain
     return explain_deep(explain, row, depth)
+
+
+def rendered(record: Record, form: Form) -> Any:
+    """Return a record in types of JSON, in one of three forms."""
+    if form == "prov":
+        return as_prov(record)
+    if form == "openlineage":
+        return as_openlineage(record, datetime.now(UTC).isoformat())
+    return record.as_json()

@@ -35,6 +35,16 @@ def test_a_count_is_explained_down_to_the_download(client, home):
     assert [each["why"]["made_by"]["task"] for each in found["from"] if "why" in each] == ["spins"] * 3
 
 
+def test_the_forms_of_others_have_the_same_rows(client, home):
+    make_day(home / "data" / "songs")
+    row = "quartet://songs/2019-02-08/dataset/1"
+    prov = client.get("/why", params={"row": row, "depth": 2, "format": "prov"}).json()
+    assert "row:songs/2019-02-08/dataset/1" in prov["entity"]
+    events = client.get("/why", params={"row": row, "depth": 2, "format": "openlineage"}).json()
+    assert [event["job"]["name"] for event in events] == ["song_plays.duckdb", "song_plays.spins"]
+    assert client.get("/why", params={"row": row, "format": "xml"}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("row", "status"),
     [
