@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.core.errors import DamagedObjectError
-from include.core.storage import StoragePath, write_whole
+from include.core.storage import StoragePath, find_object, remove_object, write_whole
 from include.songs.layout import SUCCESS, UNCHECKED, counts_folder, dataset_folder
 from include.songs.results import BLOCK_BYTES, open_part, read_counts
 from include.songs.schemas import DATASET, header
@@ -50,16 +50,17 @@ def check(root: StoragePath, day: date) -> Contents:
 
 
 def complete(root: StoragePath, day: date) -> None:
-    """Mark a day whose outputs have passed the check as complete."""
-    write_whole(counts_folder(root, day) / SUCCESS, b"")
-    (counts_folder(root, day) / UNCHECKED).unlink(missing_ok=True)
+    """Mark a day whose outputs have passed the check as complete. Idempotent."""
+    if find_object(counts_folder(root, day) / SUCCESS) is None:
+        write_whole(counts_folder(root, day) / SUCCESS, b"")
+    remove_object(counts_folder(root, day) / UNCHECKED)
 
 
 def withdraw(root: StoragePath, day: date) -> None:
     """Remove all marks of a day whose outputs have not passed the check, so that they are written again."""
     for folder in (counts_folder(root, day), dataset_folder(root, day)):
         for mark in (SUCCESS, UNCHECKED):
-            (folder / mark).unlink(missing_ok=True)
+            remove_object(folder / mark)
 
 
 def _count_rows(file: gzip.GzipFile) -> int:

@@ -5,7 +5,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 
 from include.core.errors import BadDataError, DamagedObjectError
-from include.core.storage import StoragePath, find_object, list_objects, read_bytes, read_json, write_json
+from include.core.storage import (
+    StoragePath,
+    find_object,
+    list_objects,
+    read_bytes,
+    read_json,
+    remove_object,
+    write_json,
+)
 from include.songs import layout
 from include.songs.schemas import SourceError, SourceName
 
@@ -64,7 +72,7 @@ def read(root: StoragePath, day: date) -> Failure | None:
 
 def remove(root: StoragePath, day: date) -> None:
     """Remove the failure of a day, if there is one."""
-    layout.failure_file(root, day).unlink(missing_ok=True)
+    remove_object(layout.failure_file(root, day))
 
 
 def failed_days(root: StoragePath) -> set[date]:

@@ -288,7 +288,7 @@ class Pipeline:
                 code=code_version(),
             )
             report.write(self.root, self.day, made)
-            checking.complete(self.root, self.day)
+        checking.complete(self.root, self.day)  # also after a run that was killed within it
         failures.remove(self.root, self.day)
         return made
 

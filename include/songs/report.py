@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from include.core.storage import StoragePath, read_json, write_json
+from include.core.storage import StoragePath, read_json, remove_object, write_json
 from include.songs import layout
 
 Values = Mapping[str, float | None]
@@ -73,7 +73,7 @@ def read(root: StoragePath, day: date) -> Report | None:
 
 def remove(root: StoragePath, day: date) -> None:
     """Remove the report of a day, if there is one."""
-    layout.report_file(root, day).unlink(missing_ok=True)
+    remove_object(layout.report_file(root, day))
 
 
 def lag(root: StoragePath, now: datetime, zone: ZoneInfo) -> Values:

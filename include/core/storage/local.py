@@ -109,11 +109,17 @@ def compare_and_swap(path: Path, data: bytes, tag: str | None) -> bool:
         return True
 
 
+def remove_object(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
+        _sync_folder(path.parent)
+
+
 def compare_and_delete(path: Path, tag: str) -> bool:
     with _locked(path.parent):
         if _tag(path) != tag:
             return False
-        path.unlink()
+        remove_object(path)
         return True
 
 

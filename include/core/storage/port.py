@@ -210,6 +210,12 @@ def compare_and_swap(path: StoragePath, data: bytes, tag: str | None) -> bool:
     return store.compare_and_swap(there, data, tag)
 
 
+def remove_object(path: StoragePath) -> None:
+    """Remove an object, durably; nothing happens when there is none."""
+    store, there = _reach(path)
+    store.remove_object(there)
+
+
 def compare_and_delete(path: StoragePath, tag: str) -> bool:
     """Remove an object that nobody has changed since it was read; see `compare_and_swap`."""
     store, there = _reach(path)

@@ -86,6 +86,10 @@ def compare_and_swap(path: Any, data: bytes, tag: str | None) -> bool:
     return True
 
 
+def remove_object(path: Any) -> None:
+    path.unlink(missing_ok=True)
+
+
 def compare_and_delete(path: Any, tag: str) -> bool:
     bucket, key, _ = path.fs.split_path(path.path)
     try:

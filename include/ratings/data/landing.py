@@ -28,6 +28,7 @@ from include.core.storage import (
     name_bytes,
     read_bytes,
     read_json,
+    remove_object,
     write_json,
     write_whole,
 )
@@ -178,7 +179,7 @@ def _record(root: StoragePath, repo: Repo, name: str, fingerprint: str, reason: 
 
 def accept(root: StoragePath, repo: Repo, name: str) -> None:
     """Delete an earlier refusal of the file *name*, which is good now."""
-    layout.refusal_file(root, repo, name).unlink(missing_ok=True)
+    remove_object(layout.refusal_file(root, repo, name))
 
 
 def refusal(root: StoragePath, repo: Repo, name: str) -> Refusal | None:

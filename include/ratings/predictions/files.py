@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from include.core.storage import StoragePath, list_objects, read_as, read_bytes, read_json, write_json, write_whole
+from include.core.storage import (
+    StoragePath,
+    list_objects,
+    read_as,
+    read_bytes,
+    read_json,
+    remove_object,
+    write_json,
+    write_whole,
+)
 from include.ratings import layout
 
 
@@ -78,7 +87,7 @@ def record_failure(root: StoragePath, version: int, reason: str, run: str) -> No
 
 def clear_failure(root: StoragePath, version: int) -> None:
     """Delete the record of an earlier failure: the model predicts again."""
-    layout.failure_file(root, version).unlink(missing_ok=True)
+    remove_object(layout.failure_file(root, version))
 
 
 def failure(root: StoragePath, version: int) -> str | None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
-from include.core.storage import StoragePath, create_stream, remove_folder, write_whole
+from include.core.storage import StoragePath, create_stream, remove_folder, remove_object, write_whole
 from include.songs.engines import gzip_member
 from include.songs.engines.gzip_member import Checksum
 from include.songs.layout import PART, SUCCESS, UNCHECKED
@@ -19,7 +19,7 @@ from include.songs.layout import PART, SUCCESS, UNCHECKED
 def clear(folder: StoragePath) -> None:
     """Remove an output folder; `_SUCCESS` goes first, so that it never looks complete meanwhile."""
     for mark in (SUCCESS, UNCHECKED):
-        (folder / mark).unlink(missing_ok=True)
+        remove_object(folder / mark)
     remove_folder(folder)
 
 

@@ -29,6 +29,7 @@ from include.core.storage import (
     read_tagged,
     remove_asides,
     remove_folder,
+    remove_object,
     s3,
     walk_objects,
     write_stream,
@@ -197,6 +198,14 @@ def test_an_object_is_deleted_by_who_knows_it(folder):
     assert compare_and_delete(path, second.tag)
     assert find_object(path) is None
     assert not compare_and_delete(path, second.tag)
+
+
+def test_an_object_is_removed_and_one_that_is_not_there_too(folder):
+    write_whole(folder / "a", b"1")
+    remove_object(folder / "a")
+    assert find_object(folder / "a") is None
+    remove_object(folder / "a")
+    remove_object(folder / "none" / "b")
 
 
 def test_a_folder_is_removed_with_all_that_is_in_it(folder):

@@ -328,6 +328,13 @@ class TestCheck:
         fetched.run().check()
         assert fetched.run().open_day() is None
 
+    def test_a_check_that_was_killed_between_its_marks_leaves_one(self, fetched):
+        fetched.run(minrows=0).duckdb()
+        fetched.run().check()
+        write_whole(fetched.outputs[1] / layout.UNCHECKED, b"")
+        fetched.run().check()
+        assert not (fetched.outputs[1] / layout.UNCHECKED).exists()
+
     def test_the_day_is_released_after_the_check(self, fetched):
         fetched.run("a", minrows=0).duckdb()
         with pytest.raises(LeaseHeldError):
