@@ -60,12 +60,15 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
         now: seconds since 1970; a file that is still being written then is left for later.
         coalesce: one commit for all files, or one for each.
 
+    Returns:
+        What the run has ingested, with what a killed attempt of it had committed.
+
     Raises:
         TimeoutError: other runs took files first, `MAX_ATTEMPTS` times in a row.
         TransientError: no file can be read now.
     """
     ledger = Ledger(layout.training_table(store))
-    found = Ingested()
+    found = _earlier_attempt(ledger, run)
     for _ in range(MAX_ATTEMPTS):
         files = _fresh_files(store, ledger, now, found)
         if not files:
@@ -89,6 +92,18 @@ def ingest(store: Store, base: Iterable[Rating], run: str, now: float, *, coales
         else:
             return found
     raise TimeoutError(f"other runs took files first, {MAX_ATTEMPTS} times in a row")
+
+
+def _earlier_attempt(ledger: Ledger, run: str) -> Ingested:
+    """Return what an attempt of the same run had committed before it was killed."""
+    found = Ingested()
+    for entry in reversed(ledger.history(limit=50)):
+        if entry.dag_run_id == run and entry.operation == "ingest":
+            found.versions.append(entry.version)
+            found.files += entry.files
+            found.rows_added += entry.rows_added
+            found.rows_replaced += entry.rows_replaced
+    return found
 
 
 def _fresh_files(store: Store, ledger: Ledger, now: float, found: Ingested) -> dict[str, Opened[Rating]]:

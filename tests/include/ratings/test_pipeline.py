@@ -616,3 +616,11 @@ def test_a_record_of_another_form_is_named(platform, name, text):
     record.write_text(text)
     with pytest.raises(DamagedObjectError, match=rf"{name} (has another form than was written|is not JSON)"):
         platform.run()
+
+
+def test_a_run_whose_ingestion_was_killed_after_its_commit_names_its_files(platform):
+    platform.drop("a.txt", HIGH)
+    run = platform.next_run()
+    first = platform.pipeline(run).ingest()
+    assert (first["files"], first["counts"]["rows_added"]) == (["a.txt"], 1)
+    assert platform.pipeline(run).ingest() == first
