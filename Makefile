@@ -1,7 +1,7 @@
 # Quartet's commands; `make` alone lists them. Needs GNU make 3.81 (macOS) or newer and a POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down env-shell status mlflow check test test-compose lint audit sbom bench lock docs env image clean workflow
+.PHONY: help setup demo up down env-shell status mlflow check test crash test-compose lint audit sbom bench lock docs env image clean workflow
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -16,7 +16,7 @@ DISTRIBUTED = -n 2 --dist loadgroup --no-loadscope-reorder
 # Spark sends the functions of these modules to its workers, and probes cannot be sent
 SENT = include/songs/engines/arrow_lines.py,include/songs/engines/gzip_member.py,include/songs/engines/spark_deflate.py
 COVERAGE = SLIPCOVER_ENABLED=1 SLIPCOVER_BRANCH=1 SLIPCOVER_SOURCE=include,plugins SLIPCOVER_OMIT=$(SENT)
-UNIT = $(COVERAGE) $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose $(REAL_DATA)"
+UNIT = $(COVERAGE) $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose and not crash $(REAL_DATA)"
 E2E = $(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
 help:
@@ -54,6 +54,9 @@ test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 	@$(if $(REAL_DATA),echo "QUARTET_REAL_DATA is not set: tests that need real data are skipped",:)
 	@began=$$(date +%s); $(UNIT) && middle=$$(date +%s) && $(E2E) && \
 	echo "unit tests: $$((middle - began)) s, end-to-end tests: $$(($$(date +%s) - middle)) s"
+
+crash: $(READY)  ## inject a fault at every durable effect, and compare the end with an undisturbed run
+	@$(PYTHON) -m pytest -n 2 --dist load -q -s -m crash tests/crash
 
 test-compose: $(READY)  ## build the image, bring docker-compose.yaml up, try it, take it down; needs Docker
 	$(PYTHON) -m pytest -m compose -s tests/compose

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEST_SECONDS = 40
 """No test starts later; the rest of the minute is for the start and the end of the session."""
 MAINS = ("origin/main", "main")
-NO_UNIT_TESTS = ("tests/e2e/", "tests/compose/")
+NO_UNIT_TESTS = ("tests/crash/", "tests/e2e/", "tests/compose/")
 TYPED = ("include/", "plugins/", "deploy/")
 DOCUMENTED = ("dags/", "docs/", "include/", "plugins/", "deploy/settings/", ".env.example")
 LOCK = {"pyproject.toml", "requirements.txt"}
