@@ -30,14 +30,22 @@ class QuartetPlugin(AirflowPlugin):
         """An app per workflow, and the platform's; each guards its own routes, because Airflow does not."""
         from include.workflows import WORKFLOWS
 
-        return [
+        apps = [
             {
                 "name": workflow.title,
                 "url_prefix": f"/{workflow.name}",
                 "app": import_module(f"quartet.api.{workflow.name}.app").create_app(),
             }
             for workflow in WORKFLOWS
-        ] + [{"name": "Quartet", "url_prefix": PLATFORM, "app": import_module("quartet.api.quartet.app").create_app()}]
+        ]
+        platform = import_module("quartet.api.quartet.app").create_app()
+        platform.mount("", import_module("quartet.pages.app").create_app())  # whatever is no route of the API
+        return [*apps, {"name": "Quartet", "url_prefix": PLATFORM, "app": platform}]
+
+    # Airflow removes views that it cannot show from this list
+    external_views: list[dict[str, Any]] = [  # noqa: RUF012
+        {"name": "Quartet", "href": f"{PLATFORM}/", "destination": "nav", "url_route": "quartet", "nav_top_level": True},
+    ]
 
     @cached_property
     def deadline_references(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]

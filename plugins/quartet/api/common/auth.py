@@ -1,11 +1,12 @@
 """Authorization of routes by Airflow's own auth manager.
 
-Airflow does not authenticate the apps that a plugin mounts, so each route declares exactly one of three guards. A test
+Airflow does not authenticate the apps that a plugin mounts, so each route declares exactly one of these guards. A test
 walks all routes and checks this:
 
     @router.get("/commits", dependencies=[may_read("ratings_train")])   # users who may see the DAG
     @router.post("/train", dependencies=[may_run("ratings_train")])     # users who may start its runs
     @router.get("/recs", dependencies=[PUBLIC])                         # anyone, by design
+    @router.get("/", dependencies=[SIGNED_IN])                          # any user; shows what Airflow lets them see
 
 `may_read_chosen` is a `may_read` whose DAG depends on the request. A request without a token gets 401, a user whose
 role does not allow the call gets 403. Guards run before the body is validated but after it is read, so malformed JSON
@@ -75,3 +76,7 @@ def may_run(dag_id: str) -> Any:
 
 PUBLIC: Any = Depends(Public())
 """Guard of a route that anyone may call."""
+
+
+SIGNED_IN: Any = Depends(Guard(Access.READ, "", lambda request, user: None))
+"""Guard of a route that any user may call; what it shows of a DAG, Airflow has filtered for this user."""

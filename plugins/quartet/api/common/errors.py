@@ -84,11 +84,12 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _problem)
     app.add_exception_handler(DamagedObjectError, _damaged)
     app.add_exception_handler(UnicodeEncodeError, _not_unicode)
-    for unavailable in _faults():
+    for unavailable in faults():
         app.add_exception_handler(unavailable, _unavailable)
 
 
-def _faults() -> list[type[Exception]]:
+def faults() -> list[type[Exception]]:
+    """Return the errors of a storage or database that does not work."""
     from botocore.exceptions import BotoCoreError, ClientError
     from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 

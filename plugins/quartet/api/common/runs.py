@@ -11,6 +11,7 @@ the same as from outside, and no metadata-database session is needed here. Use i
 """
 
 import os
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -46,15 +47,20 @@ async def trigger(
     return (await _call(request, "POST", f"/dags/{_segment(dag_id)}/dagRuns", json=body))["dag_run_id"]
 
 
+async def list_dags(request: Request, tag: str) -> list[dict[str, Any]]:
+    """Return the DAGs with a tag that the caller may see, as Airflow describes them; raises `ApiError` like `trigger`."""
+    return (await _call(request, "GET", "/dags", params={"tags": tag, "limit": 100}))["dags"]
+
+
 async def list_runs(
-    request: Request, dag_id: str, limit: int = 50, order_by: str = "-run_after"
+    request: Request, dag_id: str, limit: int = 50, order_by: str = "-run_after", since: datetime | None = None
 ) -> list[dict[str, Any]]:
     """
     Return runs of a DAG as Airflow describes them, newest first; `~` means all DAGs that the caller may see.
 
     Airflow returns at most `[api] maximum_page_limit` (100) at a time. Raises `ApiError` like `trigger`.
     """
-    query = {"limit": limit, "order_by": order_by}
+    query = {"limit": limit, "order_by": order_by} | ({"run_after_gte": since.isoformat()} if since else {})
     return (await _call(request, "GET", f"/dags/{_segment(dag_id)}/dagRuns", params=query))["dag_runs"]
 
 
