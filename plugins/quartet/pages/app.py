@@ -4,8 +4,6 @@ Mounted at `/quartet`; Airflow's navigation shows it in a frame. Pages are rende
 come from `static/`; the policy in `quartet.api.common.pages` forbids any other.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -14,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from include.workflows import WORKFLOWS
 from quartet.api.common.concurrency import limited
-from quartet.api.common.pages import install_page_errors
+from quartet.api.common.pages import install_page_errors, pages_of
 from quartet.pages.routes import router
 
 STATIC = Path(__file__).parent / "static"
@@ -33,8 +31,7 @@ def create_app() -> FastAPI:
     install_page_errors(app)
     app.include_router(router)
     for workflow in WORKFLOWS:
-        name = f"quartet.api.{workflow.name}.pages"
-        if find_spec(name):
-            app.include_router(import_module(name).router, prefix=f"/{workflow.name}")
+        if pages := pages_of(workflow.name):
+            app.include_router(pages.router, prefix=f"/{workflow.name}")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

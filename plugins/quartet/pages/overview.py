@@ -5,8 +5,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from fastapi import Request
@@ -15,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from include.core.workflow import Workflow
 from quartet.api.common import runs
 from quartet.api.common.errors import faults
-from quartet.api.common.pages import Summary
+from quartet.api.common.pages import Summary, pages_of
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class Row:
     """The newest run, as Airflow describes it."""
     next_at: str | None = None
     days: list[Day] = field(default_factory=list)
-    summary: Summary = Summary()
+    summary: Summary = field(default_factory=Summary)
     error: str | None = None
     """Why the summary is not known."""
     has_page: bool = False
@@ -80,17 +78,12 @@ async def row_of(request: Request, workflow: Workflow) -> Row:
         days=_days(found, now.date()),
         summary=summary,
         error=error,
-        has_page=_pages_of(workflow) is not None,
+        has_page=pages_of(workflow.name) is not None,
     )
 
 
-def _pages_of(workflow: Workflow) -> Any | None:
-    name = f"quartet.api.{workflow.name}.pages"
-    return import_module(name) if find_spec(name) else None
-
-
 def _summary(workflow: Workflow) -> tuple[Summary, str | None]:
-    pages = _pages_of(workflow)
+    pages = pages_of(workflow.name)
     if pages is None:
         return Summary(), None
     try:

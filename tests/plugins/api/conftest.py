@@ -2,12 +2,11 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import URL
 
 from include.articles.database import schema
@@ -66,29 +65,6 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield home
     _reconfigure()
     _forget_plugins()
-
-
-@pytest.fixture
-def signed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[FastAPI, str | None], None]:
-    """
-    Return a function that makes all callers of an app a user with a role, without Airflow's database and server.
-
-    The guards of the app decide as in the real thing. With `None` for a role nobody is signed in.
-    """
-    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-    from airflow.api_fastapi.core_api.security import get_user
-    from airflow.models.dag import DagModel
-
-    monkeypatch.setattr("airflow.api_fastapi.core_api.security.get_auth_manager", SimpleAuthManager)
-    monkeypatch.setattr(DagModel, "get_team_name", lambda *_, **__: None)
-
-    def sign_in(app: FastAPI, role: str | None = "admin") -> None:
-        app.dependency_overrides.pop(get_user, None)
-        if role:
-            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username=role, role=role)
-
-    return sign_in
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from include.workflows import WORKFLOWS
 from quartet.api.common.auth import PUBLIC, Access, Guard, Public, may_read, may_run
@@ -23,13 +23,15 @@ from tests.support.example import Example
 NAMES = [*(workflow.name for workflow in WORKFLOWS), "quartet"]
 EXAMPLES: dict[str, Example] = {
     call: example
-    for name in NAMES
-    for call, example in import_module(f"tests.plugins.api.{name}.examples").EXAMPLES.items()
+    for name in ("pages", *(f"api.{name}" for name in NAMES))
+    for call, example in import_module(f"tests.plugins.{name}.examples").EXAMPLES.items()
 }
 """App and route as declared → what to put into the body, the path and the query."""
 
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
 """Paths of an app that are public by design: what the API looks like, and the files of that page."""
+STATIC = "/static"
+"""Scripts and styles of the pages, which are public, too."""
 
 
 def accesses(route: BaseRoute) -> set[Access]:
@@ -71,10 +73,13 @@ class Call:
 
 
 def mounted_routes() -> Iterator[tuple[str, BaseRoute]]:
-    """Walk all routes of all apps of the plugin; a mount inside an app would be one of them."""
+    """Walk all routes of all apps of the plugin, and of the apps in them; another mount would be one of the routes."""
     for mount in QuartetPlugin().fastapi_apps:
         for route in mount["app"].routes:
-            yield mount["url_prefix"], route
+            if isinstance(route, Mount) and isinstance(route.app, FastAPI):
+                yield from ((mount["url_prefix"] + route.path, inner) for inner in route.app.routes)
+            else:
+                yield mount["url_prefix"], route
 
 
 ROUTES = list(mounted_routes())
@@ -88,9 +93,9 @@ each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 
 
 def test_all_routes_are_known_in_kind():
-    """A mount, a web socket or a bare route would have no guard: only the documentation may be one."""
+    """A mount, a web socket or a bare route would have no guard: only documentation and static files may be one."""
     odd = [route for _, route in ROUTES if not isinstance(route, APIRoute)]
-    assert {getattr(route, "path", repr(route)) for route in odd} <= DOCUMENTATION
+    assert {getattr(route, "path", repr(route)) for route in odd} <= {*DOCUMENTATION, STATIC}
 
 
 @pytest.mark.parametrize("path", [f"/{name}/{page}" for name in NAMES for page in ("docs", "redoc")])
@@ -107,7 +112,7 @@ def test_a_route_declares_one_access(call: Call):
     found = accesses(call.route)
     assert len(found) == 1, (
         f"{call.name} declares {found or 'no access'}: give it exactly one of "
-        "`dependencies=[may_read(dag_id)]`, `[may_run(dag_id)]` or `[PUBLIC]` (quartet.api.common.auth)"
+        "`dependencies=[may_read(dag_id)]`, `[may_run(dag_id)]`, `[SIGNED_IN]` or `[PUBLIC]` (quartet.api.common.auth)"
     )
 
 

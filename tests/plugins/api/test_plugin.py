@@ -60,6 +60,7 @@ def test_airflow_tells_what_the_plugin_brings(airflow: Client):
     plugins = airflow.get("/api/v2/plugins", headers=airflow.as_user("admin")).json()["plugins"]
     [ours] = [plugin for plugin in plugins if plugin["name"] == "quartet"]
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == PREFIXES
+    assert [(view["href"], view["destination"]) for view in ours["external_views"]] == [("/quartet/", "nav")]
     assert [each["name"] for each in ours["fastapi_root_middlewares"]] == [
         "Sign-in limit", "Body limit of tasks", "Body limit", "Allowed hosts",
     ]  # fmt: skip
@@ -67,9 +68,9 @@ def test_airflow_tells_what_the_plugin_brings(airflow: Client):
 
 def test_the_documentation_of_each_app_is_public(airflow: Client):
     airflow.cookies.clear()
-    for app in QuartetPlugin().fastapi_apps:
-        assert airflow.get(f"{app['url_prefix']}/docs").status_code == 200
-        assert airflow.get(f"{app['url_prefix']}/openapi.json").json()["paths"]
+    for workflow in WORKFLOWS:
+        assert airflow.get(f"/{workflow.name}/docs").status_code == 200
+        assert airflow.get(f"/{workflow.name}/openapi.json").json()["paths"]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v2/monitor/health", *(f"/{workflow.name}/docs" for workflow in WORKFLOWS)])

@@ -18,12 +18,12 @@ from tests.support.fab_server import ADMIN, JWT_SECRET, LOCKED, SERVICE, FabServ
 
 MAY: dict[str, set[Access]] = {
     # Airflow's own roles: to start a run takes "can edit" of the DAG and "can create" of its runs, which User has too
-    ADMIN: {Access.READ, Access.WRITE},
-    "op": {Access.READ, Access.WRITE},
-    "user": {Access.READ, Access.WRITE},
-    "viewer": {Access.READ},
-    "nobody": set(),
-    SERVICE: set(),
+    ADMIN: {Access.SIGNED_IN, Access.READ, Access.WRITE},
+    "op": {Access.SIGNED_IN, Access.READ, Access.WRITE},
+    "user": {Access.SIGNED_IN, Access.READ, Access.WRITE},
+    "viewer": {Access.SIGNED_IN, Access.READ},
+    "nobody": {Access.SIGNED_IN},
+    SERVICE: {Access.SIGNED_IN},
 }
 READS, WRITES = "/ratings/commits", "/ratings/train"
 RATINGS = {"data": ["244 346 2 880606923"]}

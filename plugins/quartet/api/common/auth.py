@@ -28,6 +28,7 @@ class Access(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    SIGNED_IN = "signed in"
     PUBLIC = "public"
 
 
@@ -78,5 +79,5 @@ PUBLIC: Any = Depends(Public())
 """Guard of a route that anyone may call."""
 
 
-SIGNED_IN: Any = Depends(Guard(Access.READ, "", lambda request, user: None))
+SIGNED_IN: Any = Depends(Guard(Access.SIGNED_IN, "", lambda request, user: None))
 """Guard of a route that any user may call; what it shows of a DAG, Airflow has filtered for this user."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -23,6 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from include.core.errors import BadDataError, DamagedObjectError
+from include.core.workflow import Workflow
 from include.workflows import WORKFLOWS
 from quartet.api.common.auth import may_run
 from quartet.api.common.errors import RETRY_LATER, ApiError, faults
@@ -71,6 +74,7 @@ def page(request: Request, template: str, /, status: int = 200, **values: Any) -
         "home": home,
         "airflow": home.removesuffix(MOUNT),
         "workflows": WORKFLOWS,
+        "sections": _sections(),
         "path": request.url.path.removeprefix(home),
         "is_fragment": is_fragment(request),
     }
@@ -109,15 +113,25 @@ def install_page_errors(app: FastAPI) -> None:
 
 def error_page(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Build the page of an error."""
-    response = page(
-        request, "common/templates/error.html", status, title=HTTPStatus(status).phrase, status=status, detail=detail
-    )
+    response = page(request, "common/templates/error.html", status, title=HTTPStatus(status).phrase, detail=detail)
     response.headers.update(headers or {})
     return response
 
 
 def _home(request: Request) -> str:
     return request.scope.get("root_path", "") or MOUNT
+
+
+@cache
+def pages_of(name: str) -> Any | None:
+    """Return the module with the pages of a workflow; `None`: it has none."""
+    module = f"quartet.api.{name}.pages"
+    return import_module(module) if find_spec(module) else None
+
+
+@cache
+def _sections() -> list[Workflow]:
+    return [workflow for workflow in WORKFLOWS if pages_of(workflow.name)]
 
 
 @cache
@@ -135,13 +149,13 @@ def _environment() -> Environment:
 
 def number(value: float | None, digits: int = 0) -> str:
     """Return a number with thousands separators; a dash for `None`."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def age(instant: datetime | str | None, now: datetime | None = None) -> str:
     """Return the time since an instant in words, such as `3 h ago`, or until it; a dash for `None`."""
     if instant is None:
-        return "–"
+        return "-"
     then = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     seconds = ((now or datetime.now(UTC)) - then).total_seconds()
     left = abs(seconds)
@@ -163,7 +177,8 @@ async def _http_error(request: Request, error: Any) -> Response:
         login = f"{_home(request).removesuffix(MOUNT)}/api/v2/auth/login?next={quote(str(request.url), safe='')}"
         if is_fragment(request):
             return Response(status_code=401, headers={"HX-Redirect": login})
-        return RedirectResponse(login, 303)
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(login, 303)
     return error_page(request, error.status_code, str(error.detail), error.headers)
 
 
@@ -183,4 +198,6 @@ async def _damaged(request: Request, error: Exception) -> Response:
 async def _unavailable(request: Request, error: Exception) -> Response:
     what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
     log.error("%s %s: the %s is unavailable", request.method, request.url.path, what, exc_info=error)
-    return error_page(request, 503, f"The {what} is unavailable ({type(error).__name__}). Try again later.", RETRY_LATER)
+    return error_page(
+        request, 503, f"The {what} is unavailable ({type(error).__name__}). Try again later.", RETRY_LATER
+    )

@@ -48,7 +48,7 @@ async def trigger(
 
 
 async def list_dags(request: Request, tag: str) -> list[dict[str, Any]]:
-    """Return the DAGs with a tag that the caller may see, as Airflow describes them; raises `ApiError` like `trigger`."""
+    """Return the DAGs with a tag that the caller may see, as Airflow has them; raises `ApiError` like `trigger`."""
     return (await _call(request, "GET", "/dags", params={"tags": tag, "limit": 100}))["dags"]
 
 

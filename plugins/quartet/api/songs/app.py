@@ -9,12 +9,16 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from include.songs.results import IncompleteError
+from quartet.api.common.browser import PagesForBrowsers
 from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented, error_response, install_error_handlers
 from quartet.api.common.head import HeadAsGet
 from quartet.api.songs.routes import router
 from quartet.api.songs.service import UnknownDayError
+
+PAGES = {r"/days": "/songs/", r"/days/(?P<day>[^/]+)(?:/counts)?": "/songs/days/{day}"}
+"""Address of the API → page that shows the same."""
 
 
 def create_app() -> FastAPI:
@@ -25,6 +29,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(UnknownDayError, _not_found)
     app.include_router(router)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(PagesForBrowsers, pages=PAGES)
     return app
 
 

@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 from cachetools import LRUCache, cached
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from include.songs import report
 from include.songs.layout import reported_days
@@ -24,6 +26,14 @@ TOP = 20
 """Zip codes in the chart."""
 MAX_LATE_HOURS = 48
 """Hours after the end of the newest day from which the overview warns."""
+
+
+def _month(text: str) -> date:
+    try:
+        return month_of(text)
+    except ValueError:
+        raise PydanticCustomError("month", "a month such as 2019-02 was expected") from None
+
 
 router = APIRouter(dependencies=[may_read(DAG)])
 Service = Annotated[SongsService, Depends(SongsService)]
@@ -45,12 +55,12 @@ def summary() -> Summary:
 def calendar_page(
     request: Request,
     service: Service,
-    month: Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="such as 2019-02")] = None,
+    month: Annotated[date | None, BeforeValidator(_month)] = None,
 ) -> HTMLResponse:
     """Show the days of a month, by default of the newest day."""
     yesterday = datetime.now(SongSettings.load().zone).date() - timedelta(days=1)
     known = service.days(None, None, 10_000)
-    shown = month_of(month) if month else (known[0].day if known else yesterday).replace(day=1)
+    shown = month or (known[0].day if known else yesterday).replace(day=1)
     calendar = calendar_of(shown, {each.day: each.state for each in known}, yesterday)
     return page(request, "songs/templates/calendar.html", calendar=calendar, is_empty=not known)
 

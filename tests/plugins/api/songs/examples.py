@@ -10,4 +10,7 @@ EXAMPLES = {
     "GET /songs/days/{day}/counts": Example(path=DAY, query={"zip": 90210, "subscription": "Family"}),
     "GET /songs/days/{day}/dataset.csv.gz": Example(path=DAY),
     "GET /songs/days/{day}/counts.csv.gz": Example(path=DAY),
+    "GET /quartet/songs/": Example(query={"month": "2019-02"}),
+    "GET /quartet/songs/days/{day}": Example(path=DAY),
+    "GET /quartet/songs/days/{day}/checksums": Example(path=DAY),
 }

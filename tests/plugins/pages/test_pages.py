@@ -1,0 +1,167 @@
+"""The pages without Airflow behind them: what they print, their headers, and their errors."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from quartet.api.common import runs
+from quartet.api.common.errors import ApiError
+from quartet.api.common.pages import age, number
+from quartet.api.songs import pages as songs_pages
+from quartet.api.songs.service import SongsService
+from quartet.hooks.storage import StorageHook
+from quartet.pages.app import create_app
+from tests.plugins.api.songs.content import fill
+
+HTML = {"Accept": "text/html"}
+PART = {"HX-Request": "true"}
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&{{ 7*7 }}"
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app()
+
+
+@pytest.fixture
+def client(app: FastAPI, signed_in, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """Yield a client that is signed in as a viewer; Airflow knows one DAG with one run."""
+    signed_in(app, "viewer")
+
+    async def list_dags(request, tag):
+        return [{"dag_id": f"{tag}_dag", "is_paused": False, "next_dagrun_run_after": None}]
+
+    async def list_runs(request, dag_id, *_, **__):
+        run = {"dag_id": dag_id, "dag_run_id": MARKUP, "state": "failed", "run_after": "2019-02-09T06:00:00+00:00"}
+        return [run]
+
+    monkeypatch.setattr(runs, "list_dags", list_dags)
+    monkeypatch.setattr(runs, "list_runs", list_runs)
+    with TestClient(app, follow_redirects=False, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/", "/songs/", "/songs/days/2019-02-08", "/songs/days/x", "/nothing"])
+def test_the_policy_forbids_scripts_and_styles_in_the_page(client: TestClient, path: str):
+    answer = client.get(path, headers=HTML)
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "style=" not in answer.text
+
+
+def test_the_files_of_the_pages_are_served(client: TestClient):
+    text = client.get("/songs/").text
+    for name in ("quartet.css", "theme.js", "vendor/htmx.min.js", "quartet.js"):
+        assert name in text
+        assert client.get(f"/static/{name}").status_code == 200
+
+
+def test_without_a_login_a_browser_is_sent_to_airflows(client: TestClient, app: FastAPI, signed_in):
+    signed_in(app, None)
+    answer = client.get("/songs/", headers=HTML)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/api/v2/auth/login?next=http%3A%2F%2Ftestserver%2Fsongs%2F")
+    assert client.get("/songs/").status_code == 401
+    assert client.get("/overview/songs", headers=PART).headers["hx-redirect"].startswith("/api/v2/auth/login")
+
+
+def test_an_empty_platform_says_what_to_do(client: TestClient):
+    assert "make demo" in client.get("/songs/").text
+    assert "make demo" in client.get("/overview/songs").text
+
+
+def test_the_overview_shows_runs_and_results(client: TestClient):
+    row = client.get("/overview/songs").text
+    assert "failed" in row
+    assert "songs_dag" in row
+    assert client.get("/overview/nothing").status_code == 404
+
+
+def test_a_workflow_that_the_caller_may_not_see_is_not_shown(client: TestClient, monkeypatch):
+    async def none(request, tag):
+        return []
+
+    monkeypatch.setattr(runs, "list_dags", none)
+    assert "You may not see" in client.get("/overview/songs").text
+
+
+def test_if_airflow_fails_the_row_says_so(client: TestClient, monkeypatch):
+    async def fail(request, tag):
+        raise ApiError(503, "Airflow is unavailable")
+
+    monkeypatch.setattr(runs, "list_dags", fail)
+    answer = client.get("/overview/songs", headers=PART)
+    assert (answer.status_code, answer.text.strip()) == (
+        503,
+        '<p class="error" role="alert">Airflow is unavailable</p>',
+    )
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("fault", [OSError("no disk"), OperationalError("SELECT secret", {}, Exception("down"))])
+def test_if_the_results_cannot_be_read_the_runs_are_shown(client: TestClient, monkeypatch, fault):
+    def fail() -> None:
+        raise fault
+
+    monkeypatch.setattr(songs_pages, "summary", fail)
+    row = client.get("/overview/songs").text
+    assert "cannot be read now" in row
+    assert "songs_dag" in row
+    assert "secret" not in row
+
+
+def test_if_the_storage_fails_the_page_says_so(client: TestClient, monkeypatch):
+    def fail(*_):
+        raise OSError("no disk")
+
+    monkeypatch.setattr(SongsService, "days", fail)
+    answer = client.get("/songs/", headers=HTML)
+    assert answer.status_code == 503
+    assert "The storage is unavailable" in answer.text
+    assert 'aria-label="Quartet"' in answer.text
+
+
+def test_a_day_shows_counts_downloads_and_checksums(client: TestClient):
+    fill(StorageHook().path("songs"))
+    text = client.get("/songs/days/2019-02-08").text
+    assert "90210" in text
+    assert "Premium" in text
+    checksums = client.get("/songs/days/2019-02-08/checksums").text
+    assert "counts-2019-02-08.csv.gz" in checksums
+    assert 'aria-label="2019-02-08: complete"' in client.get("/songs/?month=2019-02").text
+
+
+def test_markup_in_data_is_printed_not_run(client: TestClient, monkeypatch):
+    root = StorageHook().path("songs")
+    fill(root)
+    (root / "output/2019/02/08/counts_by_zip_sub/_SUCCESS").unlink()
+    monkeypatch.setattr("include.songs.failures.read", lambda *_: SimpleNamespace(error=MARKUP))
+    for path in ("/songs/days/2019-02-08", "/overview/songs"):
+        text = client.get(path).text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+        assert "&lt;script&gt;" in text or "%3Cscript%3E" in text
+
+
+@pytest.mark.parametrize("path", ["/songs/?month=1", "/songs/days/2019-02-30", "/songs/?month=0000-01"])
+def test_wrong_input_says_what_is_expected(client: TestClient, path: str):
+    answer = client.get(path, headers=HTML)
+    assert answer.status_code == 422
+    assert "2019-02" in answer.text or "day" in answer.text or "year" in answer.text
+
+
+def test_numbers_and_ages():
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime(2019, 2, 8, tzinfo=UTC)
+    assert (number(1234.56, 1), number(None)) == ("1,234.6", "-")
+    hours = {0: "moments ago", 1: "1 h ago", 47: "47 h ago", 49: "2 days ago", -2: "in 2 h"}
+    assert {each: age(now - timedelta(hours=each), now) for each in hours} == hours
+    assert age("2019-02-07T23:58:00+00:00", now) == "2 min ago"
