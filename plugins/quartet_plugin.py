@@ -44,7 +44,13 @@ class QuartetPlugin(AirflowPlugin):
 
     # Airflow removes views that it cannot show from this list
     external_views: list[dict[str, Any]] = [  # noqa: RUF012
-        {"name": "Quartet", "href": f"{PLATFORM}/", "destination": "nav", "url_route": "quartet", "nav_top_level": True},
+        {
+            "name": "Quartet",
+            "href": f"{PLATFORM}/",
+            "destination": "nav",
+            "url_route": "quartet",
+            "nav_top_level": True,
+        },
     ]
 
     @cached_property

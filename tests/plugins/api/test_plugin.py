@@ -68,9 +68,9 @@ def test_airflow_tells_what_the_plugin_brings(airflow: Client):
 
 def test_the_documentation_of_each_app_is_public(airflow: Client):
     airflow.cookies.clear()
-    for workflow in WORKFLOWS:
-        assert airflow.get(f"/{workflow.name}/docs").status_code == 200
-        assert airflow.get(f"/{workflow.name}/openapi.json").json()["paths"]
+    for app in QuartetPlugin().fastapi_apps:
+        assert airflow.get(f"{app['url_prefix']}/docs").status_code == 200
+        assert airflow.get(f"{app['url_prefix']}/openapi.json").json()["paths"]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v2/monitor/health", *(f"/{workflow.name}/docs" for workflow in WORKFLOWS)])
