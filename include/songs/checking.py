@@ -1,6 +1,7 @@
 """The check of a day's outputs: they are what the labels were promised."""
 
 import gzip
+import hashlib
 import zlib
 from dataclasses import dataclass
 from datetime import date
@@ -47,6 +48,18 @@ def check(root: StoragePath, day: date) -> Contents:
     if (total := sum(count.spins for count in counts)) != rows:
         raise DamagedObjectError(f"{counts_folder(root, day)}: counts of {rows} plays were expected, found {total}")
     return Contents(rows, len(counts), part.size)
+
+
+def checksums(root: StoragePath, day: date) -> dict[str, str]:
+    """Return the sha256 of the files of both outputs, `dataset` and `counts`."""
+    found = {}
+    for name, folder_of in (("dataset", dataset_folder), ("counts", counts_folder)):
+        with open_part(root, day, folder_of, unchecked=True).file as file:
+            digest = hashlib.sha256()
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+        found[name] = digest.hexdigest()
+    return found
 
 
 def complete(root: StoragePath, day: date) -> None:

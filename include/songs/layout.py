@@ -13,6 +13,8 @@ A root is the folder of the song plays, local or in S3. It contains:
     versions/spins/YYYY-MM-DD.json                      which spins were downloaded for a day
     versions/listeners/<sha256>.json                    which listeners were downloaded, by their content
     versions/days/YYYY-MM-DD.json                       report of a completed day; see `report.py`
+    versions/seals/YYYY-MM-DD.json                      checksum of the report of a day
+    versions/replays/YYYY-MM-DD.json                    result of the last replay of a day
     versions/failures/YYYY-MM-DD.json                   why the last job or check of a day failed; see `failures.py`
     .incoming/                                          downloads under way
     .incoming/job-YYYY-MM-DD/                           a job's copy of the listeners, and its metrics
@@ -135,6 +137,16 @@ def reports(root: StoragePath) -> StoragePath:
 def report_file(root: StoragePath, day: date) -> StoragePath:
     """Return the report of a completed day."""
     return reports(root) / _json(day)
+
+
+def seal_file(root: StoragePath, day: date) -> StoragePath:
+    """Return the checksum of the report of a day."""
+    return root / "versions" / "seals" / _json(day)
+
+
+def replay_file(root: StoragePath, day: date) -> StoragePath:
+    """Return the result of the last replay of a day."""
+    return root / "versions" / "replays" / _json(day)
 
 
 def failures(root: StoragePath) -> StoragePath:

@@ -286,6 +286,7 @@ class Pipeline:
                 listeners=listeners.as_json() if listeners else None,
                 minrows=metrics.get("minrows"),
                 code=code_version(),
+                outputs=checking.checksums(self.root, self.day),
             )
             report.write(self.root, self.day, made)
         checking.complete(self.root, self.day)  # also after a run that was killed within it

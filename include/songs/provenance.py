@@ -23,6 +23,7 @@ from include.core.storage import (
     find_object,
     local_copy,
     open_read,
+    read_json,
     walk_objects,
 )
 from include.songs import layout, report
@@ -102,7 +103,7 @@ def _explain_line(root: StoragePath, row: Row, made: Report, number: int) -> Rec
     text = _line(root, date.fromisoformat(made.day), number)
     fields = dict(zip(DATASET, text.split("\t"), strict=True))
     wanted = {name: _typed(name, fields[name]) for name in DATASET}
-    inputs = _Inputs(root, made)
+    inputs = Inputs(root, made)
     plays, listeners = _sources(
         inputs,
         lambda found: (
@@ -112,7 +113,7 @@ def _explain_line(root: StoragePath, row: Row, made: Report, number: int) -> Rec
         equal(**{KEY: fields[KEY], "date_time": fields["date_time"], "fake_track_id": fields["fake_track_id"]}),
         equal(**{KEY: fields[KEY]}),
     )
-    return Record(str(row), text, _made_by(made), [*plays, *listeners], _checked(made))
+    return Record(str(row), text, _made_by(made), [*plays, *listeners], _checked(root, made))
 
 
 def _explain_count(root: StoragePath, row: Row, made: Report, zip_code: int | None, subscription: str) -> Record:
@@ -121,7 +122,7 @@ def _explain_count(root: StoragePath, row: Row, made: Report, zip_code: int | No
     if not counts:
         raise UnknownRowError(f"{made.day} has no plays of zip code {zip_code} and subscription {subscription!r}")
     total = sum(count.spins for count in counts)
-    inputs = _Inputs(root, made)
+    inputs = Inputs(root, made)
     group = {"zip": zip_code, "subscription": subscription}
 
     def select(found: "_Tables") -> tuple[list["_Found"], list["_Found"]]:
@@ -131,12 +132,12 @@ def _explain_count(root: StoragePath, row: Row, made: Report, zip_code: int | No
 
     rule = equal(fake_zipcode=zip_code, subscription_type=subscription)
     plays, listeners = _sources(inputs, select, rule, rule, total)
-    return Record(str(row), total, _made_by(made), [*plays, *listeners], _checked(made))
+    return Record(str(row), total, _made_by(made), [*plays, *listeners], _checked(root, made))
 
 
 def _explain_spin(root: StoragePath, row: Row, made: Report, position: int) -> Record:
     """Explain a row of the spins by their download."""
-    inputs = _Inputs(root, made)
+    inputs = Inputs(root, made)
     with inputs.opened() as tables:
         query = "SELECT {columns}, [position] FROM spins WHERE position = $position"
         found = tables.rows(query, SPINS, {"position": position}) if tables else []
@@ -154,7 +155,7 @@ def _explain_spin(root: StoragePath, row: Row, made: Report, position: int) -> R
 
 
 def _sources(
-    inputs: "_Inputs", select: Any, spins_rule: dict[str, Any], listeners_rule: dict[str, Any], total: int = 0
+    inputs: "Inputs", select: Any, spins_rule: dict[str, Any], listeners_rule: dict[str, Any], total: int = 0
 ) -> tuple[list[Source], list[Source]]:
     """
     Return the sources of both kinds; without their values if an input is gone, but with the rule that selects them.
@@ -213,7 +214,7 @@ class _Tables:
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
     """The sources of a day, as its run read them."""
 
     root: StoragePath
@@ -308,8 +309,10 @@ def _made_by(made: Report) -> MadeBy:
     return MadeBy(DAG, made.run_id, made.engine, made.code, parameters)
 
 
-def _checked(made: Report) -> Checked | None:
-    return Checked("GOOD", made.finished_at) if made.finished_at else None
+def _checked(root: StoragePath, made: Report) -> Checked | None:
+    """Return the verdict of the last replay of the day."""
+    found = read_json(layout.replay_file(root, date.fromisoformat(made.day)))
+    return Checked(found["verdict"], found["when"]) if found and found["run"] == made.run_id else None
 
 
 def _line(root: StoragePath, day: date, number: int) -> str:

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.core.replay import seal
 from include.core.storage import StoragePath, read_json, remove_object, write_json
 from include.songs import layout
 
@@ -37,6 +38,8 @@ class Report:
     """Fewest rows of a valid dataset, in that run."""
     code: str | None = None
     """Version of the code that ran, as `code_version` returns it."""
+    outputs: dict[str, str] | None = None
+    """Checksums of the files `dataset` and `counts`."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report in types of JSON."""
@@ -59,8 +62,10 @@ class Report:
 
 
 def write(root: StoragePath, day: date, report: Report) -> None:
-    """Write the report of a day, whole or not at all; an earlier one is replaced."""
-    write_json(layout.report_file(root, day), report.as_json())
+    """Write the report of a day and its seal, whole or not at all; an earlier one is replaced."""
+    found = report.as_json()
+    write_json(layout.seal_file(root, day), {"seal": seal(found)})
+    write_json(layout.report_file(root, day), found)
 
 
 def read(root: StoragePath, day: date) -> Report | None:
@@ -69,6 +74,12 @@ def read(root: StoragePath, day: date) -> Report | None:
         return None
     known: dict[str, Any] = {field.name: found[field.name] for field in fields(Report) if field.name in found}
     return Report(**{"day": day.isoformat(), **known})
+
+
+def is_sealed(root: StoragePath, day: date) -> bool | None:
+    """Return whether a day's report is what a run has written; `None`: it was written before reports were sealed."""
+    known = read_json(layout.seal_file(root, day))
+    return None if known is None else known["seal"] == seal(read_json(layout.report_file(root, day)) or {})
 
 
 def remove(root: StoragePath, day: date) -> None:
