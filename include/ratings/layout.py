@@ -115,9 +115,14 @@ def algorithm_file(root: StoragePath) -> StoragePath:
     return root / "algorithm.json"
 
 
+def selections(root: StoragePath) -> StoragePath:
+    """Return the folder of the results of model selections; their names sort by time."""
+    return root / "selections"
+
+
 def selection_file(root: StoragePath, at: str) -> StoragePath:
     """Return the result of a model selection; *at* is UTC, ISO 8601."""
-    return root / "selections" / f"{at}.json"
+    return selections(root) / f"{at}.json"
 
 
 def predictions(root: StoragePath) -> StoragePath:

@@ -11,3 +11,5 @@ class Example:
     body: Any = None
     path: dict[str, Any] = field(default_factory=dict)
     query: dict[str, Any] = field(default_factory=dict)
+    form: dict[str, str] | None = None
+    """Fields of a form that a script of a page sends, in place of a body."""

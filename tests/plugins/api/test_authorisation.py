@@ -68,7 +68,11 @@ class Call:
         """Send the request; return the status of the response."""
         example = self.example
         url = self.prefix + self.route.path_format.format(**example.path)
-        answer = client.request(self.method, url, json=example.body, params=example.query, headers=headers)
+        if example.form is not None:
+            headers = {**(headers or {}), "HX-Request": "true"}
+        answer = client.request(
+            self.method, url, json=example.body, data=example.form, params=example.query, headers=headers
+        )
         return answer.status_code
 
 

@@ -5,4 +5,5 @@ from tests.support.example import Example
 EXAMPLES = {
     "GET /quartet/": Example(),
     "GET /quartet/overview/{name}": Example(path={"name": "songs"}),
+    "GET /quartet/explain": Example(query={"row": "quartet://songs/2019-02-08/dataset/1"}),
 }

@@ -165,3 +165,48 @@ def test_numbers_and_ages():
     hours = {0: "moments ago", 1: "1 h ago", 47: "47 h ago", 49: "2 days ago", -2: "in 2 h"}
     assert {each: age(now - timedelta(hours=each), now) for each in hours} == hours
     assert age("2019-02-07T23:58:00+00:00", now) == "2 min ago"
+
+
+def test_a_form_elsewhere_cannot_start_anything(client: TestClient, app: FastAPI, signed_in):
+    signed_in(app, "admin")
+    for path in ("/ratings/predict", "/ratings/rollback"):
+        answer = client.post(path, data={"pairs": "233 346", "model": "1"})
+        assert (answer.status_code, "Use the form on the page" in answer.text) == (403, True)
+
+
+def test_pairs_are_submitted_and_waited_for(client: TestClient, app: FastAPI, signed_in, home: Path):
+    signed_in(app, "admin")
+    answer = client.post("/ratings/predict", data={"pairs": " 233 346 \r\n\r\n1 2"}, headers=PART)
+    assert answer.status_code == 200
+    [file] = (home / "data/ratings/streaming").glob("predict-*.txt")
+    assert file.read_text() == "233 346\n1 2\n"
+    assert f'hx-get="/quartet/ratings/predictions/{file.name.replace(":", "%3A")}"' in answer.text
+    waiting = client.get(f"/ratings/predictions/{file.name}", headers=HTML)
+    assert "Waiting for the predictions" in waiting.text
+    assert "<nav" in waiting.text
+    assert "<nav" not in client.get(f"/ratings/predictions/{file.name}", headers=PART).text
+
+
+@pytest.mark.parametrize("pairs", ["", "x", "1 2 3", MARKUP])
+def test_bad_pairs_are_explained(client: TestClient, app: FastAPI, signed_in, pairs: str):
+    signed_in(app, "admin")
+    answer = client.post("/ratings/predict", data={"pairs": pairs}, headers=PART)
+    assert answer.status_code == 422
+    assert "such as 233 346" in answer.text
+    assert "<script" not in answer.text
+
+
+def test_a_viewer_sees_the_buttons_but_cannot_press_them(client: TestClient):
+    text = client.get("/ratings/").text
+    assert "You may look, but not start runs." in text
+    assert client.post("/ratings/predict", data={"pairs": "233 346"}, headers=PART).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("row", "status"), [("x", 422), ("quartet://nothing/1", 422), (f"quartet://songs/{MARKUP}", 422)]
+)
+def test_what_is_no_row_is_explained(client: TestClient, row: str, status: int):
+    answer = client.get("/explain", params={"row": row}, headers=HTML)
+    assert answer.status_code == status
+    assert "expected" in answer.text
+    assert "<script>alert" not in answer.text

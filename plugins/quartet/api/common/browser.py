@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
@@ -15,8 +15,8 @@ class PagesForBrowsers:
     """
     ASGI middleware that sends a browser from an address of an API to the page that shows the same.
 
-    A browser is a client whose `Accept` names `text/html` and not `application/json`; `?format=json` is for people who
-    want the JSON nevertheless.
+    A browser is a client whose `Accept` names `text/html` and not `application/json`; `?format=json`, or any other
+    format, is for people who want that nevertheless.
 
     Args:
         app: the API.
@@ -36,7 +36,7 @@ class PagesForBrowsers:
             return
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         accepted = Headers(scope=scope).get("accept", "")
-        if "text/html" in accepted and "application/json" not in accepted and query.pop("format", None) != ["json"]:
+        if "text/html" in accepted and "application/json" not in accepted and "format" not in query:
             prefix = scope.get("root_path", "").rpartition("/")[0]  # of Airflow itself
             address = f"{prefix}{MOUNT}{page}" + (f"?{urlencode(query, doseq=True)}" if query else "")
             await RedirectResponse(address, 303, {"Vary": "Accept", "Cache-Control": "no-store"})(scope, receive, send)
@@ -55,5 +55,5 @@ class PagesForBrowsers:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         for pattern, page in self.pages:
             if match := pattern.fullmatch(path):
-                return page.format(**match.groupdict())
+                return page.format(**{name: quote(text, safe="") for name, text in match.groupdict().items()})
         return None

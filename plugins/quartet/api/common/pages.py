@@ -14,7 +14,7 @@ from http import HTTPStatus
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -87,7 +87,7 @@ def is_fragment(request: Request) -> bool:
 
 
 def can_run(dag_id: str) -> Any:
-    """Return a dependency: whether the caller may start runs of the DAG."""
+    """Return the dependency that says whether the caller may start runs of the DAG."""
     guard = may_run(dag_id).dependency
 
     def check(request: Request, user: GetUserDep) -> bool:
@@ -97,7 +97,16 @@ def can_run(dag_id: str) -> Any:
             return False
         return True
 
-    return Annotated[bool, Depends(check)]
+    return Depends(check)
+
+
+def _check_from_page(request: Request) -> None:
+    if request.headers.get("hx-request") != "true":
+        raise HTTPException(403, "Use the form on the page.")
+
+
+FROM_PAGE: Any = Depends(_check_from_page)
+"""Guard of a route that changes something: it must be called by a script of our pages, not by a form elsewhere."""
 
 
 def install_page_errors(app: FastAPI) -> None:

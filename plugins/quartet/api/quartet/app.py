@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from include.core.provenance import RowError, UnknownRowError
+from quartet.api.common.browser import PagesForBrowsers
 from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented, error_response, install_error_handlers
@@ -23,6 +24,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(UnknownRowError, _not_found)
     app.include_router(router)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(PagesForBrowsers, pages={r"/why": "/explain"})
     return app
 
 

@@ -18,7 +18,7 @@ DAG = "housekeeping"
 router = APIRouter()
 
 
-def _dag_of(request: Request) -> str:
+def dag_of_row(request: Request) -> str:
     """Return the DAG that makes the row that is asked for."""
     try:
         row = parse_row(request.query_params.get("row", ""))
@@ -41,7 +41,7 @@ def rows() -> RowKinds:
 
 @router.get(
     "/why",
-    dependencies=[may_read_chosen(DAG, _dag_of)],
+    dependencies=[may_read_chosen(DAG, dag_of_row)],
     response_model=Why,
     responses=documented(404, 422),
 )

@@ -10,12 +10,20 @@ from fastapi import FastAPI, Request, Response
 
 from include.ratings.errors import BadRowsError, UnknownPredictionError, UnknownVersionError
 from include.ratings.settings import RatingsSettings
+from quartet.api.common.browser import PagesForBrowsers
 from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import RowError, documented, error_response, install_error_handlers
 from quartet.api.common.limits import BodyLimit
 from quartet.api.ratings.routes import router
 from quartet.api.ratings.service import InvalidRequestError
+
+PAGES = {
+    r"/(models|commits)": "/ratings/",
+    r"/result/(?P<filename>[^/]+)": "/ratings/predictions/{filename}",
+    r"/predictions/(?P<filename>[^/]+)/why": "/ratings/predictions/{filename}",
+}
+"""Address of the API → page that shows the same."""
 
 
 def create_app() -> FastAPI:
@@ -29,6 +37,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(UnknownVersionError, _not_found)
     app.add_exception_handler(UnknownPredictionError, _not_found)
     app.include_router(router)
+    app.add_middleware(PagesForBrowsers, pages=PAGES)
     return app
 
 

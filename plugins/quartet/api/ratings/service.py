@@ -100,6 +100,11 @@ class RatingsService:
             return Result(ready=False, error=refused["reason"])
         return Result(ready=False, error=files.failure(self.root, versions[0]) if versions else None)
 
+    def predicted_with(self, filename: str) -> int | None:
+        """Return the model whose predictions for a file are the newest; `None`: there are none."""
+        found = files.newest(self.root, filename, self._versions(filename, None))
+        return found[0] if found else None
+
     def why(self, filename: str, line: int | None, model: int | None) -> dict[str, Any]:
         """
         Trace a prediction back to everything that made it.

@@ -10,7 +10,7 @@
       background: "transparent", view: { stroke: null },
       axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line },
       legend: { labelColor: ink, titleColor: ink }, title: { color: ink },
-      mark: { color: colour("--accent") }, text: { color: ink },
+      mark: { color: colour("--accent") }, range: { category: [colour("--good"), colour("--quiet"), colour("--accent"), colour("--wait")] }, text: { color: ink },
     };
     const compiled = vegaLite.compile({ width: "container", height: 220, ...spec }, { config }).spec;
     views.get(figure)?.finalize();

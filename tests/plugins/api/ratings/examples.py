@@ -17,4 +17,9 @@ EXAMPLES = {
     "GET /ratings/jobs": Example(),
     "GET /ratings/predictions/{filename}/why": Example(path={"filename": PREDICTION}),
     "POST /ratings/rollback": Example({"model": 1}),
+    "GET /quartet/ratings/": Example(),
+    "GET /quartet/ratings/diff/{older}/{newer}": Example(path={"older": 0, "newer": 1}),
+    "GET /quartet/ratings/predictions/{filename}": Example(path={"filename": PREDICTION}),
+    "POST /quartet/ratings/predict": Example(form={"pairs": "233 346"}),
+    "POST /quartet/ratings/rollback": Example(form={"model": "1"}),
 }
