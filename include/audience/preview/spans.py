@@ -1,6 +1,7 @@
 """Where in a text a pattern matches, for people who look at samples."""
 
 import re
+from collections.abc import Iterable
 
 from include.audience.rules.ruleset import DOT, FINAL_SIGMA, SIGMA, Pattern, fold
 
@@ -23,6 +24,18 @@ def span_of(pattern: Pattern, text: str) -> Span | None:
     if found := _keyword(pattern, folded) if pattern.match_types else _regex(pattern, folded):
         begin, end = found
         return places[begin], places[end]
+    return None
+
+
+def first_span(patterns: Iterable[Pattern], text: str) -> Span | None:
+    """Return where the first of *patterns* that matches a text does so, like `span_of`."""
+    folded = fold(text)
+    for pattern in patterns:
+        # most keywords do not occur at all, which is seen faster than where they would
+        if pattern.match_types and fold(pattern.text) not in folded:
+            continue
+        if found := span_of(pattern, text):
+            return found
     return None
 
 

@@ -210,3 +210,54 @@ def test_what_is_no_row_is_explained(client: TestClient, row: str, status: int):
     assert answer.status_code == status
     assert "expected" in answer.text
     assert "<script>alert" not in answer.text
+
+
+def test_a_bad_task_is_explained(client: TestClient, app: FastAPI, signed_in):
+    signed_in(app, "admin")
+    form = {
+        "model_type": "keyword_model",
+        "predict_type": "author_name",
+        "start_time": MARKUP,
+        "end_time": "2020-01-01",
+    }
+    answer = client.post("/audience/", data=form, headers=PART)
+    assert answer.status_code == 422
+    assert "a time such as 2020-01-31 00:00:00 was expected" in answer.text
+    assert "<script>alert" not in answer.text
+
+
+def test_a_task_shows_its_progress_until_it_ends(client: TestClient, monkeypatch):
+    from include.audience.progress import Progress
+    from quartet.api.audience.service import AudienceService
+
+    task = {"task_id": "a" * 32, "stat": "PENDING", "prod_stat": None}
+    monkeypatch.setattr(AudienceService, "task", lambda *_: task)
+    monkeypatch.setattr(AudienceService, "progress", lambda *_: Progress(4, 1, 1000, 500.0, 6.0))
+    path = f"/audience/{'a' * 32}/progress"
+    assert "1 of 4 batches" in client.get(path, headers=PART).text
+    task |= {"stat": "SUCCESS", "prod_stat": "finish"}
+    assert client.get(path, headers=PART).headers["hx-refresh"] == "true"
+
+
+def test_what_the_rule_matched_is_marked_and_markup_is_not_run(client: TestClient, monkeypatch):
+    from include.audience.rules.ruleset import Pattern, Rules
+    from quartet.api.audience.schemas import Sample
+    from quartet.api.audience.service import AudienceService
+
+    row = {"id": "1", "task_id": "a" * 32, "source_author": MARKUP, "panel": "/female", "create_time": "2020-01-01"}
+    row |= {"field_content": MARKUP, "match_content": f"{MARKUP} LILY"}
+    sample = Sample.model_validate({"error_code": 200, "error_message": [row]})
+    monkeypatch.setattr(AudienceService, "sample", lambda *_: sample)
+    rules = Rules(
+        "keyword_model", "author_name", (Pattern("male", "alert", ("partially",)), Pattern("female", "lily", ("end",)))
+    )
+    monkeypatch.setattr(AudienceService, "rules", lambda *_: rules)
+    text = client.get(f"/audience/{'a' * 32}/sample?table_name=wh_panel_mapping_forum", headers=PART).text
+    assert "<mark>LILY</mark>" in text
+    assert "<script>alert" not in text
+    assert "<img" not in text
+
+
+@pytest.mark.parametrize("path", ["/audience/x", f"/audience/{'a' * 32}"])
+def test_an_unknown_task_is_explained(client: TestClient, path: str):
+    assert client.get(path, headers=HTML).status_code in (404, 422)

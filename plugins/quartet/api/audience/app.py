@@ -11,12 +11,15 @@ from include.audience.settings import AudienceSettings
 from quartet.api.audience.errors import install_error_handlers
 from quartet.api.audience.routes import router
 from quartet.api.audience.service import AudienceService
+from quartet.api.common.browser import PagesForBrowsers
 from quartet.api.common.concurrency import limited
 from quartet.api.common.docs import documented_app
 from quartet.api.common.errors import documented
 from quartet.api.common.limits import BodyLimit
 
 MAX_BODY_BYTES = 1 << 20
+PAGES = {r"/api/tasks/?": "/audience/", r"/api/tasks/(?P<task_id>[0-9a-f]{32})(?:/coverage)?/?": "/audience/{task_id}"}
+"""Address of the API → page that shows the same."""
 
 
 def create_app() -> FastAPI:
@@ -32,4 +35,5 @@ def create_app() -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     install_error_handlers(app)
     app.include_router(router)
+    app.add_middleware(PagesForBrowsers, pages=PAGES)
     return app

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Engine, Row, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from include.audience import layout, plan
+from include.audience.progress import Progress, progress_of
 from include.audience.report import coverage_report
 from include.audience.request import LabelingRequest
 from include.audience.results import batches, deletion, state, tables
@@ -20,6 +21,7 @@ from include.audience.results.sampling import sample
 from include.audience.results.state import Stat
 from include.audience.retention import is_over
 from include.audience.rules import files
+from include.audience.rules.ruleset import Rules
 from include.audience.settings import AudienceSettings, UnknownSchemaError
 from include.audience.source import source_map
 from include.audience.task import RangeError, Task, make_task
@@ -128,6 +130,26 @@ class AudienceService:
             return TaskList(error_code=500, error_message="cannot connect to state table", content=[])
         rows = [self._described(row) for row in found]
         return TaskList.model_validate({"error_code": 200, "error_message": "OK", "content": rows})
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """
+        Return a task as the list has it, with the id of its DAG run.
+
+        Raises:
+            UnknownTaskError: there is no such task.
+        """
+        return self._described(dict(self._find(task_id)._mapping))
+
+    def progress(self, task_id: str) -> Progress:
+        """Return how far a task has come."""
+        rows = self._read(tables.PROGRESS.name, lambda engine: batches.progress(engine, task_id), [])
+        return progress_of(rows, time.time())
+
+    def rules(self, task_id: str) -> Rules | None:
+        """Return the pinned rules of a task; `None` if they are no longer kept."""
+        folder = layout.task_folder(StorageHook().path("audience"), task_id)
+        pinned = plan.load(folder)
+        return plan.load_rules(folder, pinned) if pinned else None
 
     def status(self, task_id: str) -> Status:
         """Return the status of a task."""

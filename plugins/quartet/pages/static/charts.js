@@ -12,7 +12,7 @@
       legend: { labelColor: ink, titleColor: ink }, title: { color: ink },
       mark: { color: colour("--accent") }, range: { category: [colour("--good"), colour("--quiet"), colour("--accent"), colour("--wait")] }, text: { color: ink },
     };
-    const compiled = vegaLite.compile({ width: "container", height: 220, ...spec }, { config }).spec;
+    const compiled = vegaLite.compile({ width: "container", height: 220, autosize: { type: "fit-x", contains: "padding" }, ...spec }, { config }).spec;
     views.get(figure)?.finalize();
     const view = new vega.View(vega.parse(compiled, null, { ast: true }), {
       expr: vegaInterpreter.expressionInterpreter, renderer: "canvas", container: figure.querySelector(".chart"), hover: true,

@@ -23,6 +23,19 @@ EXAMPLES = {
     "POST /audience/api/rules/preview/": Example({}),
     "GET /audience/api/rules/preview/{preview_id}": Example(path=PREVIEW),
     "GET /audience/api/rules/preview/{preview_id}/": Example(path=PREVIEW),
+    "GET /quartet/audience/": Example(),
+    "POST /quartet/audience/": Example(
+        form={
+            "model_type": "keyword_model",
+            "predict_type": "author_name",
+            "start_time": "2020-01-01",
+            "end_time": "2020-01-02",
+        }
+    ),
+    "GET /quartet/audience/{task_id}": Example(path=TASK),
+    "GET /quartet/audience/{task_id}/progress": Example(path=TASK),
+    "GET /quartet/audience/{task_id}/sample": Example(path=TASK, query=FBFANS),
+    "POST /quartet/audience/{task_id}/abort": Example(path=TASK),
     "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
     "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
 }
