@@ -1,7 +1,7 @@
 # Quartet's commands; `make` alone lists them. Needs GNU make 3.81 (macOS) or newer and a POSIX shell.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down env-shell status mlflow check test crash test-compose lint audit sbom bench lock docs env image clean workflow
+.PHONY: help setup demo up down env-shell status mlflow check test crash crash-seeded crash-deep test-compose lint audit sbom bench lock docs env image clean workflow
 
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -16,7 +16,7 @@ DISTRIBUTED = -n 2 --dist loadgroup --no-loadscope-reorder
 # Spark sends the functions of these modules to its workers, and probes cannot be sent
 SENT = include/songs/engines/arrow_lines.py,include/songs/engines/gzip_member.py,include/songs/engines/spark_deflate.py
 COVERAGE = SLIPCOVER_ENABLED=1 SLIPCOVER_BRANCH=1 SLIPCOVER_SOURCE=include,plugins SLIPCOVER_OMIT=$(SENT)
-UNIT = $(COVERAGE) $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose and not crash $(REAL_DATA)"
+UNIT = $(COVERAGE) $(PYTHON) -m pytest $(DISTRIBUTED) -m "not e2e and not compose and not crash and not crash_deep $(REAL_DATA)"
 E2E = $(PYTHON) -m pytest -m "e2e $(REAL_DATA)"
 
 help:
@@ -56,7 +56,14 @@ test: $(READY)  ## unit tests with coverage, then the tests on a real platform
 	echo "unit tests: $$((middle - began)) s, end-to-end tests: $$(($$(date +%s) - middle)) s"
 
 crash: $(READY)  ## inject a fault at every durable effect, and compare the end with an undisturbed run
-	@$(PYTHON) -m pytest -n 2 --dist load -q -s -m crash tests/crash
+	@$(PYTHON) -m pytest -n 2 --dist load -q -m crash tests/crash
+
+crash-seeded: $(READY)  ## seed twenty bugs, one at a time, and print what finds each; takes minutes
+	@$(PYTHON) -m tests.crash.seeded
+	@$(PYTHON) -m tests.crash.seeded --kill-tests
+
+crash-deep: $(READY)  ## fail system calls of real processes, and cut database connections; needs strace and PostgreSQL
+	@$(PYTHON) -m pytest -q -m crash_deep tests/crash/deep
 
 test-compose: $(READY)  ## build the image, bring docker-compose.yaml up, try it, take it down; needs Docker
 	$(PYTHON) -m pytest -m compose -s tests/compose

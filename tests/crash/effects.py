@@ -180,7 +180,12 @@ class Effects:
                 else:
                     self._unsynced.discard((status.st_dev, status.st_ino))
 
-            return self.perform("fsync", self._short(path), act, _io_error)
+            def error() -> OSError:
+                if stat.S_ISREG(os.fstat(number).st_mode):
+                    os.truncate(path, 0)  # Linux drops what it could not write
+                return _io_error()
+
+            return self.perform("fsync", self._short(path), act, error)
 
         for name in originals:
             setattr(os, name, change(name))

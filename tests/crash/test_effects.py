@@ -26,17 +26,17 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(280)]
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("workflow", SCENARIOS)
-def test_a_fault_at_any_effect_leaves_no_trace(workflow, shard, tmp_path, capsys):
+def test_a_fault_at_any_effect_leaves_no_trace(workflow, shard, tmp_path, record_property):
     began = time.monotonic()
     harness = Harness(SCENARIOS[workflow](), tmp_path)
     harness.record()
     cases = list(harness.cases())
     found = {str(case): problem for case in cases[shard::SHARDS] if (problem := harness.try_case(case))}
     doors = Counter(effect.split()[0] for effects in harness.effects.values() for effect in effects)
-    with capsys.disabled():
-        print(
-            f"\n{workflow} {shard + 1}/{SHARDS}: {len(cases[shard::SHARDS])} of {len(cases)} cases, "
-            f"{sum(doors.values())} effects ({', '.join(f'{door} {n}' for door, n in sorted(doors.items()))}), "
-            f"{time.monotonic() - began:.0f} s"
-        )
+    record_property(
+        "cases",
+        f"{workflow} {shard + 1}/{SHARDS}: {len(cases[shard::SHARDS])} of {len(cases)} cases, "
+        f"{sum(doors.values())} effects ({', '.join(f'{door} {n}' for door, n in sorted(doors.items()))}), "
+        f"{time.monotonic() - began:.0f} s",
+    )
     assert not found, "\n".join(f"{case}\n    {problem}" for case, problem in found.items())
