@@ -23,9 +23,8 @@ from tests.crash.harness import Harness
 
 ROOT = Path(__file__).resolve().parents[2]
 PATCHES = Path(__file__).with_name("seeded")
-COPIED = ("dags", "deploy", "include", "plugins", "tests", "pyproject.toml")
-KILLS = "kill or dies or die_ or died or crash or rerun or again or twice or durabl or interrupt"
-"""Words in the names of the tests of kills that were there before."""
+KILLS = "(kill or dies or die_ or died or rerun or again or twice or durabl or interrupt) and not names_its_files"
+"""Words in the names of the tests of kills and repeated runs that were there before this folder."""
 SECONDS = 600
 
 
@@ -52,12 +51,10 @@ def bugs(names: list[str] | None = None) -> list[Bug]:
 def copy_with(bug: Bug, folder: Path) -> Path:
     """Return a copy of the tree with a bug."""
     tree = folder / "tree"
-    tree.mkdir()
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, tree / name)
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, tracked.stdout.split("\0")):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tree / name)
     subprocess.run(["git", "apply", str(PATCHES / f"{bug.name}.patch")], cwd=tree, check=True)
     return tree
 

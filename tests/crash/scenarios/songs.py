@@ -1,12 +1,12 @@
 """A day of song plays with DuckDB: the worked example."""
 
-import hashlib
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 from include.core.remote.stored import StoredFile
-from include.songs import layout
+from include.songs import layout, report
+from include.songs.downloads.download import download
 from include.songs.pipeline import Dependencies, Pipeline
 from include.songs.request import from_params
 from include.songs.schemas import LISTENERS, SPINS
@@ -28,7 +28,9 @@ class Songs(Scenario):
     remote: ClassVar[dict[str, Any]] = {"spins": (SPINS, example.PLAYS), "listeners": (LISTENERS, example.LISTENERS)}
 
     def prepare(self, folder: Path) -> None:
-        """Write both remote files."""
+        """Write both remote files, and download other listeners for an earlier day."""
+        earlier = write(table(LISTENERS, example.LISTENERS[:2]), folder / "remote" / "earlier")
+        download(folder / "songs", "listeners", DAY - timedelta(days=1), StoredFile(earlier), NOW)
         for name, (columns, rows) in self.remote.items():
             write(table(columns, rows), folder / "remote" / name)
 
@@ -53,7 +55,8 @@ class Songs(Scenario):
         if not layout.has_outputs(root, DAY):
             return None
         parts = [dumps.files(each(root, DAY)) for each in (layout.dataset_folder, layout.counts_folder)]
-        return hashlib.sha256(str([part[layout.PART] for part in parts]).encode()).hexdigest()
+        found = report.read(root, DAY)
+        return [part[layout.PART] for part in parts], found and found.rows
 
 
 VOLATILE = {"seconds"}
