@@ -21,7 +21,7 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
 SHARDS = 2
 """Parts of the cases of a workflow, for as many processes."""
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

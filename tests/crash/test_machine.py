@@ -30,7 +30,7 @@ from include.ratings.request import Run
 from include.ratings.settings import RatingsSettings
 from tests.support.ratings import RatingsPlatform, RegistryInMemory
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 
 BASE = movielens_like(seed=1, ratings=300)
 DOORS = ("write", "compare_and_swap", "remove_object")
