@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from include.core.storage import StoragePath
+from include.core.storage import StoragePath, walk_objects
 
 REPORT = "run.json"
 _EXTRACT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32})-(?:(\d+)-(\d+)-(\d+)-(\d+)\.parquet|unreadable\.txt)")
@@ -83,6 +83,12 @@ def run_name(run_at: datetime, run_id: str) -> str:
 def run_files(root: StoragePath, site: str, run_at: datetime, run_id: str) -> "RunFiles":
     """Return the files of a run."""
     return RunFiles(root / site / "runs" / run_name(run_at, run_id))
+
+
+def reported_runs(root: StoragePath, site: str) -> "list[RunFiles]":
+    """Return the files of a site's runs that have a report, newest first."""
+    names = [name.removesuffix(f"/{REPORT}") for name in walk_objects(root / site / "runs") if name.endswith(REPORT)]
+    return [RunFiles(root / site / "runs" / name) for name in sorted(names, reverse=True)]
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,7 @@ class Pipeline:
         write_frame(self.files.readings, readings.find_readings(found))
         found = dwell.time_activities(dwell.fix_dtypes(found))
         counts["timed"] = len(found)
+        counts["gaps"] = report.histogram(found["duration"], report.GAP_SECONDS)
         if settings.save_figures:
             from include.articles import figures  # importing matplotlib takes a second
 

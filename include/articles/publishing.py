@@ -42,14 +42,13 @@ def publish(
         max_shrink: see `models.promote`.
 
     Returns:
-        The description of the lists, `model_id`, `status` (`current`, or `stale` if a later run was faster), and
-        `overlap_with_previous` if another model was current.
-
-    Raises:
-        BadRecommendationsError, NoRecommendationsError, ShrunkError: the model must not be served.
+        The description of the lists, `target_ages` (histogram in days), `model_id`, `status` (`current`, or `stale` if
+        a later run was faster), and `overlap_with_previous` if another model was current.
     """
     articles = read_frame(files.articles)
-    counts = report.describe_lists(lists, report.ages_days(articles, plan.run_at))
+    ages = report.ages_days(articles, plan.run_at)
+    counts = report.describe_lists(lists, ages)
+    counts["target_ages"] = report.histogram(ages.reindex(lists["target"]), report.AGE_DAYS)
     write_frame(files.recommendations(kind), lists)
     ids = articles.set_index("external_id")["article_id"]
     rows = lists.assign(article_id=ids.reindex(lists["target"]).to_numpy())

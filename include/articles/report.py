@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -39,6 +39,9 @@ STEPS = (
 )
 """The steps that a report describes."""
 Counts = dict[str, Any]
+GAP_SECONDS = (0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+AGE_DAYS = (0, 1, 2, 3, 5, 7, 14, 30, 60, 90, 180, 365)
+"""Lower bounds of the bins of the histograms in a report; the last bin has no end."""
 
 
 def build(plan: Plan, steps: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,6 +65,21 @@ def size(rows: pd.DataFrame) -> dict[str, int]:
 def lag_hours(events: pd.DataFrame, run_at: datetime) -> float:
     """Return the hours from the newest event to the instant of the run."""
     return round((pd.Timestamp(run_at) - events["activity_time"].max()).total_seconds() / 3600, 3)
+
+
+def histogram(values: Any, bounds: Sequence[float]) -> list[list[float]]:
+    """
+    Count values by bin.
+
+    Args:
+        values: numbers; those below the first bound, and NaN, are not counted.
+        bounds: lower bounds of the bins, ascending.
+
+    Returns:
+        A pair of lower bound and number of values for each bin.
+    """
+    counts, _ = np.histogram(np.asarray(values, float), [*bounds, np.inf])
+    return [[bound, int(count)] for bound, count in zip(bounds, counts, strict=True)]
 
 
 def describe_lists(lists: pd.DataFrame, ages_days: pd.Series) -> Counts:

@@ -115,6 +115,36 @@ def articles(engine: Engine, model_id: int, site: str | None = None) -> list[dic
     return [_object(ARTICLE_COLUMNS, row) for row in _rows(engine, found)]
 
 
+def search(engine: Engine, site: str, title: str, size: int) -> list[dict[str, Any]]:
+    """
+    Read the articles of a site whose title contains a text, without regard to case; newest publication first.
+
+    Args:
+        engine: the database.
+        site: of the articles.
+        title: the text; every character stands for itself.
+        size: maximum number of articles.
+    """
+    if _has_nul(site, title):
+        return []
+    found = (
+        select(*_some(ARTICLE, ARTICLE_COLUMNS))
+        .where(ARTICLE.c.site == site, ARTICLE.c.title.icontains(title, autoescape=True))
+        .where(ARTICLE.c.excluded_reason.is_(None))
+        .order_by(ARTICLE.c.published_at.desc().nulls_last(), ARTICLE.c.id.desc())
+        .limit(size)
+    )
+    return [_object(ARTICLE_COLUMNS, row) for row in _rows(engine, found)]
+
+
+def article(engine: Engine, site: str, external_id: str) -> dict[str, Any] | None:
+    """Read an article by the site's own id; `None`: there is none."""
+    if _has_nul(site, external_id):
+        return None
+    found = select(*_some(ARTICLE, ARTICLE_COLUMNS)).where(ARTICLE.c.site == site, ARTICLE.c.external_id == external_id)
+    return next((_object(ARTICLE_COLUMNS, row) for row in _rows(engine, found)), None)
+
+
 def sites(engine: Engine) -> list[str]:
     """Read the names of the sites that have models."""
     return [row.site for row in _rows(engine, select(MODEL.c.site).distinct())]

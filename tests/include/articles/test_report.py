@@ -34,6 +34,11 @@ def test_lists_are_described():
     }
 
 
+def test_a_histogram_counts_what_is_in_its_bins():
+    assert report.histogram([-1, 0, 0.5, 1, 9, float("nan")], [0, 1, 5]) == [[0, 2], [1, 1], [5, 1]]
+    assert report.histogram([], [0, 1]) == [[0, 0], [1, 0]]
+
+
 def test_overlap_is_the_share_of_first_places_in_common():
     now = lists(("1", 1, "2", 1), ("1", 2, "3", 1), ("2", 1, "1", 1), ("9", 1, "1", 1))
     before = lists(("1", 1, "3", 1), ("1", 2, "4", 1), ("2", 1, "3", 1), ("2", 11, "1", 1))

@@ -261,3 +261,34 @@ def test_what_the_rule_matched_is_marked_and_markup_is_not_run(client: TestClien
 @pytest.mark.parametrize("path", ["/audience/x", f"/audience/{'a' * 32}"])
 def test_an_unknown_task_is_explained(client: TestClient, path: str):
     assert client.get(path, headers=HTML).status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    "path", ["/articles/", "/articles/sites/a", "/articles/recs", "/articles/sites/a/search?title=b"]
+)
+def test_pages_of_articles_stand_without_a_database(client: TestClient, path: str):
+    assert client.get(path, headers=HTML).status_code == 200
+
+
+def test_an_article_is_found_by_its_title_and_its_markup_is_not_run(client: TestClient, home: Path):
+    from datetime import UTC, datetime
+
+    from sqlalchemy import URL, insert
+
+    from include.articles.database import schema
+    from include.articles.database.tables import ARTICLE
+    from include.core.database.engine import open_engine
+
+    now = datetime(2026, 3, 10, tzinfo=UTC)
+    with open_engine(URL.create("sqlite", database=str(home / "data/articles.db"))) as engine:
+        schema.upgrade(engine)
+        row = {"site": "a", "external_id": "7", "title": f"100% {MARKUP}", "path": MARKUP, "published_at": now}
+        with engine.begin() as connection:
+            connection.execute(insert(ARTICLE), row | {"created_at": now, "updated_at": now})
+    for title, expected in (("100%", True), ("ALERT(1)", True), ("1_0", False), ("200", False)):
+        text = client.get("/articles/sites/a/search", params={"title": title}, headers=PART).text
+        assert ("source_entity_id=7" in text) == expected
+        assert "<script>alert" not in text
+    page = client.get("/articles/recs?site=a&source_entity_id=7")
+    assert (page.status_code, "<script>alert" in page.text, "<img" in page.text) == (200, False, False)
+    assert client.get("/articles/recs?site=a&source_entity_id=8").status_code == 404

@@ -19,7 +19,11 @@ from quartet.api.articles.middleware import ArticlesMiddleware
 from quartet.api.articles.routes import router
 from quartet.api.articles.service import RecommendationService, dag_of
 from quartet.api.common.auth import PUBLIC, may_read_chosen
+from quartet.api.common.browser import PagesForBrowsers
 from quartet.api.common.docs import documented_app
+
+PAGES = {r"/recs": "/articles/recs", r"/models": "/articles/"}
+"""Address of the API → page that shows the same."""
 
 
 def create_app(timer: Callable[[], float] = time.monotonic) -> FastAPI:
@@ -45,6 +49,7 @@ def create_app(timer: Callable[[], float] = time.monotonic) -> FastAPI:
     app.add_middleware(ArticlesMiddleware, metrics=metrics)
     install_error_handlers(app)
     app.include_router(router, dependencies=[_guard(settings)])
+    app.add_middleware(PagesForBrowsers, pages=PAGES)
     return app
 
 

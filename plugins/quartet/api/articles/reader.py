@@ -117,7 +117,7 @@ class DatabaseReader:
             if getattr(original, "pgcode", None) == QUERY_CANCELED:
                 raise UnavailableError("the database of recommendations took too long") from error
             self.close()
-            if isinstance(error, FileNotFoundError) or _has_no_tables(original):
+            if isinstance(error, FileNotFoundError) or has_no_tables(original):
                 raise UnavailableError(f"there are no recommendations yet: {self._next_step}") from error
             raise UnavailableError("the database of recommendations is not available") from error
 
@@ -155,5 +155,6 @@ def with_limits(url: URL) -> URL:
     return url.update_query_dict({**limits, "options": options})
 
 
-def _has_no_tables(error: Any) -> bool:
+def has_no_tables(error: Any) -> bool:
+    """Return whether a driver's error says that a table does not exist."""
     return getattr(error, "pgcode", None) == UNDEFINED_TABLE or "no such table" in str(error)
