@@ -26,8 +26,8 @@ def test_a_run_opens_a_model_of_each_type(db):
     assert model == models.Model(
         found["article"], SITE, "article", models.Status.PENDING, NOON, "run", None, hours(1), hours(1)
     )
-    with pytest.raises(ModelStatusError, match="there is no model 99"):
-        models.read(db.engine, 99)
+    with pytest.raises(ModelStatusError, match="there is no model 987654321"):
+        models.read(db.engine, 987654321)
 
 
 def test_another_try_uses_and_empties_the_same_pending_model(db):
@@ -168,8 +168,8 @@ def test_a_model_that_failed_is_not_served(db):
     models.fail(db.engine, SITE, "run", "why", NOON)
     with pytest.raises(ModelStatusError, match=f"model {model_id} has failed"):
         models.promote(db.engine, model_id, NOON)
-    with pytest.raises(ModelStatusError, match="there is no model 99"):
-        models.promote(db.engine, 99, NOON)
+    with pytest.raises(ModelStatusError, match="there is no model 987654321"):
+        models.promote(db.engine, 987654321, NOON)
 
 
 @pytest.mark.parametrize(

@@ -97,14 +97,14 @@ def test_only_a_pending_model_is_written(db, status):
     with pytest.raises(ModelStatusError, match=f"model {model_id} is {status}, pending was expected"):
         recommendations.write(db.engine, model_id, db.lists("cd"), NOON)
     assert set(recommendations.read_lists(db.engine, model_id)["source"]) == {"a", "b"}
-    with pytest.raises(ModelStatusError, match="model 99 is gone"):
-        recommendations.write(db.engine, 99, db.lists("cd"), NOON)
+    with pytest.raises(ModelStatusError, match="model 987654321 is gone"):
+        recommendations.write(db.engine, 987654321, db.lists("cd"), NOON)
 
 
 def test_an_article_that_is_not_there_is_refused(db):
     model_id = db.model()
     with pytest.raises(IntegrityError):
-        recommendations.write(db.engine, model_id, db.lists().assign(article_id=[1, 2, 1, 99]), NOON)
+        recommendations.write(db.engine, model_id, db.lists().assign(article_id=[1, 2, 1, 987654321]), NOON)
 
 
 def test_rows_are_written_and_deleted_in_parts(db, monkeypatch):
