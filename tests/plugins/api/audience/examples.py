@@ -35,7 +35,7 @@ EXAMPLES = {
     "GET /quartet/audience/{task_id}": Example(path=TASK),
     "GET /quartet/audience/{task_id}/progress": Example(path=TASK),
     "GET /quartet/audience/{task_id}/sample": Example(path=TASK, query=FBFANS),
-    "POST /quartet/audience/{task_id}/abort": Example(path=TASK),
+    "POST /quartet/audience/{task_id}/abort": Example(path=TASK, form={}),
     "GET /audience/api/tasks/{task_id}/coverage": Example(path=TASK),
     "GET /audience/api/tasks/{task_id}/coverage/": Example(path=TASK),
 }
