@@ -79,9 +79,15 @@ def _parts(sources: Vectors, targets: Vectors) -> list[tuple[Vectors, Vectors]]:
     """Split the columns: well-filled ones are multiplied far faster as dense matrices."""
     if not (sparse.issparse(sources) and sparse.issparse(targets)):
         return [(sources, targets)]
-    left, right = sources.tocsc(), targets.tocsc()
+    right = targets.tocsc()
     full = np.diff(right.indptr) > right.shape[0] / 4
-    return [(left[:, ~full].tocsr(), right[:, ~full].tocsr()), (left[:, full].toarray(), right[:, full].toarray())]
+
+    def split(columns: sparse.csc_matrix) -> tuple[Vectors, Vectors]:
+        return columns[:, ~full].tocsr(), columns[:, full].toarray()
+
+    rights = split(right)
+    lefts = rights if sources is targets else split(sources.tocsc())
+    return list(zip(lefts, rights, strict=True))
 
 
 def _similarities(parts: list[tuple[Vectors, Vectors]], block: slice) -> np.ndarray:
