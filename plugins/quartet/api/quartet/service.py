@@ -1,5 +1,6 @@
 """Service behind the routes of the platform's API; independent of HTTP."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 from include.core.lineage import as_openlineage, as_prov
 from include.core.provenance import SCHEME, Record, Row, RowError, RowKind, explain_deep, parse_row
 from include.core.workflow import Workflow
-from include.workflows import WORKFLOWS
+from include.workflows import WORKFLOWS, named
 
 Form = Literal["json", "prov", "openlineage"]
 
@@ -19,10 +20,10 @@ def find_kind(row: Row) -> RowKind:
     Raises:
         RowError: no workflow explains such rows.
     """
-    workflows = {workflow.name: workflow for workflow in WORKFLOWS}
-    for kind in workflows[row.workflow].rows if row.workflow in workflows else ():
-        if kind.matches(row):
-            return kind
+    with suppress(KeyError):
+        for kind in named(row.workflow).rows:
+            if kind.matches(row):
+                return kind
     known = ", ".join(pattern(workflow, kind) for workflow in WORKFLOWS for kind in workflow.rows)
     raise RowError(f"one of {known} was expected, found {str(row)[:200]!r}")
 
