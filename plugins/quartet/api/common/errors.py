@@ -145,9 +145,15 @@ async def _damaged(request: Request, error: Exception) -> JSONResponse:
     return error_response(503, str(error))
 
 
+def log_unavailable(request: Request, error: Exception) -> str:
+    """Log one of `faults` and return what is unavailable: `database` or `storage`."""
+    what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
+    log.error("%s %s: the %s is unavailable", request.method, request.url.path, what, exc_info=error)
+    return what
+
+
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, FileNotFoundError | FileExistsError):
         raise error  # the storage works; a missing or taken name is for the route to handle
-    what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
-    log.error("%s %s: the %s is unavailable", request.method, request.url.path, what, exc_info=error)
+    what = log_unavailable(request, error)
     return error_response(503, f"the {what} is unavailable ({type(error).__name__})", headers=RETRY_LATER)

@@ -28,7 +28,7 @@ from include.core.errors import BadDataError, DamagedObjectError
 from include.core.workflow import Workflow
 from include.workflows import WORKFLOWS
 from quartet.api.common.auth import may_run
-from quartet.api.common.errors import RETRY_LATER, ApiError, faults
+from quartet.api.common.errors import RETRY_LATER, ApiError, faults, log_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -205,8 +205,7 @@ async def _damaged(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    what = "database" if type(error).__module__.startswith("sqlalchemy") else "storage"
-    log.error("%s %s: the %s is unavailable", request.method, request.url.path, what, exc_info=error)
+    what = log_unavailable(request, error)
     return error_page(
         request, 503, f"The {what} is unavailable ({type(error).__name__}). Try again later.", RETRY_LATER
     )
